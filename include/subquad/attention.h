@@ -1,0 +1,65 @@
+// Exact and approximate attention, forward and backward.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "subquad/problem.h"
+#include "subquad/tensor.h"
+
+namespace subquad {
+
+struct Options {
+  int threads = 0;         // 0: as many as OpenMP would use; the result does not depend on it
+  std::uint64_t seed = 0;  // of every random draw; same seed, same bits
+};
+
+// Where the results go. `out` (B, Hq, Lq, Dv) of any DType is required. Optional (data == nullptr
+// leaves them out), both f32 of shape (B, Hq, Lq, 1):
+//   lse        log-sum-exp of the row's scaled, masked scores (natural log); -inf for a masked row
+//   row_error  estimated standard error |out - exact|_2 of the row, from the method's own samples;
+//              0 for exact rows, NaN where the method has no estimate
+struct Outputs {
+  MutableTensorView out;
+  MutableTensorView lse;
+  MutableTensorView row_error;
+};
+
+// What happened.
+struct Report {
+  std::string path;                   // which code ran, e.g. "exact:packed" or "sortlsh+uniform"
+  std::int64_t rows = 0;              // query rows computed, all heads together
+  std::int64_t fallback_rows = 0;     // rows recomputed exactly: the estimate was not positive
+  std::int64_t scored_entries = 0;    // score entries evaluated (visible or not), for cost models
+  std::int64_t peak_extra_bytes = 0;  // largest scratch memory held at once, all threads together
+};
+
+// Attention by a method given as a spec string: "exact", or heavy and light parts joined by '+',
+// e.g. "sink(4)+window(512)+sortlsh(block=256)+uniform(m=256)". See docs/guide/specs.md.
+// Throws Error. Nothing is written to the outputs when the arguments are invalid.
+Report attend(const Problem& problem, std::string_view spec, const Outputs& outputs,
+              const Options& options = {});
+
+// Exact backward of out = softmax(scale QK^T + mask) V and of lse.
+//   out, lse       what the exact forward returned (lse f32, (B, Hq, Lq, 1))
+//   grad_out       dL/d out, (B, Hq, Lq, Dv)
+//   grad_lse       dL/d lse, f32 (B, Hq, Lq, 1), or data == nullptr for zero
+//   grad_query, grad_key, grad_value: f32, shapes of query, key, value; overwritten. A view with
+//   data == nullptr is not computed.
+struct BackwardArguments {
+  TensorView out;
+  TensorView lse;
+  TensorView grad_out;
+  TensorView grad_lse;
+  MutableTensorView grad_query;
+  MutableTensorView grad_key;
+  MutableTensorView grad_value;
+};
+Report attend_backward(const Problem& problem, const BackwardArguments& arguments,
+                       const Options& options = {});
+
+// Gives scratch memory kept for reuse back to the system. Call when no attention is running.
+void release_scratch();
+
+}  // namespace subquad

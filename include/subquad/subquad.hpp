@@ -1,0 +1,8 @@
+// Everything the C++ interface offers.
+#pragma once
+
+#include "subquad/attention.h"
+#include "subquad/error.h"
+#include "subquad/info.h"
+#include "subquad/problem.h"
+#include "subquad/tensor.h"

@@ -1,0 +1,69 @@
+#include "subquad/info.h"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include <omp.h>
+
+#include "core/isa.h"
+#include "core/memory.h"
+#include "core/threads.h"
+#include "kernels/peak.h"
+
+namespace subquad {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Best rate of work(thread) over rounds until `seconds` have passed: work returns what it did.
+template <typename Work>
+double best_rate(int threads, double seconds, const Work& work) {
+  std::vector<double> done(static_cast<std::size_t>(threads));
+  double best = 0;
+  const auto start = Clock::now();
+  do {
+    const auto round = Clock::now();
+    parallel_for(threads, threads, [&](std::int64_t t) { done[static_cast<std::size_t>(t)] = work(t); });
+    double total = 0;
+    for (const double amount : done) total += amount;
+    best = std::max(best, total / seconds_since(round));
+  } while (seconds_since(start) < seconds);
+  return best;
+}
+
+}  // namespace
+
+BuildInfo build_info() {
+  ensure_isa();
+  return {SUBQUAD_VERSION, __VERSION__, compiled_isas(), supported_isas(), selected_isa(),
+          omp_get_max_threads()};
+}
+
+double measure_fma_gflops(int threads, double seconds) {
+  ensure_isa();
+  std::vector<float> sinks(static_cast<std::size_t>(resolved_threads(threads)));
+  return 1e-9 * best_rate(resolved_threads(threads), seconds, [&](std::int64_t t) {
+           return kernels::fma_rounds(500'000, &sinks[static_cast<std::size_t>(t)]);
+         });
+}
+
+double measure_read_gbps(int threads, double seconds) {
+  ensure_isa();
+  constexpr std::int64_t kFloats = 64 << 20;  // 256 MiB in all
+  const int team = resolved_threads(threads);
+  Scratch<float> buffer(kFloats);
+  std::fill_n(buffer.data(), kFloats, 1.0f);
+  std::vector<float> sinks(static_cast<std::size_t>(team));
+  const std::int64_t part = kFloats / team / 64 * 64;
+  return 1e-9 * best_rate(team, seconds, [&](std::int64_t t) {
+           sinks[static_cast<std::size_t>(t)] = kernels::read_sum(buffer.data() + t * part, part);
+           return 4.0 * static_cast<double>(part);
+         });
+}
+
+}  // namespace subquad

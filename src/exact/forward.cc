@@ -1,0 +1,167 @@
+#include "exact/forward.h"
+
+#include <algorithm>
+
+#include "core/threads.h"
+#include "exact/attend_tile.h"
+#include "exact/write_rows.h"
+
+namespace subquad {
+namespace {
+
+constexpr std::int64_t kCacheBytes = 256 * 1024;
+constexpr std::int64_t kEnoughItems = 16;  // below this many work items, keys are split
+constexpr std::int64_t kMinSplitKeys = 4096;
+
+// What a thread needs to attend rows to keys.
+class Worker {
+ public:
+  Worker(std::int64_t head_dim, std::int64_t value_dim)
+      : tile_keys_(key_tile_size(head_dim, value_dim)),
+        rows_(head_dim, value_dim, row_block_size(head_dim, value_dim)),
+        tile_(head_dim, value_dim, tile_keys_),
+        panel_(tile_keys_) {}
+
+  // Sums of the rows over the visible part of keys [range.begin, range.end).
+  RowBlock& attend(const HeadProblem& head, const IndexList& rows, const Range& range) {
+    rows_.load(head, rows);
+    const bool streamed = rows.count <= kMaxStreamedRows;
+    // Tiles start at multiples of the tile size, whatever the range: same tiles, same rounding.
+    for (std::int64_t first = range.begin - range.begin % tile_keys_; first < range.end;
+         first += tile_keys_) {
+      const IndexList keys = index_range(first, std::min(first + tile_keys_, range.end));
+      if (streamed && attend_streamed(head, rows_, keys, panel_)) continue;
+      tile_.pack(head, keys);
+      attend_tile(head, rows_, tile_, {}, panel_);
+    }
+    return rows_;
+  }
+
+ private:
+  std::int64_t tile_keys_;
+  RowBlock rows_;
+  KeyTile tile_;
+  ScorePanel panel_;
+};
+
+// A block of rows of one head, and the keys that any of them may see.
+struct Item {
+  const HeadProblem* head;
+  IndexList rows;
+  Range keys;
+};
+
+std::vector<Item> make_items(std::span<const HeadProblem> heads) {
+  std::vector<Item> items;
+  for (const HeadProblem& head : heads) {
+    const std::int64_t block = row_block_size(head.head_dim(), head.value_dim());
+    for (std::int64_t begin = 0; begin < head.num_rows(); begin += block) {
+      const std::int64_t end = std::min(begin + block, head.num_rows());
+      items.push_back({&head, index_range(begin, end), head.visible(begin, end)});
+    }
+  }
+  // Longest first: the threads finish together.
+  std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
+    return a.keys.end - a.keys.begin > b.keys.end - b.keys.begin;
+  });
+  return items;
+}
+
+void finish(const Item& item, const Partial& sums, const Outputs& outputs) {
+  write_rows(*item.head, item.rows, sums, outputs);
+  write_row_error(*item.head, item.rows, outputs, 0.0f);
+}
+
+void run_whole(std::span<const Item> items, const Outputs& outputs, int threads) {
+  const HeadProblem& any = *items.front().head;
+  parallel_workers(threads, static_cast<std::int64_t>(items.size()), [&] {
+    return [&, worker = Worker(any.head_dim(), any.value_dim())](std::int64_t i) mutable {
+      const Item& item = items[static_cast<std::size_t>(i)];
+      finish(item, worker.attend(*item.head, item.rows, item.keys).partial(), outputs);
+    };
+  });
+}
+
+// The keys of an item in `splits` runs of whole tiles.
+Range split_range(const Item& item, std::int64_t split, std::int64_t splits) {
+  const std::int64_t tile = key_tile_size(item.head->head_dim(), item.head->value_dim());
+  const std::int64_t first = item.keys.begin / tile, last = (item.keys.end + tile - 1) / tile;
+  const auto cut = [&](std::int64_t s) { return (first + (last - first) * s / splits) * tile; };
+  return {std::max(cut(split), item.keys.begin), std::min(cut(split + 1), item.keys.end)};
+}
+
+void run_split(std::span<const Item> items, std::int64_t splits, const Outputs& outputs, int threads) {
+  const HeadProblem& any = *items.front().head;
+  const auto count = static_cast<std::int64_t>(items.size());
+  const std::int64_t block = row_block_size(any.head_dim(), any.value_dim());
+  std::int64_t rows = 0;
+  for (const Item& item : items) rows = std::max(rows, std::min(block, item.rows.count));
+  PartialBuffer buffer(count * splits * rows, any.value_dim());
+  const Partial all = buffer.view(count * splits * rows);
+  parallel_workers(threads, count * splits, [&] {
+    return [&, worker = Worker(any.head_dim(), any.value_dim())](std::int64_t job) mutable {
+      const Item& item = items[static_cast<std::size_t>(job / splits)];
+      RowBlock& done = worker.attend(*item.head, item.rows, split_range(item, job % splits, splits));
+      copy_partial(done.partial(), all.slice(job * rows, item.rows.count));
+    };
+  });
+  parallel_for(threads, count, [&](std::int64_t i) {
+    const Item& item = items[static_cast<std::size_t>(i)];
+    std::vector<Partial> parts;
+    for (std::int64_t s = 0; s < splits; ++s)
+      parts.push_back(all.slice((i * splits + s) * rows, item.rows.count));
+    merge_tree(parts.data(), splits);
+    finish(item, parts.front(), outputs);
+  });
+}
+
+// How many runs the keys are cut into: from the shapes alone, never from the thread count.
+std::int64_t count_splits(std::span<const Item> items) {
+  const auto count = static_cast<std::int64_t>(items.size());
+  if (count >= kEnoughItems) return 1;
+  const Range& longest = items.front().keys;
+  const std::int64_t by_length = (longest.end - longest.begin) / kMinSplitKeys;
+  return std::clamp<std::int64_t>(by_length, 1, (kEnoughItems + count - 1) / count);
+}
+
+std::string path_of(std::span<const Item> items, std::int64_t splits) {
+  bool packed = false, streamed = false;
+  for (const Item& item : items) (item.rows.count <= kMaxStreamedRows ? streamed : packed) = true;
+  std::string path = packed && streamed ? "packed+streamed" : streamed ? "streamed" : "packed";
+  return splits > 1 ? path + ":split" : path;
+}
+
+}  // namespace
+
+std::int64_t row_block_size(std::int64_t head_dim, std::int64_t value_dim) {
+  const std::int64_t rows = kCacheBytes / (4 * (head_dim + padded_values(value_dim)));
+  return std::clamp<std::int64_t>(rows / 12 * 12, 24, 252);
+}
+
+std::int64_t key_tile_size(std::int64_t head_dim, std::int64_t value_dim) {
+  const std::int64_t keys = kCacheBytes / (4 * (head_dim + padded_values(value_dim)));
+  return std::clamp<std::int64_t>(keys / 64 * 64, 64, 512);
+}
+
+std::string exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads) {
+  const std::vector<Item> items = make_items(heads);
+  if (items.empty()) return "empty";
+  const std::int64_t splits = count_splits(items);
+  if (splits == 1) {
+    run_whole(items, outputs, threads);
+  } else {
+    run_split(items, splits, outputs, threads);
+  }
+  return path_of(items, splits);
+}
+
+void exact_rows(const HeadProblem& head, const IndexList& rows, const Outputs& outputs) {
+  Worker worker(head.head_dim(), head.value_dim());
+  const std::int64_t block = row_block_size(head.head_dim(), head.value_dim());
+  for (std::int64_t begin = 0; begin < rows.count; begin += block) {
+    const IndexList part = rows.slice(begin, std::min(block, rows.count - begin));
+    finish({&head, part, {}}, worker.attend(head, part, {0, head.num_keys}).partial(), outputs);
+  }
+}
+
+}  // namespace subquad

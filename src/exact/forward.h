@@ -1,0 +1,29 @@
+// Exact attention, tiled: never n x n in memory, one online softmax per row.
+//
+// use when: the yardstick, short sequences, or an error of rounding size is asked for.
+// cost: 2 Lq Lk (D + Dv) flops a query head; scratch below 2 MB a thread, plus one partial row for each
+// of at most 16 key splits where there are too few rows to share out (decoding).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "core/head_problem.h"
+#include "core/index_list.h"
+#include "subquad/attention.h"
+
+namespace subquad {
+
+// All rows of all heads. Returns the path taken: "packed", "streamed" or "packed+streamed", with
+// ":split" when keys were split.
+std::string exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads);
+
+// The listed rows of one head, on the calling thread.
+void exact_rows(const HeadProblem& head, const IndexList& rows, const Outputs& outputs);
+
+// Rows and keys that a thread works on at a time, so that both stay in the second-level cache.
+std::int64_t row_block_size(std::int64_t head_dim, std::int64_t value_dim);
+std::int64_t key_tile_size(std::int64_t head_dim, std::int64_t value_dim);
+
+}  // namespace subquad

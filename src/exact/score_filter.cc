@@ -1,0 +1,75 @@
+#include "exact/score_filter.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "kernels/filter.h"
+
+namespace subquad {
+namespace {
+
+constexpr float kMasked = -std::numeric_limits<float>::infinity();
+
+void apply_band(const HeadProblem& head, std::int64_t row, const IndexList& keys, float* scores) {
+  const Range seen = head.visible(row);
+  if (!keys.contiguous()) {
+    kernels::mask_outside(scores, keys.ids, keys.count, static_cast<std::int32_t>(seen.begin),
+                          static_cast<std::int32_t>(seen.end));
+    return;
+  }
+  const std::int64_t begin = std::clamp<std::int64_t>(seen.begin - keys.first, 0, keys.count);
+  const std::int64_t end = std::clamp<std::int64_t>(seen.end - keys.first, begin, keys.count);
+  std::fill(scores, scores + begin, kMasked);
+  std::fill(scores + end, scores + keys.count, kMasked);
+}
+
+// The row's mask elements at the tile's keys: in place, or gathered into `buffer`.
+template <typename Element>
+const Element* mask_elements(const void* mask_row, const IndexList& keys, std::vector<Element>& buffer) {
+  const auto* elements = static_cast<const Element*>(mask_row);
+  if (keys.contiguous()) return elements + keys.first;
+  buffer.resize(static_cast<std::size_t>(keys.count));
+  for (std::int64_t c = 0; c < keys.count; ++c) buffer[static_cast<std::size_t>(c)] = elements[keys[c]];
+  return buffer.data();
+}
+
+void apply_mask(const HeadProblem& head, std::int64_t row, const IndexList& keys, float* scores,
+                FilterScratch& scratch) {
+  const void* mask_row = head.mask_row(row);
+  if (head.problem->mask.kind == MaskKind::boolean) {
+    kernels::apply_boolean_mask(scores, mask_elements(mask_row, keys, scratch.boolean), keys.count);
+  } else {
+    kernels::apply_additive_mask(scores, mask_elements(mask_row, keys, scratch.additive), keys.count);
+  }
+}
+
+}  // namespace
+
+Range visible_columns(const HeadProblem& head, const IndexList& rows, std::int64_t begin,
+                      std::int64_t end, const IndexList& keys) {
+  if (!keys.contiguous() || !head.has_band()) return {0, keys.count};
+  Range seen{keys.first + keys.count, keys.first};
+  if (rows.contiguous()) {
+    seen = head.visible(rows[begin], rows[end - 1] + 1);
+  } else {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const Range range = head.visible(rows[i]);
+      if (range.empty()) continue;
+      seen = {std::min(seen.begin, range.begin), std::max(seen.end, range.end)};
+    }
+  }
+  return {std::clamp<std::int64_t>(seen.begin - keys.first, 0, keys.count),
+          std::clamp<std::int64_t>(seen.end - keys.first, 0, keys.count)};
+}
+
+void filter_row(const HeadProblem& head, std::int64_t row, const IndexList& keys,
+                const Range& columns, const float* bias, const EntrySets& taken, float* scores,
+                FilterScratch& scratch) {
+  const IndexList part = keys.slice(columns.begin, columns.end - columns.begin);
+  if (bias != nullptr) kernels::add_bias(scores, bias + columns.begin, part.count);
+  if (head.has_band()) apply_band(head, row, part, scores);
+  if (head.problem->mask.kind != MaskKind::none) apply_mask(head, row, part, scores, scratch);
+  for (const EntrySet* set : taken) set->remove(row, part, scores);
+}
+
+}  // namespace subquad

@@ -1,0 +1,146 @@
+#include "kernels/filter.h"
+
+#include <limits>
+#include <numbers>
+
+#include "kernels/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/filter.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace subquad::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::ScalableTag<float>;
+using Ids = hn::RebindToSigned<D>;
+
+constexpr float kMasked = -std::numeric_limits<float>::infinity();
+
+// scores[c] = vector_step(scores, c) on whole vectors, scalar_step on the rest.
+template <class VectorStep, class ScalarStep>
+HWY_INLINE void for_row(float* scores, int64_t count, const VectorStep& vector_step,
+                        const ScalarStep& scalar_step) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t c = 0;
+  for (; c + lanes <= count; c += lanes)
+    hn::StoreU(vector_step(hn::LoadU(d, scores + c), c), d, scores + c);
+  for (; c < count; ++c) scores[c] = scalar_step(scores[c], c);
+}
+
+void ApplyBooleanMask(float* scores, const uint8_t* mask, int64_t count) {
+  const D d;
+  const Ids di;
+  const hn::Rebind<uint8_t, D> bytes;
+  for_row(
+      scores, count,
+      [&](hn::Vec<D> s, int64_t c) HWY_ATTR {
+        const auto wide = hn::PromoteTo(di, hn::LoadU(bytes, mask + c));
+        const auto masked = hn::RebindMask(d, hn::Eq(wide, hn::Zero(di)));
+        return hn::IfThenElse(masked, hn::Set(d, kMasked), s);
+      },
+      [&](float s, int64_t c) { return mask[c] != 0 ? s : kMasked; });
+}
+
+void ApplyAdditiveMask(float* scores, const float* mask, int64_t count) {
+  const D d;
+  for_row(
+      scores, count,
+      [&](hn::Vec<D> s, int64_t c) HWY_ATTR {
+        const auto add = hn::LoadU(d, mask + c);
+        const auto sum = hn::MulAdd(add, hn::Set(d, std::numbers::log2e_v<float>), s);
+        return hn::IfThenElse(hn::Eq(add, hn::Set(d, kMasked)), add, sum);
+      },
+      [&](float s, int64_t c) {
+        return mask[c] == kMasked ? kMasked : s + mask[c] * std::numbers::log2e_v<float>;
+      });
+}
+
+void AddBias(float* scores, const float* bias, int64_t count) {
+  const D d;
+  for_row(
+      scores, count,
+      [&](hn::Vec<D> s, int64_t c) HWY_ATTR { return hn::Add(s, hn::LoadU(d, bias + c)); },
+      [&](float s, int64_t c) { return s + bias[c]; });
+}
+
+// -inf where (begin <= ids[c] < end) == inside.
+template <bool inside>
+void mask_range(float* scores, const int32_t* ids, int64_t count, int32_t begin, int32_t end) {
+  const D d;
+  const Ids di;
+  for_row(
+      scores, count,
+      [&](hn::Vec<D> s, int64_t c) HWY_ATTR {
+        const auto id = hn::LoadU(di, ids + c);
+        const auto in = hn::AndNot(hn::VecFromMask(di, hn::Lt(id, hn::Set(di, begin))),
+                                   hn::VecFromMask(di, hn::Lt(id, hn::Set(di, end))));
+        const auto in_range = hn::RebindMask(d, hn::MaskFromVec(in));
+        const auto masked = hn::Set(d, kMasked);
+        return inside ? hn::IfThenElse(in_range, masked, s) : hn::IfThenElse(in_range, s, masked);
+      },
+      [&](float s, int64_t c) {
+        const bool in_range = ids[c] >= begin && ids[c] < end;
+        return in_range == inside ? kMasked : s;
+      });
+}
+
+void MaskOutside(float* scores, const int32_t* ids, int64_t count, int32_t begin, int32_t end) {
+  mask_range<false>(scores, ids, count, begin, end);
+}
+
+void MaskInside(float* scores, const int32_t* ids, int64_t count, int32_t begin, int32_t end) {
+  mask_range<true>(scores, ids, count, begin, end);
+}
+
+void MaskEqual(float* scores, const int32_t* labels, int64_t count, int32_t label) {
+  const D d;
+  const Ids di;
+  for_row(
+      scores, count,
+      [&](hn::Vec<D> s, int64_t c) HWY_ATTR {
+        const auto same = hn::Eq(hn::LoadU(di, labels + c), hn::Set(di, label));
+        return hn::IfThenElse(hn::RebindMask(d, same), hn::Set(d, kMasked), s);
+      },
+      [&](float s, int64_t c) { return labels[c] == label ? kMasked : s; });
+}
+
+}  // namespace subquad::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace subquad::kernels {
+
+HWY_EXPORT(ApplyBooleanMask);
+HWY_EXPORT(ApplyAdditiveMask);
+HWY_EXPORT(AddBias);
+HWY_EXPORT(MaskOutside);
+HWY_EXPORT(MaskInside);
+HWY_EXPORT(MaskEqual);
+
+void apply_boolean_mask(float* scores, const std::uint8_t* mask, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(ApplyBooleanMask)(scores, mask, count);
+}
+void apply_additive_mask(float* scores, const float* mask, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(ApplyAdditiveMask)(scores, mask, count);
+}
+void add_bias(float* scores, const float* bias, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(AddBias)(scores, bias, count);
+}
+void mask_outside(float* scores, const std::int32_t* ids, std::int64_t count, std::int32_t begin,
+                  std::int32_t end) {
+  HWY_DYNAMIC_DISPATCH(MaskOutside)(scores, ids, count, begin, end);
+}
+void mask_inside(float* scores, const std::int32_t* ids, std::int64_t count, std::int32_t begin,
+                 std::int32_t end) {
+  HWY_DYNAMIC_DISPATCH(MaskInside)(scores, ids, count, begin, end);
+}
+void mask_equal(float* scores, const std::int32_t* labels, std::int64_t count, std::int32_t label) {
+  HWY_DYNAMIC_DISPATCH(MaskEqual)(scores, labels, count, label);
+}
+
+}  // namespace subquad::kernels
+#endif

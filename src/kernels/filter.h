@@ -1,0 +1,26 @@
+// Masks on rows of base-2 scores: a masked score becomes -inf.
+#pragma once
+
+#include <cstdint>
+
+namespace subquad::kernels {
+
+// scores[c] = -inf where mask[c] == 0.
+void apply_boolean_mask(float* scores, const std::uint8_t* mask, std::int64_t count);
+
+// scores[c] += log2(e) * mask[c]; -inf in the mask wins over NaN in the score.
+void apply_additive_mask(float* scores, const float* mask, std::int64_t count);
+
+// scores[c] += bias[c].
+void add_bias(float* scores, const float* bias, std::int64_t count);
+
+// scores[c] = -inf where ids[c] lies outside (inside) [begin, end).
+void mask_outside(float* scores, const std::int32_t* ids, std::int64_t count, std::int32_t begin,
+                  std::int32_t end);
+void mask_inside(float* scores, const std::int32_t* ids, std::int64_t count, std::int32_t begin,
+                 std::int32_t end);
+
+// scores[c] = -inf where labels[c] == label.
+void mask_equal(float* scores, const std::int32_t* labels, std::int64_t count, std::int32_t label);
+
+}  // namespace subquad::kernels
