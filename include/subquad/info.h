@@ -11,8 +11,8 @@ struct BuildInfo {
   std::string compiler;
   std::vector<std::string> isa_compiled;   // instruction sets with a kernel in this build
   std::vector<std::string> isa_supported;  // those that this machine can run
-  std::string isa;                         // the one in use; the environment's SUBQUAD_ISA lowers it
-  int threads;                             // OpenMP's default thread count
+  std::string isa;  // the one in use; the environment's SUBQUAD_ISA lowers it
+  int threads;      // OpenMP's default thread count
 };
 BuildInfo build_info();
 
@@ -20,11 +20,13 @@ BuildInfo build_info();
 // threads together. Takes about `seconds`. The yardstick of every speed we state.
 double measure_fma_gflops(int threads, double seconds = 0.2);
 
-// Sustained read bandwidth over a buffer far larger than the caches, in GB/s (1e9), `threads` threads.
+// Sustained read bandwidth over a buffer far larger than the caches, in GB/s (1e9), `threads`
+// threads.
 double measure_read_gbps(int threads, double seconds = 0.2);
 
-// Lowers (or restores, with "") the instruction set: "avx3", "avx2", "sse4", "scalar", as SUBQUAD_ISA does.
-// Throws Error (invalid_argument) for a name that is unknown or not supported here.
+// Lowers (or restores, with "") the instruction set: "avx3", "avx2", "sse4", "scalar", as
+// SUBQUAD_ISA does. Throws Error (invalid_argument) for a name that is unknown or not supported
+// here.
 void select_isa(const std::string& name);
 
 }  // namespace subquad

@@ -11,14 +11,26 @@
 namespace subquad::io {
 
 enum class ElementType : std::uint8_t {
-  boolean, u8, i8, u16, i16, u32, i32, u64, i64, f16, bf16, f32, f64
+  boolean,
+  u8,
+  i8,
+  u16,
+  i16,
+  u32,
+  i32,
+  u64,
+  i64,
+  f16,
+  bf16,
+  f32,
+  f64
 };
 std::int64_t size_of(ElementType type);
 const char* name_of(ElementType type);
 
-// A named tensor, little-endian, row-major, dense. `data` points into the file's memory map (or into
-// memory that the TensorFile owns, where the map cannot serve: compressed or misaligned members) and
-// lives as long as the TensorFile. It is aligned to the element size.
+// A named tensor, little-endian, row-major, dense. `data` points into the file's memory map (or
+// into memory that the TensorFile owns, where the map cannot serve: compressed or misaligned
+// members) and lives as long as the TensorFile. It is aligned to the element size.
 struct Tensor {
   std::string name;
   ElementType type = ElementType::f32;
@@ -40,18 +52,19 @@ class TensorFile {
 
   const std::vector<Tensor>& tensors() const;
   const Tensor* find(const std::string& name) const;  // nullptr when absent
-  const Tensor& at(const std::string& name) const;    // Error naming the file and the tensors it has
-  const std::map<std::string, std::string>& metadata() const;  // safetensors __metadata__, else empty
+  const Tensor& at(const std::string& name) const;  // Error naming the file and the tensors it has
+  const std::map<std::string, std::string>& metadata()
+      const;  // safetensors __metadata__, else empty
 
  private:
   struct State;
   std::shared_ptr<const State> state_;
 };
 
-// Writes all tensors to `path`; the extension (.npy: exactly one tensor, .npz, .safetensors) chooses
-// the format. Writes a temporary file beside it, syncs and renames: the file is whole or absent.
-// Throws Error: invalid_argument for an unknown extension, an unwritable place, duplicate names;
-// bf16 cannot be stored in .npy/.npz (say so, name .safetensors instead).
+// Writes all tensors to `path`; the extension (.npy: exactly one tensor, .npz, .safetensors)
+// chooses the format. Writes a temporary file beside it, syncs and renames: the file is whole or
+// absent. Throws Error: invalid_argument for an unknown extension, an unwritable place, duplicate
+// names; bf16 cannot be stored in .npy/.npz (say so, name .safetensors instead).
 void write_file(const std::string& path, std::span<const Tensor> tensors,
                 const std::map<std::string, std::string>& metadata = {});
 

@@ -12,9 +12,9 @@ namespace subquad {
 // elements, maxima over heads, shares over all rows).
 struct ErrorMetrics {
   std::int64_t head = -1;
-  double rel_fro = 0;         // |approx - exact|_F / |exact|_F
-  double max_over_vmax = 0;   // max |approx - exact| / max |V| (Support Basis, Definition 1.3)
-  double op_rel = 0;          // |approx - exact|_op / (|D^-1 A|_op |V|_op) (HyperAttention, eq. (1))
+  double rel_fro = 0;        // |approx - exact|_F / |exact|_F
+  double max_over_vmax = 0;  // max |approx - exact| / max |V| (Support Basis, Definition 1.3)
+  double op_rel = 0;         // |approx - exact|_op / (|D^-1 A|_op |V|_op) (HyperAttention, eq. (1))
   double rows_over_1pct = 0;  // share of rows with |row error|_2 / |exact row|_2 above 1 %
   double rows_over_5pct = 0;
   double rows_over_20pct = 0;
@@ -28,9 +28,10 @@ struct MeasureOptions {
 };
 
 // One entry a query head, then the pooled one, for batch element 0..B-1 pooled into each head.
-// approx, exact: f32 (B, Hq, Lq, Dv). |D^-1 A|_op and |V|_op are those of `problem` and are found by
-// power iteration through exact attention forward and backward: no n x n matrix is formed.
+// approx, exact: f32 (B, Hq, Lq, Dv). |D^-1 A|_op and |V|_op are those of `problem` and are found
+// by power iteration through exact attention forward and backward: no n x n matrix is formed.
 std::vector<ErrorMetrics> measure_errors(const Problem& problem, const TensorView& approx,
-                                         const TensorView& exact, const MeasureOptions& options = {});
+                                         const TensorView& exact,
+                                         const MeasureOptions& options = {});
 
 }  // namespace subquad

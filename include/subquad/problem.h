@@ -26,9 +26,9 @@ struct Window {
 
 enum class MaskKind : std::uint8_t { none, boolean, additive };
 
-// Element mask of shape (batch, Hq, Lq, Lk); the first three extents may be 1 (broadcast), so per-key
-// padding is a boolean mask of shape (batch, 1, 1, Lk). boolean: one byte an element, nonzero =
-// attend. additive: float32 added to the scaled score, -inf = masked. Last stride 1.
+// Element mask of shape (batch, Hq, Lq, Lk); the first three extents may be 1 (broadcast), so
+// per-key padding is a boolean mask of shape (batch, 1, 1, Lk). boolean: one byte an element,
+// nonzero = attend. additive: float32 added to the scaled score, -inf = masked. Last stride 1.
 struct Mask {
   MaskKind kind = MaskKind::none;
   const void* data = nullptr;
@@ -37,10 +37,11 @@ struct Mask {
 };
 
 // softmax(scale * Q K^T + mask) V, with PyTorch's scaled_dot_product_attention semantics.
-//   query (B, Hq, Lq, D), key (B, Hkv, Lk, D), value (B, Hkv, Lk, Dv); Hq a multiple of Hkv: query head
-//   h reads key/value head h / (Hq / Hkv). D and Dv from 1 to 512, any Lq, Lk >= 0.
+//   query (B, Hq, Lq, D), key (B, Hkv, Lk, D), value (B, Hkv, Lk, Dv); Hq a multiple of Hkv: query
+//   head h reads key/value head h / (Hq / Hkv). D and Dv from 1 to 512, any Lq, Lk >= 0.
 // Packed sequences of different lengths: B = 1, query_offsets and key_offsets hold the S + 1
-// cumulative starts of the S sequences along the position dimension; sequence s attends only to itself.
+// cumulative starts of the S sequences along the position dimension; sequence s attends only to
+// itself.
 struct Problem {
   TensorView query;
   TensorView key;
@@ -48,8 +49,9 @@ struct Problem {
   std::optional<float> scale;  // default 1 / sqrt(D); must be finite
   Causal causal = Causal::none;
   Window window;
-  Mask mask;                           // not together with packed sequences
-  std::span<const float> sink_logits;  // empty, or Hq logits: exp(logit) joins the softmax denominator
+  Mask mask;  // not together with packed sequences
+  std::span<const float>
+      sink_logits;  // empty, or Hq logits: exp(logit) joins the softmax denominator
   std::span<const std::int64_t> query_offsets;
   std::span<const std::int64_t> key_offsets;
 };

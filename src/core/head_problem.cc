@@ -49,12 +49,15 @@ bool HeadProblem::has_band() const {
   return problem->causal != Causal::none || problem->window.left >= 0 || problem->window.right >= 0;
 }
 
+std::int64_t HeadProblem::diagonal(std::int64_t row) const {
+  const bool right = alignment_of(*problem) == Alignment::bottom_right;
+  return position(row) + (right ? num_keys - query_len : 0);
+}
+
 Range HeadProblem::visible(std::int64_t row) const {
   Range range{0, num_keys};
   if (!has_band()) return range;
-  const std::int64_t shift =
-      alignment_of(*problem) == Alignment::bottom_right ? num_keys - query_len : 0;
-  const std::int64_t diagonal = position(row) + shift;
+  const std::int64_t diagonal = this->diagonal(row);
   const Window& window = problem->window;
   if (problem->causal != Causal::none) range.end = std::min(range.end, diagonal + 1);
   // Window sizes may be huge: subtract on the side that cannot overflow.
@@ -84,7 +87,8 @@ const void* HeadProblem::mask_row(std::int64_t row) const {
 
 float HeadProblem::sink_log2(std::int64_t row) const {
   if (problem->sink_logits.empty()) return -std::numeric_limits<float>::infinity();
-  return problem->sink_logits[static_cast<std::size_t>(query_head(row))] * std::numbers::log2e_v<float>;
+  return problem->sink_logits[static_cast<std::size_t>(query_head(row))] *
+         std::numbers::log2e_v<float>;
 }
 
 kernels::RowSource HeadProblem::keys() const {

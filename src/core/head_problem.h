@@ -15,9 +15,9 @@ struct Range {
   bool empty() const { return begin >= end; }
 };
 
-// The query heads that share a key/value head are stacked, so that they share its packed tiles: row r
-// is position r / group of query head kv_head * group + r % group. Neighbouring rows then see almost
-// the same keys, whatever the mask.
+// The query heads that share a key/value head are stacked, so that they share its packed tiles: row
+// r is position r / group of query head kv_head * group + r % group. Neighbouring rows then see
+// almost the same keys, whatever the mask.
 struct HeadProblem {
   const Problem* problem = nullptr;
   std::int64_t batch = 0;
@@ -35,6 +35,8 @@ struct HeadProblem {
   std::int64_t position(std::int64_t row) const { return row / group; }
   std::int64_t query_head(std::int64_t row) const { return kv_head * group + row % group; }
 
+  // The key position that a row stands at: its own position shifted by the problem's alignment.
+  std::int64_t diagonal(std::int64_t row) const;
   // Keys that the causal mask and the window leave to a row, as positions in this sequence.
   Range visible(std::int64_t row) const;
   // The union of visible() over rows [begin, end).

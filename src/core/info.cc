@@ -28,7 +28,8 @@ double best_rate(int threads, double seconds, const Work& work) {
   const auto start = Clock::now();
   do {
     const auto round = Clock::now();
-    parallel_for(threads, threads, [&](std::int64_t t) { done[static_cast<std::size_t>(t)] = work(t); });
+    parallel_for(threads, threads,
+                 [&](std::int64_t t) { done[static_cast<std::size_t>(t)] = work(t); });
     double total = 0;
     for (const double amount : done) total += amount;
     best = std::max(best, total / seconds_since(round));
@@ -40,8 +41,8 @@ double best_rate(int threads, double seconds, const Work& work) {
 
 BuildInfo build_info() {
   ensure_isa();
-  return {SUBQUAD_VERSION, __VERSION__, compiled_isas(), supported_isas(), selected_isa(),
-          omp_get_max_threads()};
+  return {SUBQUAD_VERSION,  __VERSION__,    compiled_isas(),
+          supported_isas(), selected_isa(), omp_get_max_threads()};
 }
 
 double measure_fma_gflops(int threads, double seconds) {

@@ -23,7 +23,10 @@ struct Isa {
 };
 
 // Best first. NEON stands for ARM machines, where it is all there is besides scalar code.
-constexpr Isa kSets[] = {{"avx3", HWY_AVX3}, {"avx2", HWY_AVX2}, {"sse4", HWY_SSE4}, {"neon", HWY_NEON},
+constexpr Isa kSets[] = {{"avx3", HWY_AVX3},
+                         {"avx2", HWY_AVX2},
+                         {"sse4", HWY_SSE4},
+                         {"neon", HWY_NEON},
                          {"scalar", HWY_SCALAR}};
 
 std::vector<std::string> names_in(std::int64_t targets) {

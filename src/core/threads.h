@@ -53,7 +53,8 @@ void parallel_workers(int threads, std::int64_t count, const MakeWorker& make_wo
   carrier.run([&] {
     const MeterScope scope(meter);
     auto worker = make_worker();
-    for (std::int64_t item = next++; item < count && !carrier.stopped(); item = next++) worker(item);
+    for (std::int64_t item = next++; item < count && !carrier.stopped(); item = next++)
+      worker(item);
   });
   carrier.rethrow();
 }

@@ -17,7 +17,8 @@ constexpr std::int64_t kMaxLength = std::numeric_limits<std::int32_t>::max() / 2
 void check_input(const char* name, const TensorView& view) {
   check_view(name, view);
   if (view.length() > kMaxLength)
-    throw_invalid(fmt::format("{}: {} positions, at most {} are supported", name, view.length(), kMaxLength));
+    throw_invalid(
+        fmt::format("{}: {} positions, at most {} are supported", name, view.length(), kMaxLength));
   if (view.channels() < 1 || view.channels() > kMaxChannels)
     throw_invalid(fmt::format("{}: head_dim (last extent) is {}, must be 1 to {}", name,
                               view.channels(), kMaxChannels));
@@ -72,13 +73,15 @@ void check_sinks(const Problem& p) {
 }
 
 void check_offsets(const char* name, std::span<const std::int64_t> offsets, std::int64_t length) {
-  if (offsets.front() != 0) throw_invalid(fmt::format("{}: must start with 0, not {}", name, offsets.front()));
+  if (offsets.front() != 0)
+    throw_invalid(fmt::format("{}: must start with 0, not {}", name, offsets.front()));
   for (std::size_t s = 1; s < offsets.size(); ++s)
     if (offsets[s] < offsets[s - 1])
       throw_invalid(fmt::format("{}: entry {} is {}, below the entry before it ({})", name, s,
                                 offsets[s], offsets[s - 1]));
   if (offsets.back() != length)
-    throw_invalid(fmt::format("{}: ends at {}, but the tensor has {} positions", name, offsets.back(), length));
+    throw_invalid(fmt::format("{}: ends at {}, but the tensor has {} positions", name,
+                              offsets.back(), length));
 }
 
 void check_packed(const Problem& p) {

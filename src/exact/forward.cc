@@ -1,9 +1,11 @@
 #include "exact/forward.h"
 
 #include <algorithm>
+#include <atomic>
+#include <vector>
 
 #include "core/threads.h"
-#include "exact/attend_tile.h"
+#include "exact/tile_scratch.h"
 #include "exact/write_rows.h"
 
 namespace subquad {
@@ -16,32 +18,32 @@ constexpr std::int64_t kMinSplitKeys = 4096;
 // What a thread needs to attend rows to keys.
 class Worker {
  public:
-  Worker(std::int64_t head_dim, std::int64_t value_dim)
-      : tile_keys_(key_tile_size(head_dim, value_dim)),
-        rows_(head_dim, value_dim, row_block_size(head_dim, value_dim)),
-        tile_(head_dim, value_dim, tile_keys_),
-        panel_(tile_keys_) {}
+  Worker(std::int64_t head_dim, std::int64_t value_dim, std::atomic<std::int64_t>& entries)
+      : rows_(head_dim, value_dim, row_block_size(head_dim, value_dim)),
+        scratch_(head_dim, value_dim),
+        entries_(&entries) {}
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker() { *entries_ += scratch_.panel.entries(); }
 
   // Sums of the rows over the visible part of keys [range.begin, range.end).
   RowBlock& attend(const HeadProblem& head, const IndexList& rows, const Range& range) {
     rows_.load(head, rows);
     const bool streamed = rows.count <= kMaxStreamedRows;
+    const std::int64_t step = scratch_.tile_keys;
     // Tiles start at multiples of the tile size, whatever the range: same tiles, same rounding.
-    for (std::int64_t first = range.begin - range.begin % tile_keys_; first < range.end;
-         first += tile_keys_) {
-      const IndexList keys = index_range(first, std::min(first + tile_keys_, range.end));
-      if (streamed && attend_streamed(head, rows_, keys, panel_)) continue;
-      tile_.pack(head, keys);
-      attend_tile(head, rows_, tile_, {}, panel_);
+    for (std::int64_t first = range.begin - range.begin % step; first < range.end; first += step) {
+      const IndexList keys = index_range(first, std::min(first + step, range.end));
+      if (streamed && attend_streamed(head, rows_, keys, scratch_.panel)) continue;
+      attend_keys(head, rows_, keys, {}, scratch_);
     }
     return rows_;
   }
 
  private:
-  std::int64_t tile_keys_;
   RowBlock rows_;
-  KeyTile tile_;
-  ScorePanel panel_;
+  TileScratch scratch_;
+  std::atomic<std::int64_t>* entries_;
 };
 
 // A block of rows of one head, and the keys that any of them may see.
@@ -72,10 +74,11 @@ void finish(const Item& item, const Partial& sums, const Outputs& outputs) {
   write_row_error(*item.head, item.rows, outputs, 0.0f);
 }
 
-void run_whole(std::span<const Item> items, const Outputs& outputs, int threads) {
+void run_whole(std::span<const Item> items, const Outputs& outputs, int threads,
+               std::atomic<std::int64_t>& entries) {
   const HeadProblem& any = *items.front().head;
   parallel_workers(threads, static_cast<std::int64_t>(items.size()), [&] {
-    return [&, worker = Worker(any.head_dim(), any.value_dim())](std::int64_t i) mutable {
+    return [&, worker = Worker(any.head_dim(), any.value_dim(), entries)](std::int64_t i) mutable {
       const Item& item = items[static_cast<std::size_t>(i)];
       finish(item, worker.attend(*item.head, item.rows, item.keys).partial(), outputs);
     };
@@ -90,7 +93,8 @@ Range split_range(const Item& item, std::int64_t split, std::int64_t splits) {
   return {std::max(cut(split), item.keys.begin), std::min(cut(split + 1), item.keys.end)};
 }
 
-void run_split(std::span<const Item> items, std::int64_t splits, const Outputs& outputs, int threads) {
+void run_split(std::span<const Item> items, std::int64_t splits, const Outputs& outputs,
+               int threads, std::atomic<std::int64_t>& entries) {
   const HeadProblem& any = *items.front().head;
   const auto count = static_cast<std::int64_t>(items.size());
   const std::int64_t block = row_block_size(any.head_dim(), any.value_dim());
@@ -99,11 +103,13 @@ void run_split(std::span<const Item> items, std::int64_t splits, const Outputs& 
   PartialBuffer buffer(count * splits * rows, any.value_dim());
   const Partial all = buffer.view(count * splits * rows);
   parallel_workers(threads, count * splits, [&] {
-    return [&, worker = Worker(any.head_dim(), any.value_dim())](std::int64_t job) mutable {
-      const Item& item = items[static_cast<std::size_t>(job / splits)];
-      RowBlock& done = worker.attend(*item.head, item.rows, split_range(item, job % splits, splits));
-      copy_partial(done.partial(), all.slice(job * rows, item.rows.count));
-    };
+    return
+        [&, worker = Worker(any.head_dim(), any.value_dim(), entries)](std::int64_t job) mutable {
+          const Item& item = items[static_cast<std::size_t>(job / splits)];
+          RowBlock& done =
+              worker.attend(*item.head, item.rows, split_range(item, job % splits, splits));
+          copy_partial(done.partial(), all.slice(job * rows, item.rows.count));
+        };
   });
   parallel_for(threads, count, [&](std::int64_t i) {
     const Item& item = items[static_cast<std::size_t>(i)];
@@ -143,20 +149,22 @@ std::int64_t key_tile_size(std::int64_t head_dim, std::int64_t value_dim) {
   return std::clamp<std::int64_t>(keys / 64 * 64, 64, 512);
 }
 
-std::string exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads) {
+ExactRun exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads) {
   const std::vector<Item> items = make_items(heads);
-  if (items.empty()) return "empty";
+  if (items.empty()) return {"empty", 0};
+  std::atomic<std::int64_t> entries{0};
   const std::int64_t splits = count_splits(items);
   if (splits == 1) {
-    run_whole(items, outputs, threads);
+    run_whole(items, outputs, threads, entries);
   } else {
-    run_split(items, splits, outputs, threads);
+    run_split(items, splits, outputs, threads, entries);
   }
-  return path_of(items, splits);
+  return {path_of(items, splits), entries};
 }
 
 void exact_rows(const HeadProblem& head, const IndexList& rows, const Outputs& outputs) {
-  Worker worker(head.head_dim(), head.value_dim());
+  std::atomic<std::int64_t> entries{0};
+  Worker worker(head.head_dim(), head.value_dim(), entries);
   const std::int64_t block = row_block_size(head.head_dim(), head.value_dim());
   for (std::int64_t begin = 0; begin < rows.count; begin += block) {
     const IndexList part = rows.slice(begin, std::min(block, rows.count - begin));

@@ -1,8 +1,8 @@
 // Exact attention, tiled: never n x n in memory, one online softmax per row.
 //
 // use when: the yardstick, short sequences, or an error of rounding size is asked for.
-// cost: 2 Lq Lk (D + Dv) flops a query head; scratch below 2 MB a thread, plus one partial row for each
-// of at most 16 key splits where there are too few rows to share out (decoding).
+// cost: 2 Lq Lk (D + Dv) flops a query head; scratch below 2 MB a thread, plus one partial row for
+// each of at most 16 key splits where there are too few rows to share out (decoding).
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,14 @@
 
 namespace subquad {
 
-// All rows of all heads. Returns the path taken: "packed", "streamed" or "packed+streamed", with
-// ":split" when keys were split.
-std::string exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads);
+struct ExactRun {
+  std::string
+      path;  // "packed", "streamed" or "packed+streamed", with ":split" when keys were split
+  std::int64_t scored_entries = 0;
+};
+
+// All rows of all heads.
+ExactRun exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads);
 
 // The listed rows of one head, on the calling thread.
 void exact_rows(const HeadProblem& head, const IndexList& rows, const Outputs& outputs);

@@ -15,7 +15,9 @@ kernels::RowSource select(kernels::RowSource source, const IndexList& list) {
   return source;
 }
 
-std::int64_t round_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
+std::int64_t round_up(std::int64_t value, std::int64_t step) {
+  return (value + step - 1) / step * step;
+}
 
 }  // namespace
 
@@ -54,11 +56,13 @@ void KeyTile::isolate_wild_values() {
   for (std::int64_t j = 0; j < keys_.count; ++j) {
     bool wild = false;
     for (std::int64_t c = 0; c < value_dim_; ++c)
-      wild |= !std::isfinite(packed_values_[c / panel_ * value_panel_stride_ + j * panel_ + c % panel_]);
+      wild |= !std::isfinite(
+          packed_values_[c / panel_ * value_panel_stride_ + j * panel_ + c % panel_]);
     if (!wild) continue;
     wild_.push_back(j);
     for (std::int64_t c = 0; c < value_dim_; c += panel_)
-      std::fill_n(packed_values_.data() + c / panel_ * value_panel_stride_ + j * panel_, panel_, 0.0f);
+      std::fill_n(packed_values_.data() + c / panel_ * value_panel_stride_ + j * panel_, panel_,
+                  0.0f);
   }
 }
 

@@ -16,8 +16,8 @@ class KeyTile {
   KeyTile(std::int64_t head_dim, std::int64_t value_dim, std::int64_t capacity);
 
   // Packs the listed keys and their values. `bias` (count floats, may be nullptr) is added to the
-  // base-2 logits: log2 weights of samples. `keys` and `bias` must stay alive while the tile is used.
-  // O(count * (head_dim + value_dim)).
+  // base-2 logits: log2 weights of samples. `keys` and `bias` must stay alive while the tile is
+  // used. O(count * (head_dim + value_dim)).
   void pack(const HeadProblem& head, const IndexList& keys, const float* bias = nullptr);
 
   const IndexList& keys() const { return keys_; }

@@ -10,7 +10,8 @@ void RowBlock::load(const HeadProblem& head, const IndexList& rows) {
   kernels::RowSource source{nullptr, head.problem->query.dtype, 0, head_dim_, nullptr, 0, 1};
   for (std::int64_t i = 0; i < rows.count; ++i) {
     source.base = head.row_in(head.problem->query, rows[i]);
-    kernels::load_rows(source, head.scale_log2, queries_.data() + i * head_dim_, head_dim_, head_dim_);
+    kernels::load_rows(source, head.scale_log2, queries_.data() + i * head_dim_, head_dim_,
+                       head_dim_);
   }
   set_identity(partial());
 }

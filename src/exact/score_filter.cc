@@ -10,26 +10,23 @@ namespace {
 
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
-void apply_band(const HeadProblem& head, std::int64_t row, const IndexList& keys, float* scores) {
-  const Range seen = head.visible(row);
-  if (!keys.contiguous()) {
-    kernels::mask_outside(scores, keys.ids, keys.count, static_cast<std::int32_t>(seen.begin),
-                          static_cast<std::int32_t>(seen.end));
-    return;
-  }
-  const std::int64_t begin = std::clamp<std::int64_t>(seen.begin - keys.first, 0, keys.count);
-  const std::int64_t end = std::clamp<std::int64_t>(seen.end - keys.first, begin, keys.count);
-  std::fill(scores, scores + begin, kMasked);
-  std::fill(scores + end, scores + keys.count, kMasked);
+std::int32_t narrow(std::int64_t position) { return static_cast<std::int32_t>(position); }
+
+// Columns of a contiguous list whose keys lie in the range.
+Range columns_in(const IndexList& keys, const Range& range) {
+  const std::int64_t begin = std::clamp<std::int64_t>(range.begin - keys.first, 0, keys.count);
+  return {begin, std::clamp<std::int64_t>(range.end - keys.first, begin, keys.count)};
 }
 
 // The row's mask elements at the tile's keys: in place, or gathered into `buffer`.
 template <typename Element>
-const Element* mask_elements(const void* mask_row, const IndexList& keys, std::vector<Element>& buffer) {
+const Element* mask_elements(const void* mask_row, const IndexList& keys,
+                             std::vector<Element>& buffer) {
   const auto* elements = static_cast<const Element*>(mask_row);
   if (keys.contiguous()) return elements + keys.first;
   buffer.resize(static_cast<std::size_t>(keys.count));
-  for (std::int64_t c = 0; c < keys.count; ++c) buffer[static_cast<std::size_t>(c)] = elements[keys[c]];
+  for (std::int64_t c = 0; c < keys.count; ++c)
+    buffer[static_cast<std::size_t>(c)] = elements[keys[c]];
   return buffer.data();
 }
 
@@ -39,7 +36,8 @@ void apply_mask(const HeadProblem& head, std::int64_t row, const IndexList& keys
   if (head.problem->mask.kind == MaskKind::boolean) {
     kernels::apply_boolean_mask(scores, mask_elements(mask_row, keys, scratch.boolean), keys.count);
   } else {
-    kernels::apply_additive_mask(scores, mask_elements(mask_row, keys, scratch.additive), keys.count);
+    kernels::apply_additive_mask(scores, mask_elements(mask_row, keys, scratch.additive),
+                                 keys.count);
   }
 }
 
@@ -62,14 +60,31 @@ Range visible_columns(const HeadProblem& head, const IndexList& rows, std::int64
           std::clamp<std::int64_t>(seen.end - keys.first, 0, keys.count)};
 }
 
+void mask_keys_inside(const IndexList& keys, const Range& range, float* scores) {
+  if (!keys.contiguous()) {
+    kernels::mask_inside(scores, keys.ids, keys.count, narrow(range.begin), narrow(range.end));
+    return;
+  }
+  const Range columns = columns_in(keys, range);
+  std::fill(scores + columns.begin, scores + columns.end, kMasked);
+}
+
+void mask_keys_outside(const IndexList& keys, const Range& range, float* scores) {
+  if (!keys.contiguous()) {
+    kernels::mask_outside(scores, keys.ids, keys.count, narrow(range.begin), narrow(range.end));
+    return;
+  }
+  const Range columns = columns_in(keys, range);
+  std::fill(scores, scores + columns.begin, kMasked);
+  std::fill(scores + columns.end, scores + keys.count, kMasked);
+}
+
 void filter_row(const HeadProblem& head, std::int64_t row, const IndexList& keys,
-                const Range& columns, const float* bias, const EntrySets& taken, float* scores,
-                FilterScratch& scratch) {
+                const Range& columns, const float* bias, float* scores, FilterScratch& scratch) {
   const IndexList part = keys.slice(columns.begin, columns.end - columns.begin);
   if (bias != nullptr) kernels::add_bias(scores, bias + columns.begin, part.count);
-  if (head.has_band()) apply_band(head, row, part, scores);
+  if (head.has_band()) mask_keys_outside(part, head.visible(row), scores);
   if (head.problem->mask.kind != MaskKind::none) apply_mask(head, row, part, scores, scratch);
-  for (const EntrySet* set : taken) set->remove(row, part, scores);
 }
 
 }  // namespace subquad

@@ -1,4 +1,5 @@
-// Which entries of a score tile count: the problem's masks, and the keys that other parts have taken.
+// Which entries of a score tile count: the problem's masks, and the keys that other parts have
+// taken.
 #pragma once
 
 #include <cstdint>
@@ -9,31 +10,36 @@
 
 namespace subquad {
 
-// A set of (row, key) entries that a tile must leave out because another part evaluates them. One
-// virtual call a row and tile: under a hundredth of the row's multiply-adds.
-class EntrySet {
- public:
-  virtual ~EntrySet() = default;
-  // scores[c] = -inf where (row, keys[c]) is in the set; keys.count scores.
-  virtual void remove(std::int64_t row, const IndexList& keys, float* scores) const = 0;
-};
-using EntrySets = std::vector<const EntrySet*>;
-
-// Reusable memory for gathering mask elements.
+// Reusable memory for gathering mask elements and labels.
 struct FilterScratch {
   std::vector<float> additive;
   std::vector<std::uint8_t> boolean;
+  std::vector<std::int32_t> labels;
 };
+
+// A set of (row, key) entries that a tile must leave out because another part evaluates them. One
+// virtual call a register block of rows and tile: under a thousandth of the block's arithmetic.
+class EntrySet {
+ public:
+  virtual ~EntrySet() = default;
+  // scores[r * stride + c] = -inf where (rows[r], keys[c]) is in the set.
+  virtual void remove(const IndexList& rows, const IndexList& keys, float* scores,
+                      std::int64_t stride, FilterScratch& scratch) const = 0;
+};
+using EntrySets = std::vector<const EntrySet*>;
 
 // The columns of the tile that rows [begin, end) of `rows` may see, for a contiguous tile; all
 // columns for a gathered one.
 Range visible_columns(const HeadProblem& head, const IndexList& rows, std::int64_t begin,
                       std::int64_t end, const IndexList& keys);
 
-// Masks one row of scores over the tile's columns [columns.begin, columns.end): scores[0] belongs to
-// columns.begin. `bias` as in KeyTile.
+// Applies the problem's masks to one row of scores over the tile's columns [columns.begin,
+// columns.end): scores[0] belongs to columns.begin. `bias` as in KeyTile.
 void filter_row(const HeadProblem& head, std::int64_t row, const IndexList& keys,
-                const Range& columns, const float* bias, const EntrySets& taken, float* scores,
-                FilterScratch& scratch);
+                const Range& columns, const float* bias, float* scores, FilterScratch& scratch);
+
+// scores[c] = -inf where keys[c] lies inside (outside) the range.
+void mask_keys_inside(const IndexList& keys, const Range& range, float* scores);
+void mask_keys_outside(const IndexList& keys, const Range& range, float* scores);
 
 }  // namespace subquad

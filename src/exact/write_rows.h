@@ -11,9 +11,9 @@
 
 namespace subquad {
 
-// Joins the sink, divides, stores out and lse. A row that saw nothing gives zeros and lse = -inf. With
-// `rejected`, rows whose l is not positive although they may see a key are not written but listed there
-// (for an exact second try); NaN is written. Changes `sums`.
+// Joins the sink, divides, stores out and lse. A row that saw nothing gives zeros and lse = -inf.
+// With `rejected`, rows whose l is not positive although they may see a key are not written but
+// listed there (for an exact second try); NaN is written. Changes `sums`.
 void write_rows(const HeadProblem& head, const IndexList& rows, const Partial& sums,
                 const Outputs& outputs, std::vector<std::int32_t>* rejected = nullptr);
 

@@ -28,9 +28,9 @@ struct PackedMatrix {
   std::int64_t panel_stride;
 };
 
-// C[r * ldc + c] (= or +=) sum_k A(r, k) B(k, c) for r < rows, c < columns rounded up to `lanes`; C must
-// have room for the rounded-up columns. Sums run over k in order: a row's result does not depend on
-// which rows share the call. 2 * rows * columns * depth flops.
+// C[r * ldc + c] (= or +=) sum_k A(r, k) B(k, c) for r < rows, c < columns rounded up to `lanes`; C
+// must have room for the rounded-up columns. Sums run over k in order: a row's result does not
+// depend on which rows share the call. 2 * rows * columns * depth flops.
 void gemm(const LeftMatrix& a, const PackedMatrix& b, std::int64_t rows, std::int64_t columns,
           std::int64_t depth, float* c, std::int64_t ldc, bool accumulate);
 

@@ -45,7 +45,8 @@ void LoadRows(const RowSource& source, float factor, float* out, int64_t stride,
 
 // Rows r0..r0+3 of the panel, channels [from, to), one value at a time.
 template <class Storage>
-void transpose_slowly(const RowSource& source, int64_t first, int64_t rows, int64_t from, float* out) {
+void transpose_slowly(const RowSource& source, int64_t first, int64_t rows, int64_t from,
+                      float* out) {
   for (int64_t r = 0; r < rows; ++r) {
     const auto* row = static_cast<const typename Storage::Bits*>(source.row(first + r));
     for (int64_t c = from; c < source.width; ++c) out[c * panel_width() + r] = Storage::one(row[c]);

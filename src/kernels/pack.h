@@ -36,12 +36,13 @@ void load_rows(const RowSource& source, float factor, float* out, std::int64_t s
                std::int64_t padded);
 
 // Packed transpose (the B of Q K^T): columns of B are the rows of the source. Column block p holds
-// channel c of rows [p * panel, (p + 1) * panel) at out[p * panel * width + c * panel]; missing rows are
-// zero. Returns the panel stride.
+// channel c of rows [p * panel, (p + 1) * panel) at out[p * panel * width + c * panel]; missing
+// rows are zero. Returns the panel stride.
 std::int64_t pack_transposed(const RowSource& source, float* out);
 
 // Packed rows (the B of P V): column block p holds channels [p * panel, ..) of row j at
-// out[p * panel_stride + j * panel]; missing channels are zero. Returns whether every element is finite.
+// out[p * panel_stride + j * panel]; missing channels are zero. Returns whether every element is
+// finite.
 bool pack_rows(const RowSource& source, float* out, std::int64_t panel_stride);
 
 // Stores f32 values as `dtype`, rounding to nearest even.

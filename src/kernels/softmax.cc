@@ -58,7 +58,8 @@ HWY_INLINE float row_weights(float* scores, int64_t columns, float m) {
 // -inf up to the next full vector, so that whole vectors can be read.
 HWY_INLINE void mask_tail(float* scores, int64_t columns) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
-  for (int64_t c = columns; c % lanes != 0; ++c) scores[c] = -std::numeric_limits<float>::infinity();
+  for (int64_t c = columns; c % lanes != 0; ++c)
+    scores[c] = -std::numeric_limits<float>::infinity();
 }
 
 void rescale(float* values, int64_t count, float factor) {
@@ -66,7 +67,8 @@ void rescale(float* values, int64_t count, float factor) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const V scale = hn::Set(d, factor);
   int64_t c = 0;
-  for (; c + lanes <= count; c += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, values + c), scale), d, values + c);
+  for (; c + lanes <= count; c += lanes)
+    hn::StoreU(hn::Mul(hn::LoadU(d, values + c), scale), d, values + c);
   for (; c < count; ++c) values[c] *= factor;
 }
 

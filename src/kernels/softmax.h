@@ -16,9 +16,9 @@ struct RowSums {
 };
 
 // Scores (base-2 logits, -inf = masked) of `rows` rows by `columns` columns, `stride` floats apart,
-// become weights in place: m rises to the row's new maximum, l and o are rescaled and l grows by the
-// weights' sum; o is left for the following gemm. Weights below 2^-126 are zero. NaN scores give NaN
-// weights. Columns up to the next multiple of `lanes` may be overwritten.
+// become weights in place: m rises to the row's new maximum, l and o are rescaled and l grows by
+// the weights' sum; o is left for the following gemm. Weights below 2^-126 are zero. NaN scores
+// give NaN weights. Columns up to the next multiple of `lanes` may be overwritten.
 void softmax_update(float* scores, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                     const RowSums& sums);
 

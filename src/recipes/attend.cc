@@ -9,7 +9,8 @@
 #include "core/memory.h"
 #include "core/threads.h"
 #include "exact/forward.h"
-#include "plan/spec.h"
+#include "recipes/method.h"
+#include "recipes/split_attention.h"
 
 namespace subquad {
 namespace {
@@ -45,13 +46,22 @@ Report attend(const Problem& problem, std::string_view spec, const Outputs& outp
   validate(problem);
   check_outputs(problem, outputs);
   check_options(options);
+  const Method method = parse_method(spec);
   MemoryMeter meter;
   const MeterScope scope(&meter);
   const std::vector<HeadProblem> heads = split_heads(problem);
   Report report;
   report.rows = count_rows(heads);
-  (void)spec;
-  report.path = "exact:" + exact_forward(heads, outputs, resolved_threads(options.threads));
+  if (method.exact) {
+    const ExactRun run = exact_forward(heads, outputs, resolved_threads(options.threads));
+    report.path = "exact:" + run.path;
+    report.scored_entries = run.scored_entries;
+  } else {
+    const SplitCounts counts = split_attention(heads, method, outputs, options);
+    report.path = method.names;
+    report.fallback_rows = counts.fallback_rows;
+    report.scored_entries = counts.scored_entries;
+  }
   report.peak_extra_bytes = meter.peak();
   return report;
 }

@@ -1,0 +1,61 @@
+#include "heavy/sink.h"
+
+#include <algorithm>
+
+namespace subquad {
+namespace {
+
+class SinkSet final : public HeavySet {
+ public:
+  SinkSet(const HeadProblem& head, std::int64_t count)
+      : head_(head), range_{0, std::min(count, head.num_keys)} {
+    const std::int64_t step = key_tile_size(head.head_dim(), head.value_dim());
+    for (std::int64_t begin = 0; begin < range_.end; begin += step) {
+      const std::int64_t end = std::min(begin + step, range_.end);
+      tiles_.emplace_back(head.head_dim(), head.value_dim(), end - begin)
+          .pack(head, index_range(begin, end));
+    }
+  }
+
+  void add_to(RowBlock& rows, std::int64_t, const EntrySets& taken,
+              TileScratch& scratch) const override {
+    for (const KeyTile& tile : tiles_) attend_tile(head_, rows, tile, taken, scratch.panel);
+  }
+
+  void remove(const IndexList& rows, const IndexList& keys, float* scores, std::int64_t stride,
+              FilterScratch&) const override {
+    for (std::int64_t r = 0; r < rows.count; ++r)
+      mask_keys_inside(keys, range_, scores + r * stride);
+  }
+
+ private:
+  const HeadProblem& head_;
+  Range range_;
+  std::vector<KeyTile> tiles_;
+};
+
+class SinkRule final : public HeavyRule {
+ public:
+  explicit SinkRule(std::int64_t count) : count_(count) {}
+
+  std::vector<std::unique_ptr<HeavySet>> find(const HeadProblem& head, const Rng&,
+                                              int) const override {
+    std::vector<std::unique_ptr<HeavySet>> sets;
+    sets.push_back(std::make_unique<SinkSet>(head, count_));
+    return sets;
+  }
+
+ private:
+  std::int64_t count_;
+};
+
+}  // namespace
+
+std::unique_ptr<HeavyRule> make_sink_rule(const SpecPart& spec) {
+  SpecReader reader(spec);
+  const std::int64_t count = reader.integer("n", 4, 1, std::int64_t{1} << 30);
+  reader.finish();
+  return std::make_unique<SinkRule>(count);
+}
+
+}  // namespace subquad

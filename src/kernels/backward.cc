@@ -1,0 +1,111 @@
+#include "kernels/backward.h"
+
+#include <limits>
+
+#include "kernels/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/backward.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/exp2-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace subquad::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+
+HWY_INLINE void weight_row(float* scores, int64_t columns, float m) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const V reference = hn::Set(d, m);
+  const V masked = hn::Set(d, -std::numeric_limits<float>::infinity());
+  const V minus_zero = hn::Set(d, -0.0f);
+  for (int64_t c = 0; c < columns; c += lanes) {
+    const V score = hn::LoadU(d, scores + c);
+    const V weight = fast_exp2(d, hn::Sub(score, reference));
+    hn::StoreU(hn::IfThenElse(hn::Eq(score, masked), minus_zero, weight), d, scores + c);
+  }
+}
+
+void WeightRows(float* scores, int64_t stride, int64_t rows, int64_t columns, const float* m) {
+  for (int64_t r = 0; r < rows; ++r) weight_row(scores + r * stride, columns, m[r]);
+}
+
+HWY_INLINE void score_gradient_row(const float* weights, float* gradients, int64_t columns,
+                                   float offset) {
+  const D d;
+  const hn::RebindToUnsigned<D> bits;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const V shift = hn::Set(d, offset);
+  const auto minus_zero = hn::Set(bits, 0x80000000U);
+  for (int64_t c = 0; c < columns; c += lanes) {
+    const V weight = hn::LoadU(d, weights + c);
+    const V gradient = hn::Mul(weight, hn::Add(hn::LoadU(d, gradients + c), shift));
+    const auto masked = hn::RebindMask(d, hn::Eq(hn::BitCast(bits, weight), minus_zero));
+    hn::StoreU(hn::IfThenZeroElse(masked, gradient), d, gradients + c);
+  }
+}
+
+void ScoreGradientRows(const float* weights, float* gradients, int64_t stride, int64_t rows,
+                       int64_t columns, const float* offset) {
+  for (int64_t r = 0; r < rows; ++r)
+    score_gradient_row(weights + r * stride, gradients + r * stride, columns, offset[r]);
+}
+
+float Dot(const float* a, const float* b, int64_t count) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V sums = hn::Zero(d);
+  int64_t c = 0;
+  for (; c + lanes <= count; c += lanes)
+    sums = hn::MulAdd(hn::LoadU(d, a + c), hn::LoadU(d, b + c), sums);
+  float sum = hn::GetLane(hn::SumOfLanes(d, sums));
+  for (; c < count; ++c) sum += a[c] * b[c];
+  return sum;
+}
+
+void AddRow(const float* values, int64_t count, float factor, float* out) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const V scale = hn::Set(d, factor);
+  int64_t c = 0;
+  for (; c + lanes <= count; c += lanes)
+    hn::StoreU(hn::MulAdd(scale, hn::LoadU(d, values + c), hn::LoadU(d, out + c)), d, out + c);
+  for (; c < count; ++c) out[c] += factor * values[c];
+}
+
+}  // namespace subquad::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace subquad::kernels {
+
+HWY_EXPORT(WeightRows);
+HWY_EXPORT(ScoreGradientRows);
+HWY_EXPORT(Dot);
+HWY_EXPORT(AddRow);
+
+void weight_rows(float* scores, std::int64_t stride, std::int64_t rows, std::int64_t columns,
+                 const float* m) {
+  HWY_DYNAMIC_DISPATCH(WeightRows)(scores, stride, rows, columns, m);
+}
+
+void score_gradient_rows(const float* weights, float* gradients, std::int64_t stride,
+                         std::int64_t rows, std::int64_t columns, const float* offset) {
+  HWY_DYNAMIC_DISPATCH(ScoreGradientRows)(weights, gradients, stride, rows, columns, offset);
+}
+
+float dot(const float* a, const float* b, std::int64_t count) {
+  return HWY_DYNAMIC_DISPATCH(Dot)(a, b, count);
+}
+
+void add_row(const float* values, std::int64_t count, float factor, float* out) {
+  HWY_DYNAMIC_DISPATCH(AddRow)(values, count, factor, out);
+}
+
+}  // namespace subquad::kernels
+#endif

@@ -1,0 +1,29 @@
+// The pointwise steps of the backward pass, on rows of base-2 scores.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+namespace subquad::kernels {
+
+// Scores (base-2 logits, -inf = masked) become weights exp2(score - m[r]) in place, rows `stride`
+// floats apart. A masked score becomes -0.0f, which tells it from a weight that underflowed.
+// Columns up to the next multiple of `lanes` are overwritten.
+void weight_rows(float* scores, std::int64_t stride, std::int64_t rows, std::int64_t columns,
+                 const float* m);
+
+// Whether weight_rows found a masked score here.
+inline bool is_masked(float weight) { return std::bit_cast<std::uint32_t>(weight) == 0x80000000U; }
+
+// gradients[r][c] = weights[r][c] * (gradients[r][c] + offset[r]), 0 where the weight is masked.
+// Both have rows `stride` floats apart; columns up to the next multiple of `lanes` are overwritten.
+void score_gradient_rows(const float* weights, float* gradients, std::int64_t stride,
+                         std::int64_t rows, std::int64_t columns, const float* offset);
+
+// sum_c a[c] * b[c].
+float dot(const float* a, const float* b, std::int64_t count);
+
+// out[c] += factor * values[c].
+void add_row(const float* values, std::int64_t count, float factor, float* out);
+
+}  // namespace subquad::kernels

@@ -1,0 +1,72 @@
+#include "light/uniform.h"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+#include "light/sampled_keys.h"
+
+namespace subquad {
+namespace {
+
+std::vector<std::int32_t> sample_with_replacement(std::int64_t n, std::int64_t m, const Rng& rng) {
+  std::vector<std::int32_t> sample(static_cast<std::size_t>(m));
+  for (std::size_t i = 0; i < sample.size(); ++i)
+    sample[i] =
+        static_cast<std::int32_t>(rng.below(n, Purpose::sample, 0, static_cast<std::uint32_t>(i)));
+  std::sort(sample.begin(), sample.end());
+  return sample;
+}
+
+class UniformRule final : public LightRule {
+ public:
+  UniformRule(std::int64_t num_samples, bool replace)
+      : num_samples_(num_samples), replace_(replace) {}
+
+  std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng& rng, int) const override {
+    const std::int64_t n = head.num_keys;
+    if (n == 0) return nullptr;
+    const std::int64_t m = replace_ ? num_samples_ : std::min(num_samples_, n);
+    std::vector<std::int32_t> sample =
+        replace_ ? sample_with_replacement(n, m, rng) : sample_without_replacement(n, m, rng);
+    const double weight = static_cast<double>(n) / static_cast<double>(m);
+    // Without replacement the variance shrinks by the share of keys not drawn.
+    const double correction = replace_ ? 1.0 : 1.0 - 1.0 / weight;
+    return make_sampled_keys(head, std::move(sample), weight, correction);
+  }
+
+ private:
+  std::int64_t num_samples_;
+  bool replace_;
+};
+
+}  // namespace
+
+std::vector<std::int32_t> sample_without_replacement(std::int64_t n, std::int64_t m,
+                                                     const Rng& rng) {
+  std::vector<std::int32_t> sample;
+  if (m >= n) {
+    sample.resize(static_cast<std::size_t>(n));
+    for (std::size_t i = 0; i < sample.size(); ++i) sample[i] = static_cast<std::int32_t>(i);
+    return sample;
+  }
+  std::unordered_set<std::int64_t> chosen;
+  for (std::int64_t last = n - m; last < n; ++last) {
+    const auto draw = static_cast<std::uint32_t>(last - (n - m));
+    const std::int64_t pick = rng.below(last + 1, Purpose::sample, 0, draw);
+    chosen.insert(chosen.contains(pick) ? last : pick);
+  }
+  sample.assign(chosen.begin(), chosen.end());
+  std::sort(sample.begin(), sample.end());
+  return sample;
+}
+
+std::unique_ptr<LightRule> make_uniform_rule(const SpecPart& spec) {
+  SpecReader reader(spec);
+  const std::int64_t num_samples = reader.integer("m", 256, 1, std::int64_t{1} << 30);
+  const bool replace = reader.boolean("replace", false);
+  reader.finish();
+  return std::make_unique<UniformRule>(num_samples, replace);
+}
+
+}  // namespace subquad

@@ -1,0 +1,77 @@
+#include "recipes/method.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "heavy/sink.h"
+#include "heavy/sort_lsh.h"
+#include "heavy/window.h"
+#include "light/uniform.h"
+#include "plan/spec.h"
+#include "subquad/error.h"
+
+namespace subquad {
+namespace {
+
+// A new part is one line here.
+struct HeavyEntry {
+  const char* name;
+  std::unique_ptr<HeavyRule> (*make)(const SpecPart&);
+};
+constexpr HeavyEntry kHeavy[] = {
+    {"sink", make_sink_rule}, {"window", make_window_rule}, {"sortlsh", make_sort_lsh_rule}};
+
+// drop: the light part that adds nothing.
+std::unique_ptr<LightRule> make_drop_rule(const SpecPart& spec) {
+  SpecReader(spec).finish();
+  return nullptr;
+}
+
+struct LightEntry {
+  const char* name;
+  std::unique_ptr<LightRule> (*make)(const SpecPart&);
+};
+constexpr LightEntry kLight[] = {{"drop", make_drop_rule}, {"uniform", make_uniform_rule}};
+
+template <typename Entry, std::size_t count>
+const Entry* find_entry(const Entry (&entries)[count], const std::string& name) {
+  for (const Entry& entry : entries)
+    if (name == entry.name) return &entry;
+  return nullptr;
+}
+
+[[noreturn]] void throw_unknown(std::string_view spec, const std::string& name) {
+  std::vector<std::string> known{"exact"};
+  for (const HeavyEntry& entry : kHeavy) known.emplace_back(entry.name);
+  for (const LightEntry& entry : kLight) known.emplace_back(entry.name);
+  throw_invalid(
+      fmt::format("spec '{}': unknown part '{}'; known: {}", spec, name, fmt::join(known, ", ")));
+}
+
+}  // namespace
+
+Method parse_method(std::string_view spec) {
+  const std::vector<SpecPart> parts = parse_spec(spec);
+  Method method;
+  bool has_light = false;
+  for (const SpecPart& part : parts) {
+    method.names += (method.names.empty() ? "" : "+") + part.name;
+    if (part.name == "exact") {
+      SpecReader(part).finish();
+      if (parts.size() > 1)
+        throw_invalid(fmt::format("spec '{}': exact takes no other part", spec));
+      method.exact = true;
+    } else if (const HeavyEntry* heavy = find_entry(kHeavy, part.name)) {
+      method.heavy.push_back(heavy->make(part));
+    } else if (const LightEntry* light = find_entry(kLight, part.name)) {
+      if (has_light) throw_invalid(fmt::format("spec '{}': more than one light part", spec));
+      has_light = true;
+      method.light = light->make(part);
+    } else {
+      throw_unknown(spec, part.name);
+    }
+  }
+  return method;
+}
+
+}  // namespace subquad

@@ -1,0 +1,26 @@
+// From a spec string to the rules it names.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "heavy/heavy_set.h"
+#include "light/light_part.h"
+
+namespace subquad {
+
+// What a spec names. Exact: no rules at all. Otherwise heavy parts in the order given, and at most
+// one light part (none: the rest is dropped).
+struct Method {
+  bool exact = false;
+  std::vector<std::unique_ptr<HeavyRule>> heavy;
+  std::unique_ptr<LightRule> light;
+  std::string names;  // "sink+window+uniform", for Report::path
+};
+
+// Throws Error (invalid_argument): unknown part, bad argument, two light parts, exact with others.
+Method parse_method(std::string_view spec);
+
+}  // namespace subquad
