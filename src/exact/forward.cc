@@ -11,15 +11,21 @@
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kCacheBytes = 256 * 1024;
-constexpr std::int64_t kEnoughItems = 16;  // below this many work items, keys are split
+constexpr std::int64_t kTileBytes = 256 * 1024;   // keys and values of a tile
+constexpr std::int64_t kBlockBytes = 512 * 1024;  // queries and sums of a long row block
+constexpr std::int64_t kEnoughItems = 8;          // below this many work items, keys are split
 constexpr std::int64_t kMinSplitKeys = 4096;
+
+std::int64_t long_block_size(std::int64_t head_dim, std::int64_t value_dim) {
+  const std::int64_t rows = kBlockBytes / (4 * (head_dim + padded_values(value_dim)));
+  return std::clamp<std::int64_t>(rows / 12 * 12, 24, 1008);
+}
 
 // What a thread needs to attend rows to keys.
 class Worker {
  public:
   Worker(std::int64_t head_dim, std::int64_t value_dim, std::atomic<std::int64_t>& entries)
-      : rows_(head_dim, value_dim, row_block_size(head_dim, value_dim)),
+      : rows_(head_dim, value_dim, long_block_size(head_dim, value_dim)),
         scratch_(head_dim, value_dim),
         entries_(&entries) {}
   Worker(const Worker&) = delete;
@@ -53,19 +59,27 @@ struct Item {
   Range keys;
 };
 
+std::int64_t work_of(const Item& item) {
+  return item.rows.count * (item.keys.end - item.keys.begin);
+}
+
+// Long blocks amortise packing, short ones let the threads finish together: the last quarter of all
+// rows is cut short.
 std::vector<Item> make_items(std::span<const HeadProblem> heads) {
+  std::int64_t total = 0, done = 0;
+  for (const HeadProblem& head : heads) total += head.num_rows();
   std::vector<Item> items;
   for (const HeadProblem& head : heads) {
-    const std::int64_t block = row_block_size(head.head_dim(), head.value_dim());
-    for (std::int64_t begin = 0; begin < head.num_rows(); begin += block) {
-      const std::int64_t end = std::min(begin + block, head.num_rows());
+    const std::int64_t brief = row_block_size(head.head_dim(), head.value_dim());
+    const std::int64_t lengthy = long_block_size(head.head_dim(), head.value_dim());
+    for (std::int64_t begin = 0, end = 0; begin < head.num_rows(); begin = end) {
+      end = std::min(begin + (done + lengthy <= total / 4 * 3 ? lengthy : brief), head.num_rows());
       items.push_back({&head, index_range(begin, end), head.visible(begin, end)});
+      done += end - begin;
     }
   }
-  // Longest first: the threads finish together.
-  std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
-    return a.keys.end - a.keys.begin > b.keys.end - b.keys.begin;
-  });
+  std::stable_sort(items.begin(), items.end(),
+                   [](const Item& a, const Item& b) { return work_of(a) > work_of(b); });
   return items;
 }
 
@@ -97,9 +111,8 @@ void run_split(std::span<const Item> items, std::int64_t splits, const Outputs& 
                int threads, std::atomic<std::int64_t>& entries) {
   const HeadProblem& any = *items.front().head;
   const auto count = static_cast<std::int64_t>(items.size());
-  const std::int64_t block = row_block_size(any.head_dim(), any.value_dim());
   std::int64_t rows = 0;
-  for (const Item& item : items) rows = std::max(rows, std::min(block, item.rows.count));
+  for (const Item& item : items) rows = std::max(rows, item.rows.count);
   PartialBuffer buffer(count * splits * rows, any.value_dim());
   const Partial all = buffer.view(count * splits * rows);
   parallel_workers(threads, count * splits, [&] {
@@ -140,12 +153,11 @@ std::string path_of(std::span<const Item> items, std::int64_t splits) {
 }  // namespace
 
 std::int64_t row_block_size(std::int64_t head_dim, std::int64_t value_dim) {
-  const std::int64_t rows = kCacheBytes / (4 * (head_dim + padded_values(value_dim)));
-  return std::clamp<std::int64_t>(rows / 12 * 12, 24, 252);
+  return std::min<std::int64_t>(long_block_size(head_dim, value_dim), 252);
 }
 
 std::int64_t key_tile_size(std::int64_t head_dim, std::int64_t value_dim) {
-  const std::int64_t keys = kCacheBytes / (4 * (head_dim + padded_values(value_dim)));
+  const std::int64_t keys = kTileBytes / (4 * (head_dim + padded_values(value_dim)));
   return std::clamp<std::int64_t>(keys / 64 * 64, 64, 512);
 }
 

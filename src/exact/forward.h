@@ -1,8 +1,8 @@
 // Exact attention, tiled: never n x n in memory, one online softmax per row.
 //
 // use when: the yardstick, short sequences, or an error of rounding size is asked for.
-// cost: 2 Lq Lk (D + Dv) flops a query head; scratch below 2 MB a thread, plus one partial row for
-// each of at most 16 key splits where there are too few rows to share out (decoding).
+// cost: 2 Lq Lk (D + Dv) flops a query head; scratch below 3 MB a thread, plus one partial row for
+// each of at most 8 key splits where there are too few rows to share out (decoding).
 #pragma once
 
 #include <cstdint>

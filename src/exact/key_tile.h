@@ -23,9 +23,9 @@ class KeyTile {
   const IndexList& keys() const { return keys_; }
   const float* bias() const { return bias_; }
   // B of Q K^T, from column `begin` on (a multiple of the panel width).
-  kernels::PackedMatrix keys_from(std::int64_t begin) const;
+  kernels::RightMatrix keys_from(std::int64_t begin) const;
   // B of P V, from key `begin` on.
-  kernels::PackedMatrix values_from(std::int64_t begin) const;
+  kernels::RightMatrix values_from(std::int64_t begin) const;
 
   // Values with an Inf or NaN are zero in the packed copy (0 * NaN would reach rows that mask the
   // key); they are listed here, and added one by one to the rows that see them.
@@ -33,6 +33,8 @@ class KeyTile {
   void load_value(std::int64_t column, float* out) const;
 
  private:
+  bool use_values_in_place();
+  void pack_values();
   void isolate_wild_values();
 
   std::int64_t head_dim_, value_dim_, capacity_, panel_;
@@ -40,7 +42,8 @@ class KeyTile {
   const float* bias_ = nullptr;
   kernels::RowSource value_source_;
   Scratch<float> packed_keys_, packed_values_;
-  std::int64_t key_panel_stride_ = 0, value_panel_stride_ = 0;
+  std::int64_t key_panel_stride_ = 0;
+  kernels::RightMatrix values_{};
   std::vector<std::int64_t> wild_;
 };
 

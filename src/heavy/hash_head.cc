@@ -31,8 +31,8 @@ class Hyperplanes {
 
   // out[i * padded_bits() + b] = x_i . normal_b
   void project(const float* x, std::int64_t count, float* out) const {
-    kernels::gemm({x, head_dim_, 1}, {packed_.data(), panel_stride_}, count, bits_, head_dim_, out,
-                  padded_bits(), false);
+    kernels::gemm({x, head_dim_, 1}, {packed_.data(), panel_stride_, panel_}, count, bits_,
+                  head_dim_, out, padded_bits(), false);
   }
   std::int64_t padded_bits() const { return (bits_ + panel_ - 1) / panel_ * panel_; }
   std::int64_t bits() const { return bits_; }

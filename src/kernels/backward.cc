@@ -56,7 +56,7 @@ void ScoreGradientRows(const float* weights, float* gradients, int64_t stride, i
     score_gradient_row(weights + r * stride, gradients + r * stride, columns, offset[r]);
 }
 
-float Dot(const float* a, const float* b, int64_t count) {
+HWY_INLINE float dot(const float* a, const float* b, int64_t count) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   V sums = hn::Zero(d);
@@ -68,7 +68,11 @@ float Dot(const float* a, const float* b, int64_t count) {
   return sum;
 }
 
-void AddRow(const float* values, int64_t count, float factor, float* out) {
+void DotRows(const float* a, const float* b, int64_t rows, int64_t width, float* dots) {
+  for (int64_t r = 0; r < rows; ++r) dots[r] = dot(a + r * width, b + r * width, width);
+}
+
+HWY_INLINE void add_row(const float* values, int64_t count, float factor, float* out) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const V scale = hn::Set(d, factor);
@@ -76,6 +80,12 @@ void AddRow(const float* values, int64_t count, float factor, float* out) {
   for (; c + lanes <= count; c += lanes)
     hn::StoreU(hn::MulAdd(scale, hn::LoadU(d, values + c), hn::LoadU(d, out + c)), d, out + c);
   for (; c < count; ++c) out[c] += factor * values[c];
+}
+
+void AddRows(const float* values, int64_t stride, int64_t rows, int64_t width, float factor,
+             float* out, int64_t out_stride) {
+  for (int64_t r = 0; r < rows; ++r)
+    add_row(values + r * stride, width, factor, out + r * out_stride);
 }
 
 }  // namespace subquad::kernels::HWY_NAMESPACE
@@ -86,8 +96,8 @@ namespace subquad::kernels {
 
 HWY_EXPORT(WeightRows);
 HWY_EXPORT(ScoreGradientRows);
-HWY_EXPORT(Dot);
-HWY_EXPORT(AddRow);
+HWY_EXPORT(DotRows);
+HWY_EXPORT(AddRows);
 
 void weight_rows(float* scores, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                  const float* m) {
@@ -99,12 +109,13 @@ void score_gradient_rows(const float* weights, float* gradients, std::int64_t st
   HWY_DYNAMIC_DISPATCH(ScoreGradientRows)(weights, gradients, stride, rows, columns, offset);
 }
 
-float dot(const float* a, const float* b, std::int64_t count) {
-  return HWY_DYNAMIC_DISPATCH(Dot)(a, b, count);
+void dot_rows(const float* a, const float* b, std::int64_t rows, std::int64_t width, float* dots) {
+  HWY_DYNAMIC_DISPATCH(DotRows)(a, b, rows, width, dots);
 }
 
-void add_row(const float* values, std::int64_t count, float factor, float* out) {
-  HWY_DYNAMIC_DISPATCH(AddRow)(values, count, factor, out);
+void add_rows(const float* values, std::int64_t stride, std::int64_t rows, std::int64_t width,
+              float factor, float* out, std::int64_t out_stride) {
+  HWY_DYNAMIC_DISPATCH(AddRows)(values, stride, rows, width, factor, out, out_stride);
 }
 
 }  // namespace subquad::kernels

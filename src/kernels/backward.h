@@ -20,10 +20,11 @@ inline bool is_masked(float weight) { return std::bit_cast<std::uint32_t>(weight
 void score_gradient_rows(const float* weights, float* gradients, std::int64_t stride,
                          std::int64_t rows, std::int64_t columns, const float* offset);
 
-// sum_c a[c] * b[c].
-float dot(const float* a, const float* b, std::int64_t count);
+// dots[r] = sum_c a[r * width + c] * b[r * width + c].
+void dot_rows(const float* a, const float* b, std::int64_t rows, std::int64_t width, float* dots);
 
-// out[c] += factor * values[c].
-void add_row(const float* values, std::int64_t count, float factor, float* out);
+// out[r * out_stride + c] += factor * values[r * stride + c], c < width.
+void add_rows(const float* values, std::int64_t stride, std::int64_t rows, std::int64_t width,
+              float factor, float* out, std::int64_t out_stride);
 
 }  // namespace subquad::kernels

@@ -24,7 +24,7 @@ constexpr int kRows = 6;
 struct MicroArguments {
   LeftMatrix a;
   const float* b;
-  int64_t panel;
+  int64_t b_stride;
   int64_t depth;
   float* c;
   int64_t ldc;
@@ -45,11 +45,11 @@ HWY_INLINE void micro(const MicroArguments& arguments) {
   const float* HWY_RESTRICT a = arguments.a.data;
   const float* HWY_RESTRICT b = arguments.b;
   const int64_t row_stride = arguments.a.row_stride, depth_stride = arguments.a.depth_stride;
-  const int64_t panel = arguments.panel;
-  for (int64_t k = 0; k < arguments.depth; ++k, a += depth_stride, b += panel) {
+  const int64_t b_stride = arguments.b_stride;
+  for (int64_t k = 0; k < arguments.depth; ++k, a += depth_stride, b += b_stride) {
     V column[W];
 #pragma GCC unroll 4
-    for (int w = 0; w < W; ++w) column[w] = hn::Load(d, b + w * lanes);
+    for (int w = 0; w < W; ++w) column[w] = hn::LoadU(d, b + w * lanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const V scalar = hn::Set(d, a[r * row_stride]);
@@ -88,7 +88,7 @@ HWY_INLINE int next_rows(int64_t left) {
   return left >= 6 ? 6 : left >= 3 ? 3 : 1;
 }
 
-void Gemm(const LeftMatrix& a, const PackedMatrix& b, int64_t rows, int64_t columns, int64_t depth,
+void Gemm(const LeftMatrix& a, const RightMatrix& b, int64_t rows, int64_t columns, int64_t depth,
           float* c, int64_t ldc, bool accumulate) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
   const int64_t panel = 2 * lanes;
@@ -98,7 +98,7 @@ void Gemm(const LeftMatrix& a, const PackedMatrix& b, int64_t rows, int64_t colu
       const LeftMatrix a_block{a.data + r * a.row_stride, a.row_stride, a.depth_stride};
       const MicroArguments arguments{a_block,
                                      b.data + column / panel * b.panel_stride,
-                                     panel,
+                                     b.depth_stride,
                                      depth,
                                      c + r * ldc + column,
                                      ldc,
@@ -129,7 +129,7 @@ HWY_EXPORT(GetBlocking);
 
 Blocking blocking() { return HWY_DYNAMIC_DISPATCH(GetBlocking)(); }
 
-void gemm(const LeftMatrix& a, const PackedMatrix& b, std::int64_t rows, std::int64_t columns,
+void gemm(const LeftMatrix& a, const RightMatrix& b, std::int64_t rows, std::int64_t columns,
           std::int64_t depth, float* c, std::int64_t ldc, bool accumulate) {
   HWY_DYNAMIC_DISPATCH(Gemm)(a, b, rows, columns, depth, c, ldc, accumulate);
 }

@@ -1,4 +1,4 @@
-// The one matrix kernel: C (+)= A B with A read by broadcast and B packed in panels.
+// The one matrix kernel: C (+)= A B with A read by broadcast and B in column panels.
 #pragma once
 
 #include <cstdint>
@@ -21,17 +21,20 @@ struct LeftMatrix {
   std::int64_t depth_stride;
 };
 
-// B, packed: column block p holds row k of columns [p * panel, (p + 1) * panel) at
-// data[p * panel_stride + k * panel]. All `panel` columns exist in memory.
-struct PackedMatrix {
+// B: column block p (`panel` columns) holds row k of columns [p * panel, (p + 1) * panel) at
+// data[p * panel_stride + k * depth_stride]. Packed: depth_stride = panel, and all `panel` columns
+// exist in memory. A plain row-major matrix: panel_stride = panel, depth_stride = its row stride;
+// columns are read in whole vectors.
+struct RightMatrix {
   const float* data;
   std::int64_t panel_stride;
+  std::int64_t depth_stride;
 };
 
 // C[r * ldc + c] (= or +=) sum_k A(r, k) B(k, c) for r < rows, c < columns rounded up to `lanes`; C
 // must have room for the rounded-up columns. Sums run over k in order: a row's result does not
 // depend on which rows share the call. 2 * rows * columns * depth flops.
-void gemm(const LeftMatrix& a, const PackedMatrix& b, std::int64_t rows, std::int64_t columns,
+void gemm(const LeftMatrix& a, const RightMatrix& b, std::int64_t rows, std::int64_t columns,
           std::int64_t depth, float* c, std::int64_t ldc, bool accumulate);
 
 }  // namespace subquad::kernels

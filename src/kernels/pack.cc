@@ -142,6 +142,25 @@ bool PackRows(const RowSource& source, float* out, int64_t panel_stride) {
   return hn::AllTrue(d, hn::Eq(check, hn::Zero(d))) && tail_check == 0.0f;
 }
 
+bool AllFinite(const RowSource& source) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto zero = hn::Zero(d);
+  auto check = zero;
+  float tail_check = 0.0f;
+  with_storage(source.dtype, [&](auto storage) HWY_ATTR {
+    using Storage = decltype(storage);
+    for (int64_t j = 0; j < source.count; ++j) {
+      const auto* row = static_cast<const typename Storage::Bits*>(source.row(j));
+      int64_t c = 0;
+      for (; c + lanes <= source.width; c += lanes)
+        check = hn::MulAdd(Storage::load(d, row + c), zero, check);
+      for (; c < source.width; ++c) tail_check += 0.0f * Storage::one(row[c]);
+    }
+  });
+  return hn::AllTrue(d, hn::Eq(check, zero)) && tail_check == 0.0f;
+}
+
 void StoreRow(const float* values, int64_t width, float factor, DType dtype, void* out) {
   if (dtype == DType::f32) {
     load_row<F32>(values, width, factor, static_cast<float*>(out));
@@ -163,6 +182,7 @@ namespace subquad::kernels {
 HWY_EXPORT(LoadRows);
 HWY_EXPORT(PackTransposed);
 HWY_EXPORT(PackRows);
+HWY_EXPORT(AllFinite);
 HWY_EXPORT(StoreRow);
 
 void load_rows(const RowSource& source, float factor, float* out, std::int64_t stride,
@@ -177,6 +197,8 @@ std::int64_t pack_transposed(const RowSource& source, float* out) {
 bool pack_rows(const RowSource& source, float* out, std::int64_t panel_stride) {
   return HWY_DYNAMIC_DISPATCH(PackRows)(source, out, panel_stride);
 }
+
+bool all_finite(const RowSource& source) { return HWY_DYNAMIC_DISPATCH(AllFinite)(source); }
 
 void store_row(const float* values, std::int64_t width, float factor, DType dtype, void* out) {
   HWY_DYNAMIC_DISPATCH(StoreRow)(values, width, factor, dtype, out);

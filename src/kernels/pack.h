@@ -45,6 +45,9 @@ std::int64_t pack_transposed(const RowSource& source, float* out);
 // finite.
 bool pack_rows(const RowSource& source, float* out, std::int64_t panel_stride);
 
+// Whether every element is finite.
+bool all_finite(const RowSource& source);
+
 // Stores f32 values as `dtype`, rounding to nearest even.
 void store_row(const float* values, std::int64_t width, float factor, DType dtype, void* out);
 
