@@ -1,0 +1,12 @@
+# Our own targets only: warnings on, errors in CI, sanitizers on request.
+function(subquad_own_target name)
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wconversion)
+  if(SUBQUAD_WERROR)
+    target_compile_options(${name} PRIVATE -Werror)
+  endif()
+  if(SUBQUAD_SANITIZE)
+    target_compile_options(${name} PRIVATE -fsanitize=${SUBQUAD_SANITIZE} -fno-sanitize-recover=all
+                           -fno-omit-frame-pointer)
+    target_link_options(${name} PRIVATE -fsanitize=${SUBQUAD_SANITIZE})
+  endif()
+endfunction()
