@@ -30,15 +30,17 @@ const char* name_of(ElementType type);
 
 // A named tensor, little-endian, row-major, dense. `data` points into the file's memory map (or
 // into memory that the TensorFile owns, where the map cannot serve: compressed or misaligned
-// members) and lives as long as the TensorFile. It is aligned to the element size.
+// members) and lives as long as the TensorFile. It is aligned to the element size, and not null
+// even without elements. A .npy file's tensor is called like the file, without folder and
+// extension.
 struct Tensor {
   std::string name;
   ElementType type = ElementType::f32;
   std::vector<std::int64_t> shape;
   const void* data = nullptr;
 
-  std::int64_t count() const;  // product of shape
-  std::int64_t bytes() const;  // count * element size
+  std::int64_t count() const;  // product of shape; Error if negative or too large
+  std::int64_t bytes() const;  // count * element size; Error likewise
 };
 
 // An open file. Every length and offset is checked against the file before anything is handed out.
@@ -63,8 +65,9 @@ class TensorFile {
 
 // Writes all tensors to `path`; the extension (.npy: exactly one tensor, .npz, .safetensors)
 // chooses the format. Writes a temporary file beside it, syncs and renames: the file is whole or
-// absent. Throws Error: invalid_argument for an unknown extension, an unwritable place, duplicate
-// names; bf16 cannot be stored in .npy/.npz (say so, name .safetensors instead).
+// absent; a symbolic link is followed, an existing file's permissions are kept. Throws Error:
+// invalid_argument for an unknown extension, an unwritable place, duplicate names, and for bf16
+// tensors or metadata in .npy/.npz, which cannot hold them; failed when the system cannot write.
 void write_file(const std::string& path, std::span<const Tensor> tensors,
                 const std::map<std::string, std::string>& metadata = {});
 

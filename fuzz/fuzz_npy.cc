@@ -1,0 +1,14 @@
+// Fuzzes the .npy reader and writer.
+#include "fuzz_tensors.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace subquad::io;
+  const auto read = [](std::span<const std::byte> bytes, const Source& source) {
+    return read_npy(bytes, "x", source);
+  };
+  const auto write = [](const Contents& contents, const Sink& sink) {
+    write_npy(contents.tensors.front(), sink);
+  };
+  fuzz_reader(std::as_bytes(std::span(data, size)), read, write);
+  return 0;
+}

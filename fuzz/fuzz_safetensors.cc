@@ -1,0 +1,11 @@
+// Fuzzes the .safetensors reader and writer.
+#include "fuzz_tensors.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace subquad::io;
+  const auto write = [](const Contents& contents, const Sink& sink) {
+    write_safetensors(contents.tensors, contents.metadata, sink);
+  };
+  fuzz_reader(std::as_bytes(std::span(data, size)), read_safetensors, write);
+  return 0;
+}

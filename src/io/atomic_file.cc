@@ -1,0 +1,102 @@
+#include "io/atomic_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "io/text.h"
+#include "subquad/error.h"
+
+namespace subquad::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string last_error() { return std::generic_category().message(errno); }
+
+[[noreturn]] void refuse(const std::string& path, const std::string& reason) {
+  throw_invalid(fmt::format("{}: cannot write: {}", printable(path), reason));
+}
+
+// The absolute path of the file to replace, symbolic links followed.
+std::string resolved(const std::string& path) {
+  if (path.empty()) throw_invalid("output path is empty");
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error);
+  const fs::path target = error ? fs::path() : fs::weakly_canonical(absolute, error);
+  if (error) refuse(path, error.message());
+  // A trailing slash names a folder: keep it, so that the open fails.
+  return fs::path(path).has_filename() ? target.string() : target.string() + "/";
+}
+
+// Only a regular file may be in the way.
+void require_replaceable(const std::string& path, const std::string& target) {
+  struct stat status {};
+  if (::stat(target.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return;
+  refuse(path, S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file");
+}
+
+// Creates a file beside `target` under a name nobody uses. O_EXCL makes the choice safe; the umask
+// gives the permissions.
+FileDescriptor create_beside(const std::string& path, const std::string& target,
+                             std::string& temporary) {
+  constexpr int attempts = 1000;
+  for (int i = 0; i < attempts; ++i) {
+    temporary = fmt::format("{}.{}-{}.tmp", target, ::getpid(), i);
+    const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) return FileDescriptor(fd);
+    if (errno != EEXIST) break;
+  }
+  refuse(path, last_error());
+}
+
+// Makes the rename durable. Some file systems cannot sync a folder: the file is whole all the same.
+void sync_folder(const std::string& path) {
+  const fs::path folder = fs::path(path).parent_path();
+  const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.valid()) (void)::fsync(directory.get());
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolved(path)), file_(-1) {
+  require_replaceable(path_, target_);
+  file_ = create_beside(path_, target_, temporary_);
+  struct stat status {};
+  if (::stat(target_.c_str(), &status) == 0) (void)::fchmod(file_.get(), status.st_mode & 07777);
+}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) (void)::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  constexpr std::size_t piece = std::size_t{1} << 30;
+  while (!bytes.empty()) {
+    const ::ssize_t written = ::write(file_.get(), bytes.data(), std::min(piece, bytes.size()));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("write");
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+void AtomicFile::commit() {
+  if (::fsync(file_.get()) != 0) fail("sync");
+  if (!file_.close()) fail("close");
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("rename");
+  temporary_.clear();
+  sync_folder(target_);
+}
+
+void AtomicFile::fail(const char* step) const {
+  throw_failed(fmt::format("{}: cannot {}: {}", printable(path_), step, last_error()));
+}
+
+}  // namespace subquad::io
