@@ -11,12 +11,16 @@ namespace subquad {
 // Extents not negative, data where there are elements, last stride 1.
 template <typename View>
 void check_view(const char* name, const View& view) {
+  bool any = true;
   std::int64_t elements = 1;
   for (const std::int64_t extent : view.shape) {
     if (extent < 0) throw_invalid(fmt::format("{}: negative extent {}", name, extent));
-    elements *= extent;
+    any &= extent > 0;
   }
-  if (elements > 0 && view.data == nullptr) throw_invalid(fmt::format("{}: no data", name));
+  for (const std::int64_t extent : view.shape)
+    if (any && __builtin_mul_overflow(elements, extent, &elements))
+      throw_invalid(fmt::format("{}: too many elements", name));
+  if (any && view.data == nullptr) throw_invalid(fmt::format("{}: no data", name));
   if (view.shape[3] > 1 && view.stride[3] != 1)
     throw_invalid(fmt::format("{}: last stride is {}, must be 1", name, view.stride[3]));
 }

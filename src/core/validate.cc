@@ -53,15 +53,15 @@ void check_mask(const Problem& p) {
   const Mask& mask = p.mask;
   if (mask.kind == MaskKind::none) return;
   const Shape4 full{p.query.batch(), p.query.heads(), p.query.length(), p.key.length()};
-  std::int64_t elements = 1;
+  bool any = true;
   for (std::size_t axis = 0; axis < 4; ++axis) {
     const bool broadcast = axis < 3 && mask.shape[axis] == 1;
     if (mask.shape[axis] != full[axis] && !broadcast)
       throw_invalid(fmt::format("mask: extent {} is {}, must be {}{}", axis, mask.shape[axis],
                                 full[axis], axis < 3 ? " or 1" : ""));
-    elements *= mask.shape[axis];
+    any &= mask.shape[axis] > 0;
   }
-  if (elements > 0 && mask.data == nullptr) throw_invalid("mask: no data");
+  if (any && mask.data == nullptr) throw_invalid("mask: no data");
   if (mask.shape[3] > 1 && mask.stride[3] != 1)
     throw_invalid(fmt::format("mask: last stride is {}, must be 1", mask.stride[3]));
 }

@@ -22,8 +22,7 @@ std::int64_t round_up(std::int64_t value, std::int64_t step) {
 }  // namespace
 
 KeyTile::KeyTile(std::int64_t head_dim, std::int64_t value_dim, std::int64_t capacity)
-    : head_dim_(head_dim),
-      value_dim_(value_dim),
+    : value_dim_(value_dim),
       capacity_(round_up(capacity, kernels::blocking().panel)),
       panel_(kernels::blocking().panel),
       packed_keys_(capacity_ * head_dim),

@@ -37,7 +37,7 @@ class KeyTile {
   void pack_values();
   void isolate_wild_values();
 
-  std::int64_t head_dim_, value_dim_, capacity_, panel_;
+  std::int64_t value_dim_, capacity_, panel_;
   IndexList keys_;
   const float* bias_ = nullptr;
   kernels::RowSource value_source_;

@@ -39,8 +39,23 @@ struct F16 {
   static float one(Bits bits) { return f16_to_f32(bits); }
   template <class D>
   static HWY_INLINE hn::Vec<D> load(D d, const Bits* from) {
+#if HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SCALAR
+    // Without a conversion instruction, Highway's own emulation turns Inf and NaN into numbers.
+    const hn::Rebind<uint16_t, D> narrow;
+    const hn::RebindToSigned<D> di;
+    const auto bits = hn::PromoteTo(di, hn::LoadU(narrow, from));
+    const auto magnitude = hn::And(bits, hn::Set(di, 0x7FFF));
+    const auto sign = hn::ShiftLeft<16>(hn::Sub(bits, magnitude));
+    const auto shifted = hn::ShiftLeft<13>(magnitude);
+    // 2^112 rescales the exponent, normal and subnormal alike.
+    const auto finite = hn::BitCast(di, hn::Mul(hn::BitCast(d, shifted), hn::Set(d, 0x1p112f)));
+    const auto wild = hn::Or(shifted, hn::Set(di, 0x7F800000));
+    const auto is_wild = hn::Gt(magnitude, hn::Set(di, 0x7BFF));
+    return hn::BitCast(d, hn::Or(sign, hn::IfThenElse(is_wild, wild, finite)));
+#else
     const hn::Rebind<hwy::float16_t, D> narrow;
     return hn::PromoteTo(d, hn::LoadU(narrow, reinterpret_cast<const hwy::float16_t*>(from)));
+#endif
   }
 };
 

@@ -1,0 +1,172 @@
+// Exact attention against the machine's FMA limit and against peers: interleaved rounds, medians.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "peer.h"
+#include "subquad/subquad.hpp"
+
+namespace {
+
+using bench::Peer;
+using bench::Shape;
+
+struct Arguments {
+  std::vector<std::int64_t> seq{8192};
+  std::vector<std::int64_t> head_dim{64, 128};
+  std::vector<int> threads{1, 2};
+  std::int64_t heads = 1;
+  int rounds = 5;
+  bool causal = false;
+  bool peers = true;
+};
+
+struct Tensors {
+  std::vector<float> query, key, value, out;
+
+  explicit Tensors(const Shape& shape) {
+    const auto count = static_cast<std::size_t>(shape.heads * shape.seq * shape.head_dim);
+    std::mt19937 generator(1);
+    std::normal_distribution<float> normal;
+    for (std::vector<float>* tensor : {&query, &key, &value}) {
+      tensor->resize(count);
+      for (float& x : *tensor) x = normal(generator);
+    }
+    out.assign(count, 0.0f);
+  }
+};
+
+class Subquad final : public Peer {
+ public:
+  explicit Subquad(Tensors& tensors) : tensors_(tensors) {}
+  std::string name() const override { return "subquad exact"; }
+  double run(const Shape& shape, int threads) override {
+    const subquad::Shape4 extents{1, shape.heads, shape.seq, shape.head_dim};
+    const auto view = [&](const std::vector<float>& tensor) {
+      return subquad::dense_view(static_cast<const void*>(tensor.data()), subquad::DType::f32,
+                                 extents);
+    };
+    subquad::Problem problem;
+    problem.query = view(tensors_.query);
+    problem.key = view(tensors_.key);
+    problem.value = view(tensors_.value);
+    if (shape.causal) problem.causal = subquad::Causal::top_left;
+    subquad::Outputs outputs;
+    outputs.out =
+        subquad::dense_view(static_cast<void*>(tensors_.out.data()), subquad::DType::f32, extents);
+    const auto start = std::chrono::steady_clock::now();
+    subquad::attend(problem, "exact", outputs, {threads, 0});
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+
+ private:
+  Tensors& tensors_;
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// Largest error of some rows of `out` against a double loop, over the largest |V|.
+double row_error(const Tensors& tensors, const Shape& shape) {
+  const std::int64_t n = shape.seq, d = shape.head_dim;
+  double worst = 0, largest = 0;
+  for (const float v : tensors.value) largest = std::max(largest, std::abs(double{v}));
+  const auto at = [&](const std::vector<float>& t, std::int64_t i, std::int64_t c) {
+    return double{t[static_cast<std::size_t>(i * d + c)]};
+  };
+  for (std::int64_t i = n / 9; i < n; i += n / 7) {
+    const std::int64_t seen = shape.causal ? i + 1 : n;
+    std::vector<double> weight(static_cast<std::size_t>(seen)), row(static_cast<std::size_t>(d));
+    double sum = 0;
+    for (std::int64_t j = 0; j < seen; ++j) {
+      double score = 0;
+      for (std::int64_t c = 0; c < d; ++c) score += at(tensors.query, i, c) * at(tensors.key, j, c);
+      sum += weight[static_cast<std::size_t>(j)] =
+          std::exp(score / std::sqrt(static_cast<double>(d)));
+    }
+    for (std::int64_t j = 0; j < seen; ++j)
+      for (std::int64_t c = 0; c < d; ++c)
+        row[static_cast<std::size_t>(c)] +=
+            weight[static_cast<std::size_t>(j)] / sum * at(tensors.value, j, c);
+    for (std::int64_t c = 0; c < d; ++c)
+      worst = std::max(worst, std::abs(row[static_cast<std::size_t>(c)] - at(tensors.out, i, c)));
+  }
+  return worst / largest;
+}
+
+void run_shape(const Shape& shape, int threads, int rounds, Tensors& tensors,
+               const std::vector<Peer*>& peers) {
+  std::vector<std::vector<double>> seconds(peers.size());
+  std::vector<double> limits;
+  for (int round = -1; round < rounds; ++round) {  // round -1 warms up
+    const double limit = subquad::measure_fma_gflops(threads, 0.05);
+    if (round >= 0) limits.push_back(limit);
+    for (std::size_t p = 0; p < peers.size(); ++p) {
+      const double time = peers[p]->run(shape, threads);
+      if (round >= 0) seconds[p].push_back(time);
+    }
+  }
+  peers[0]->run(shape, threads);
+  const double error = row_error(tensors, shape), limit = median(limits);
+  const double n = static_cast<double>(shape.seq);
+  const double flops =
+      4.0 * n * n * static_cast<double>(shape.heads * shape.head_dim) * (shape.causal ? 0.5 : 1.0);
+  for (std::size_t p = 0; p < peers.size(); ++p) {
+    const double time = median(seconds[p]);
+    fmt::print("| {} | {} | {} | {} | {} | {} | {:.0f} % | {:.2f} | {} |\n", shape.seq,
+               shape.head_dim, shape.heads, shape.causal ? "yes" : "no", threads, peers[p]->name(),
+               100 * flops * 1e-9 / time / limit, time / median(seconds[0]),
+               p == 0 ? fmt::format("{:.1e}", error) : "");
+  }
+  std::fflush(stdout);
+}
+
+void run_all(const Arguments& arguments) {
+  fmt::print(
+      "| n | D | heads | causal | threads | method | of FMA limit | time / ours | error over max "
+      "abs V |\n");
+  fmt::print("|---|---|---|---|---|---|---|---|---|\n");
+  const std::unique_ptr<Peer> torch = arguments.peers ? bench::make_torch_peer() : nullptr;
+  for (const std::int64_t seq : arguments.seq)
+    for (const std::int64_t head_dim : arguments.head_dim) {
+      const Shape shape{arguments.heads, seq, head_dim, arguments.causal};
+      Tensors tensors(shape);
+      std::vector<float> peer_out(tensors.out.size());
+      Subquad ours(tensors);
+      const std::unique_ptr<Peer> blas =
+          arguments.peers ? bench::make_openblas_peer(tensors.query.data(), tensors.key.data(),
+                                                      tensors.value.data(), peer_out.data())
+                          : nullptr;
+      std::vector<Peer*> peers{&ours};
+      for (Peer* peer : {blas.get(), torch.get()})
+        if (peer != nullptr) peers.push_back(peer);
+      for (const int threads : arguments.threads)
+        run_shape(shape, threads, arguments.rounds, tensors, peers);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app(
+      "Exact attention forward against the FMA limit, OpenBLAS and PyTorch; prints Markdown.");
+  app.add_option("--seq", arguments.seq, "sequence lengths")->delimiter(',');
+  app.add_option("--head-dim", arguments.head_dim, "head dimensions")->delimiter(',');
+  app.add_option("--threads", arguments.threads, "thread counts")->delimiter(',');
+  app.add_option("--heads", arguments.heads, "number of heads");
+  app.add_option("--rounds", arguments.rounds, "interleaved rounds; medians are printed")
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--causal", arguments.causal, "causal mask (flops count half)");
+  app.add_flag("!--no-peers", arguments.peers, "time subquad alone");
+  CLI11_PARSE(app, argc, argv);
+  run_all(arguments);
+  return 0;
+}

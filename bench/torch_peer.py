@@ -1,0 +1,35 @@
+"""PyTorch's side of exact_bench: reads "heads seq head_dim causal threads" lines, answers with the
+seconds of one forward pass. Inputs are made once a shape; the second pass is the one that counts."""
+import math
+import sys
+import time
+
+import torch
+
+torch.set_grad_enabled(False)
+inputs = {}
+
+
+def attention(q, k, v, causal):
+    fused = getattr(torch.nn.functional, "scaled_dot_product_attention", None)
+    if fused is not None:
+        return fused(q, k, v, is_causal=causal)
+    scores = torch.bmm(q, k.transpose(1, 2)).mul_(1.0 / math.sqrt(q.shape[-1]))
+    if causal:
+        n = q.shape[1]
+        scores.masked_fill_(torch.ones(n, n, dtype=torch.bool).triu_(1), -math.inf)
+    return torch.bmm(torch.softmax(scores, dim=-1), v)
+
+
+print(f"torch {torch.__version__}", flush=True)
+for line in sys.stdin:
+    heads, seq, dim, causal, threads = (int(word) for word in line.split())
+    torch.set_num_threads(threads)
+    key = (heads, seq, dim)
+    if key not in inputs:
+        inputs.clear()
+        inputs[key] = [torch.randn(heads, seq, dim) for _ in range(3)]
+        attention(*inputs[key], bool(causal))
+    start = time.perf_counter()
+    attention(*inputs[key], bool(causal))
+    print(time.perf_counter() - start, flush=True)
