@@ -1,0 +1,22 @@
+// Exact gradients of attention, tiled: scores are computed again from lse, never n x n in memory.
+//
+// use when: training, and products with the transposed attention matrix (grad_value alone).
+// cost: 2 Lq Lk (3 D + 2 Dv) flops a query head for all three gradients, 2 Lq Lk (D + Dv) for
+// grad_value alone; scratch below 6 MB a thread at any length, plus a few bytes for each block of
+// rows or keys.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "core/head_problem.h"
+#include "subquad/attention.h"
+
+namespace subquad {
+
+// Computes the gradients that are asked for. Returns the score entries evaluated. An Inf or NaN
+// reaches only the gradients of rows and keys that see it. Bits do not depend on `threads`.
+std::int64_t exact_backward(std::span<const HeadProblem> heads, const BackwardArguments& arguments,
+                            int threads);
+
+}  // namespace subquad

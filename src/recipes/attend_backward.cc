@@ -1,0 +1,67 @@
+// attend_backward(): checks, then the exact backward pass.
+#include <vector>
+
+#include "core/checks.h"
+#include "core/head_problem.h"
+#include "core/isa.h"
+#include "core/memory.h"
+#include "core/threads.h"
+#include "exact/backward.h"
+#include "subquad/attention.h"
+
+namespace subquad {
+namespace {
+
+void check_row_values(const char* name, const Problem& problem, const TensorView& view) {
+  const Shape4& q = problem.query.shape;
+  check_shape(name, view, {q[0], q[1], q[2], 1});
+  check_f32(name, view);
+}
+
+void check_gradient(const char* name, const MutableTensorView& view, const TensorView& input) {
+  if (view.empty()) return;
+  check_shape(name, view, input.shape);
+  check_f32(name, view);
+}
+
+bool has_elements(const TensorView& view) {
+  return view.batch() * view.heads() * view.length() * view.channels() > 0;
+}
+
+void check_arguments(const Problem& problem, const BackwardArguments& arguments) {
+  const Shape4& q = problem.query.shape;
+  const Shape4 out_shape{q[0], q[1], q[2], problem.value.channels()};
+  check_shape("out", arguments.out, out_shape);
+  check_shape("grad_out", arguments.grad_out, out_shape);
+  check_row_values("lse", problem, arguments.lse);
+  if (!arguments.grad_lse.empty()) check_row_values("grad_lse", problem, arguments.grad_lse);
+  check_gradient("grad_query", arguments.grad_query, problem.query);
+  check_gradient("grad_key", arguments.grad_key, problem.key);
+  check_gradient("grad_value", arguments.grad_value, problem.value);
+  const bool none =
+      arguments.grad_query.empty() && arguments.grad_key.empty() && arguments.grad_value.empty();
+  if (none && (has_elements(problem.query) || has_elements(problem.key)))
+    throw_invalid("grad_query, grad_key, grad_value: none has data, ask for at least one");
+}
+
+}  // namespace
+
+Report attend_backward(const Problem& problem, const BackwardArguments& arguments,
+                       const Options& options) {
+  ensure_isa();
+  validate(problem);
+  check_arguments(problem, arguments);
+  if (options.threads < 0)
+    throw_invalid(fmt::format("threads: {} must be 0 (default) or more", options.threads));
+  MemoryMeter meter;
+  const MeterScope scope(&meter);
+  const std::vector<HeadProblem> heads = split_heads(problem);
+  Report report;
+  report.path = "exact:backward";
+  for (const HeadProblem& head : heads) report.rows += head.num_rows();
+  report.scored_entries = exact_backward(heads, arguments, resolved_threads(options.threads));
+  report.peak_extra_bytes = meter.peak();
+  return report;
+}
+
+}  // namespace subquad
