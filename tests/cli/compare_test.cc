@@ -1,0 +1,169 @@
+// `subquad compare`: the JSON contract, the table and the page.
+#include <cmath>
+
+#include "support.h"
+
+namespace subquad::test {
+namespace {
+
+const char* const contract_keys[] = {"method",
+                                     "input",
+                                     "head",
+                                     "seq",
+                                     "head_dim",
+                                     "heads",
+                                     "causal",
+                                     "pass",
+                                     "dtype",
+                                     "median_s",
+                                     "gflops",
+                                     "fraction_of_fma",
+                                     "exact_median_s",
+                                     "exact_rows",
+                                     "speedup_over_exact",
+                                     "rel_fro",
+                                     "max_over_vmax",
+                                     "op_rel",
+                                     "rows_over_1pct",
+                                     "rows_over_5pct",
+                                     "rows_over_20pct",
+                                     "peak_extra_bytes",
+                                     "path"};
+
+class CompareTest : public CliTest {
+ protected:
+  CompareTest() {
+    write_layer(path("a.safetensors"), {.q = {4, 96, 8}, .k = {2, 96, 8}, .v = {2, 96, 8}});
+  }
+
+  static std::vector<nlohmann::json> runs_of(const nlohmann::json& json,
+                                             const std::string& method) {
+    std::vector<nlohmann::json> runs;
+    for (const auto& run : json["runs"]) {
+      if (run["method"] == method) runs.push_back(run);
+    }
+    return runs;
+  }
+};
+
+double relative_frobenius(const std::vector<float>& approx, const std::vector<float>& exact) {
+  double error = 0, norm = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    error += std::pow(static_cast<double>(approx[i]) - static_cast<double>(exact[i]), 2);
+    norm += std::pow(static_cast<double>(exact[i]), 2);
+  }
+  return std::sqrt(error / norm);
+}
+
+TEST_F(CompareTest, JsonKeepsTheContract) {
+  const auto json = run_json(
+      {"compare", "a.safetensors", "--method", "window(8)", "--repeats", "2", "--threads", "1"});
+  EXPECT_GT(json["machine"]["fma_gflops"].get<double>(), 0);
+  EXPECT_EQ(json["machine"]["threads"], 1);
+  EXPECT_TRUE(json["machine"]["isa"].is_string());
+  ASSERT_EQ(json["runs"].size(), 6u);  // exact; window: all and four heads
+  for (const auto& run : json["runs"]) {
+    for (const char* key : contract_keys) EXPECT_TRUE(run.contains(key)) << key;
+    EXPECT_EQ(run["seq"], 96);
+    EXPECT_EQ(run["heads"], 4);
+    EXPECT_EQ(run["causal"], "none");
+    EXPECT_EQ(run["dtype"], "f32");
+  }
+}
+
+TEST_F(CompareTest, HeadsHaveErrorsAndNoTimes) {
+  const auto json =
+      run_json({"compare", "a.safetensors", "--method", "window(8)", "--repeats", "1"});
+  const auto runs = runs_of(json, "window(8)");
+  ASSERT_EQ(runs.size(), 5u);
+  EXPECT_EQ(runs[0]["head"], "all");
+  EXPECT_GT(runs[0]["median_s"].get<double>(), 0);
+  for (std::size_t i = 1; i < runs.size(); ++i) {
+    EXPECT_EQ(runs[i]["head"], i - 1);
+    EXPECT_TRUE(runs[i]["median_s"].is_null());
+    EXPECT_TRUE(runs[i]["peak_extra_bytes"].is_null());
+    EXPECT_GT(runs[i]["rel_fro"].get<double>(), 0);
+  }
+}
+
+TEST_F(CompareTest, ErrorIsThatOfTheTensorsAttendWrites) {
+  const auto json = run_json({"compare", "a.safetensors", "--method", "window(8)+uniform(m=16)",
+                              "--seed", "5", "--repeats", "1"});
+  EXPECT_EQ(run({"attend", "a.safetensors", "--out", "e.safetensors"}).code, 0);
+  EXPECT_EQ(run({"attend", "a.safetensors", "--method", "window(8)+uniform(m=16)", "--seed", "5",
+                 "--out", "w.safetensors"})
+                .code,
+            0);
+  const double expected = relative_frobenius(read_floats(path("w.safetensors"), "out"),
+                                             read_floats(path("e.safetensors"), "out"));
+  const double stated = runs_of(json, "window(8)+uniform(m=16)").at(0)["rel_fro"];
+  EXPECT_GT(expected, 0.001);
+  EXPECT_NEAR(stated, expected, 1e-5 * expected);
+}
+
+TEST_F(CompareTest, ExactRunsOnceAndComesFirst) {
+  const auto json = run_json(
+      {"compare", "a.safetensors", "--method", "window(8)", "--method", "exact", "--repeats", "1"});
+  const auto exact = runs_of(json, "exact");
+  ASSERT_EQ(exact.size(), 1u);
+  EXPECT_EQ(json["runs"][0]["method"], "exact");
+  EXPECT_EQ(exact[0]["speedup_over_exact"], 1.0);
+  EXPECT_GT(exact[0]["fraction_of_fma"].get<double>(), 0);
+  EXPECT_EQ(exact[0]["exact_rows"], 96);
+}
+
+TEST_F(CompareTest, SeveralInputsAndDefaultMethods) {
+  write_layer(path("b.safetensors"), {.metadata = {{"causal", "top_left"}}});
+  const auto json = run_json(
+      {"compare", "a.safetensors", "b.safetensors", "--repeats", "1", "--no-operator-norm"});
+  std::size_t overall = 0;
+  for (const auto& run : json["runs"]) {
+    overall += run["head"] == "all";
+    EXPECT_EQ(run["causal"], run["input"] == "b.safetensors" ? "top_left" : "none");
+    EXPECT_TRUE(run["op_rel"].is_null());
+  }
+  EXPECT_EQ(overall, 10u);
+}
+
+TEST_F(CompareTest, TableHasHeadsOnRequest) {
+  const auto table = run({"compare", "a.safetensors", "--method", "window(8)", "--repeats", "1"});
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_EQ(table.err, "");
+  EXPECT_NE(table.out.find("window(8)"), std::string::npos);
+  EXPECT_EQ(table.out.find("head 3"), std::string::npos);
+  const auto heads =
+      run({"compare", "a.safetensors", "--method", "window(8)", "--repeats", "1", "--per-head"});
+  EXPECT_NE(heads.out.find("head 3"), std::string::npos);
+}
+
+TEST_F(CompareTest, PageIsSelfContained) {
+  ASSERT_EQ(run({"compare", "a.safetensors", "--method", "window(8)", "--repeats", "1", "--json",
+                 "r.json", "--html", "r.html"})
+                .code,
+            0);
+  const std::string page = read_text(path("r.html"));
+  EXPECT_EQ(page.rfind("<!doctype html>", 0), 0u);
+  for (const char* word : {"<svg", "exact: ", "window(8)", "subquad compare a.safetensors",
+                           "milliseconds", "</html>"}) {
+    EXPECT_NE(page.find(word), std::string::npos) << word;
+  }
+  for (const char* word : {"http://", "https://", "<script", "nan", "Synthetic"}) {
+    EXPECT_EQ(page.find(word), std::string::npos) << word;
+  }
+  EXPECT_FALSE(nlohmann::json::parse(read_text(path("r.json")), nullptr, false).is_discarded());
+}
+
+TEST_F(CompareTest, SyntheticLayersAreLabelled) {
+  ASSERT_EQ(run({"synth", "s.safetensors", "--n", "128", "--head-dim", "16", "--heads", "2",
+                 "--clusters", "4"})
+                .code,
+            0);
+  const auto result = run(
+      {"compare", "s.safetensors", "--method", "window(16)", "--repeats", "1", "--html", "s.html"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out.rfind("SYNTHETIC DATA", 0), 0u) << result.out;
+  EXPECT_NE(read_text(path("s.html")).find("Synthetic data"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace subquad::test

@@ -1,0 +1,89 @@
+// Help, versions and mistakes on the command line.
+#include <algorithm>
+
+#include "support.h"
+
+namespace subquad::test {
+namespace {
+
+class UsageTest : public CliTest {
+ protected:
+  void expect_usage_error(const std::vector<std::string>& arguments, const std::string& word) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(outcome.err.rfind("subquad: ", 0), 0u) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_NE(outcome.err.find(word), std::string::npos) << outcome.err;
+  }
+};
+
+TEST_F(UsageTest, HelpOfEachCommandShowsItsOptionsAndExamples) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> commands{
+      {{"--help"}, "compare"},           {{"attend", "--help"}, "--out-dtype"},
+      {{"compare", "--help"}, "--html"}, {{"bench", "attention", "--help"}, "--exact-rows"},
+      {{"info", "--help"}, "--peak"},    {{"synth", "--help"}, "--clusters"}};
+  for (const auto& [arguments, word] : commands) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_NE(outcome.out.find(word), std::string::npos) << outcome.out;
+    EXPECT_NE(outcome.out.find("subquad "), std::string::npos);
+  }
+}
+
+TEST_F(UsageTest, VersionIsPrinted) {
+  const Outcome outcome = run({"--version"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_NE(outcome.out.find('.'), std::string::npos);
+}
+
+TEST_F(UsageTest, NoCommand) { expect_usage_error({}, "subcommand"); }
+TEST_F(UsageTest, UnknownCommand) { expect_usage_error({"atend"}, "atend"); }
+TEST_F(UsageTest, UnknownOption) { expect_usage_error({"info", "--peek"}, "--peek"); }
+TEST_F(UsageTest, MissingInput) { expect_usage_error({"attend"}, "INPUT"); }
+TEST_F(UsageTest, ThreadsNotANumber) {
+  expect_usage_error({"info", "--threads", "two"}, "threads");
+}
+TEST_F(UsageTest, ThreadsNegative) { expect_usage_error({"info", "--threads", "-1"}, "threads"); }
+TEST_F(UsageTest, BenchWithoutLength) { expect_usage_error({"bench", "attention"}, "--seq"); }
+TEST_F(UsageTest, BenchUnknownPass) {
+  expect_usage_error({"bench", "attention", "--seq", "8", "--pass", "sideways"}, "sideways");
+}
+TEST_F(UsageTest, BenchUnknownDtype) {
+  expect_usage_error({"bench", "attention", "--seq", "8", "--dtype", "f64"}, "f64");
+}
+TEST_F(UsageTest, BenchHeadsThatDoNotDivide) {
+  expect_usage_error({"bench", "attention", "--seq", "8", "--heads", "4", "--kv-heads", "3"},
+                     "--kv-heads");
+}
+TEST_F(UsageTest, BenchTooManyDecodingQueries) {
+  expect_usage_error({"bench", "attention", "--seq", "64", "--pass", "decode", "--queries", "17"},
+                     "--queries");
+}
+TEST_F(UsageTest, BackwardOfAnApproximation) {
+  expect_usage_error(
+      {"bench", "attention", "--seq", "64", "--pass", "backward", "--method", "window(4)"},
+      "backward");
+}
+TEST_F(UsageTest, FileWithShapeOptions) {
+  write_layer(path("a.safetensors"));
+  expect_usage_error({"bench", "attention", "--input", "a.safetensors", "--heads", "4"}, "--heads");
+}
+TEST_F(UsageTest, ProblemFileThatIsNotAList) {
+  write_text(path("p.json"), "{\"seq\": 4}");
+  expect_usage_error({"bench", "attention", "--problem", "p.json"}, "p.json");
+}
+TEST_F(UsageTest, ProblemFileWithAnUnknownKey) {
+  write_text(path("p.json"), "[{\"seq\": 4}, {\"sequence\": 4}]");
+  expect_usage_error({"bench", "attention", "--problem", "p.json"}, "entry 1: unknown key");
+}
+TEST_F(UsageTest, ProblemFileWithAWrongType) {
+  write_text(path("p.json"), "[{\"seq\": \"long\"}]");
+  expect_usage_error({"bench", "attention", "--problem", "p.json"}, "entry 0");
+}
+TEST_F(UsageTest, SynthIntoAnotherFormat) {
+  expect_usage_error({"synth", "a.npz"}, ".safetensors");
+}
+
+}  // namespace
+}  // namespace subquad::test

@@ -1,0 +1,233 @@
+#include "bench_case.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "gaussian.h"
+#include "query_slices.h"
+#include "subquad/error.h"
+#include "subquad/info.h"
+#include "subquad/measure.h"
+
+namespace subquad::cli {
+namespace {
+
+// Memory for one problem. Backward parts stay empty otherwise.
+struct Workspace {
+  Problem problem;
+  Buffer out, lse, grad_out, grad_query, grad_key, grad_value;
+};
+
+Shape4 out_shape(const Problem& problem) {
+  Shape4 shape = problem.query.shape;
+  shape[3] = problem.value.channels();
+  return shape;
+}
+
+Workspace make_workspace(const Problem& problem, Pass pass) {
+  Shape4 rows = problem.query.shape;
+  rows[3] = 1;
+  Workspace work{
+      problem, Buffer(out_shape(problem), DType::f32), Buffer(rows, DType::f32), {}, {}, {}, {}};
+  if (pass == Pass::backward) {
+    work.grad_out = gaussian_buffer(out_shape(problem), DType::f32, 1, 3);
+    work.grad_query = Buffer(problem.query.shape, DType::f32);
+    work.grad_key = Buffer(problem.key.shape, DType::f32);
+    work.grad_value = Buffer(problem.value.shape, DType::f32);
+  }
+  return work;
+}
+
+Report run_forward(Workspace& work, const std::string& method, const Options& options) {
+  return attend(work.problem, method, {work.out.view(), work.lse.view(), {}}, options);
+}
+
+Report run_backward(Workspace& work, const Options& options) {
+  BackwardArguments arguments;
+  arguments.out = as_const(work.out.view());
+  arguments.lse = as_const(work.lse.view());
+  arguments.grad_out = as_const(work.grad_out.view());
+  arguments.grad_query = work.grad_query.view();
+  arguments.grad_key = work.grad_key.view();
+  arguments.grad_value = work.grad_value.view();
+  return attend_backward(work.problem, arguments, options);
+}
+
+void add_report(Report& total, const Report& part) {
+  total.path = part.path;
+  total.rows += part.rows;
+  total.fallback_rows += part.fallback_rows;
+  total.scored_entries += part.scored_entries;
+  total.peak_extra_bytes = std::max(total.peak_extra_bytes, part.peak_extra_bytes);
+}
+
+// The run over a case: exact's pieces first, then one workspace for each method.
+struct Bench {
+  Pass pass;
+  Options options;
+  std::deque<Workspace> exact;
+  std::deque<Workspace> methods;
+  std::vector<Contender> contenders;
+};
+
+Report run_exact(Bench& bench) {
+  Report total;
+  for (Workspace& work : bench.exact) {
+    add_report(total, bench.pass == Pass::backward ? run_backward(work, bench.options)
+                                                   : run_forward(work, "exact", bench.options));
+  }
+  return total;
+}
+
+void add_exact(Bench& bench, const Problem& problem, std::int64_t rows) {
+  for (const Problem& slice : query_slices(problem, rows)) {
+    bench.exact.push_back(make_workspace(slice, bench.pass));
+    if (bench.pass == Pass::backward) run_forward(bench.exact.back(), "exact", bench.options);
+  }
+  bench.contenders.push_back({"exact", [&bench] { return run_exact(bench); }, {}, {}});
+}
+
+void add_methods(Bench& bench, const Problem& problem, const std::vector<std::string>& methods) {
+  for (const std::string& method : methods) {
+    if (method == "exact") continue;
+    if (bench.pass == Pass::backward) {
+      throw_invalid(fmt::format("--method {}: only exact has a backward pass", method));
+    }
+    bench.methods.push_back(make_workspace(problem, bench.pass));
+    auto run = [&work = bench.methods.back(), method, options = bench.options] {
+      return run_forward(work, method, options);
+    };
+    bench.contenders.push_back({method, run, {}, {}});
+  }
+}
+
+std::vector<Yardstick> make_yardsticks(Pass pass, int threads) {
+  std::vector<Yardstick> yardsticks{{[threads] { return measure_fma_gflops(threads, 0.1); }, {}}};
+  if (pass == Pass::decode) {
+    yardsticks.push_back({[threads] { return measure_read_gbps(threads, 0.2); }, {}});
+  }
+  return yardsticks;
+}
+
+void add_exact_rates(RunRecord& run, const BenchResult& result) {
+  run.gflops = nominal_flops(run.size) / *run.median_s / 1e9;
+  run.fraction_of_fma = *run.gflops / *result.fma_gflops;
+  if (run.size.pass != Pass::decode) return;
+  run.read_gbps = cache_bytes(run.size) / *run.median_s / 1e9;
+  run.fraction_of_read = *run.read_gbps / *result.read_gbps;
+}
+
+std::int64_t exact_rows(const Bench& bench) {
+  std::int64_t rows = 0;
+  for (const Workspace& work : bench.exact) rows += work.problem.query.length();
+  return rows;
+}
+
+// The time of exact on all rows, from the rows that ran.
+double exact_seconds(const Bench& bench, const ProblemSize& size) {
+  const auto rows = static_cast<double>(std::max<std::int64_t>(exact_rows(bench), 1));
+  return median(bench.contenders.front().seconds) * static_cast<double>(size.queries) / rows;
+}
+
+RunRecord make_record(const Bench& bench, const Contender& contender, const Layer& layer) {
+  RunRecord run;
+  run.method = contender.label;
+  run.input = layer.input;
+  run.path = contender.report.path;
+  run.size = size_of(layer.problem, bench.pass);
+  run.exact_rows = exact_rows(bench);
+  run.exact_median_s = exact_seconds(bench, run.size);
+  const bool is_exact = &contender == &bench.contenders.front();
+  run.median_s = is_exact ? *run.exact_median_s : median(contender.seconds);
+  run.speedup_over_exact = *run.exact_median_s / *run.median_s;
+  run.repeats = static_cast<std::int64_t>(contender.seconds.size());
+  run.peak_extra_bytes = contender.report.peak_extra_bytes;
+  run.fallback_rows = contender.report.fallback_rows;
+  run.scored_entries = contender.report.scored_entries;
+  return run;
+}
+
+void add_errors(RunRecord& run, const Problem& problem, const Workspace& approx,
+                const Workspace& exact, int threads) {
+  MeasureOptions options;
+  options.operator_norm = false;
+  options.threads = threads;
+  const auto metrics = measure_errors(problem, approx.out.view(), exact.out.view(), options);
+  const ErrorMetrics& all = metrics.back();
+  if (std::isnan(all.rel_fro)) return;
+  run.rel_fro = all.rel_fro;
+  run.max_over_vmax = all.max_over_vmax;
+  run.rows_over_1pct = all.rows_over_1pct;
+  run.rows_over_5pct = all.rows_over_5pct;
+  run.rows_over_20pct = all.rows_over_20pct;
+}
+
+BenchResult collect(const Bench& bench, const Layer& layer, const BenchSettings& settings,
+                    const std::vector<Yardstick>& yardsticks) {
+  BenchResult result;
+  result.fma_gflops = median(yardsticks.front().values);
+  if (yardsticks.size() > 1) result.read_gbps = median(yardsticks.back().values);
+  for (std::size_t i = 0; i < bench.contenders.size(); ++i) {
+    RunRecord run = make_record(bench, bench.contenders[i], layer);
+    const bool whole = bench.exact.size() == 1 && exact_rows(bench) == run.size.queries;
+    if (i == 0) add_exact_rates(run, result);
+    if (i > 0 && settings.errors && whole) {
+      add_errors(run, layer.problem, bench.methods[i - 1], bench.exact.front(),
+                 settings.run.threads);
+    }
+    result.runs.push_back(run);
+  }
+  return result;
+}
+
+}  // namespace
+
+Layer gaussian_layer(const ProblemSize& size, std::uint64_t seed) {
+  Layer layer;
+  layer.input = "gaussian";
+  layer.causal_from = "command line";
+  layer.problem.causal = size.causal;
+  const auto make = [&](std::int64_t heads, std::int64_t n, std::int64_t d, std::uint32_t stream) {
+    const auto buffer = std::make_shared<const Buffer>(
+        gaussian_buffer({size.batch, heads, n, d}, size.dtype, seed, stream));
+    layer.storage.push_back(buffer);
+    return buffer->view();
+  };
+  layer.problem.query = make(size.heads, size.queries, size.head_dim, 0);
+  layer.problem.key = make(size.kv_heads, size.seq, size.head_dim, 1);
+  layer.problem.value = make(size.kv_heads, size.seq, size.value_dim, 2);
+  validate(layer.problem);
+  return layer;
+}
+
+void keep_last_queries(Layer& layer, std::int64_t queries) {
+  Problem& problem = layer.problem;
+  const std::int64_t length = problem.query.length();
+  if (queries > length) {
+    throw_invalid(fmt::format("--queries {}: {} has {}", queries, layer.input, length));
+  }
+  if (problem.causal == Causal::top_left) {
+    if (length != problem.key.length()) {
+      throw_invalid("--pass decode: a top_left layer needs as many queries as keys");
+    }
+    problem.causal = Causal::bottom_right;
+  }
+  problem.query = row_range(problem.query, length - queries, length);
+}
+
+BenchResult run_bench_case(const Layer& layer, Pass pass, const BenchSettings& settings,
+                           Progress& progress) {
+  Bench bench{pass, settings.run, {}, {}, {}};
+  add_exact(bench, layer.problem, settings.exact_rows);
+  add_methods(bench, layer.problem, settings.methods);
+  std::vector<Yardstick> yardsticks =
+      make_yardsticks(pass, machine_record(settings.run.threads).threads);
+  progress.expect(static_cast<int>(bench.contenders.size()));
+  warm_up(bench.contenders, progress);
+  run_rounds(bench.contenders, yardsticks, settings.repeats, settings.budget_s, progress);
+  return collect(bench, layer, settings, yardsticks);
+}
+
+}  // namespace subquad::cli

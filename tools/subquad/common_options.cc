@@ -1,0 +1,52 @@
+#include "common_options.h"
+
+namespace subquad::cli {
+
+const char* const spec_help =
+    "SPEC names a method: `exact`, or parts joined by '+'. Each part finds keys that matter "
+    "(heavy)\n"
+    "or estimates the rest (light):\n"
+    "  sink(N)                  heavy: the first N keys\n"
+    "  window(W)                heavy: the W keys around the query (causal: the last W)\n"
+    "  sortlsh(block=B)         heavy: keys that share a block of B after sorting by hash\n"
+    "  uniform(m=M)             light: M keys drawn at random stand for the rest\n"
+    "  drop                     light: leave the rest out (the default)\n"
+    "Example: \"sink(4)+window(256)+sortlsh(block=256)+uniform(m=256)\". Quote it in a shell.\n"
+    "Every parameter: docs/guide/specs.md.\n";
+
+void add_threads(CLI::App& app, CommonOptions& options) {
+  app.add_option("--threads", options.threads,
+                 "Worker threads; 0 takes every core. Results do not depend on it")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_seed(CLI::App& app, CommonOptions& options) {
+  app.add_option("--seed", options.seed, "Seed of every random draw; same seed, same bits")
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_json(CLI::App& app, CommonOptions& options) {
+  app.add_option(
+         "--json", options.json,
+         "Write the results as JSON to FILE, or '-' for stdout (then nothing else goes there)")
+      ->type_name("FILE");
+}
+
+void add_causal(CLI::App& app, CommonOptions& options) {
+  app.add_option(
+         "--causal", options.layer.causal,
+         "none | top_left (query i sees keys 0..i) | bottom_right (the last query sees every "
+         "key). Wins over the file")
+      ->type_name("WORD");
+}
+
+void add_scale(CLI::App& app, CommonOptions& options) {
+  app.add_option("--scale", options.layer.scale,
+                 "Multiplies q.k; default: the file's, else 1/sqrt(head_dim)")
+      ->type_name("X");
+}
+
+}  // namespace subquad::cli

@@ -1,0 +1,33 @@
+// Options that several commands share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <string>
+
+#include "layer.h"
+#include "subquad/attention.h"
+
+namespace subquad::cli {
+
+struct CommonOptions {
+  LayerOptions layer;
+  int threads = 0;
+  std::uint64_t seed = 0;
+  std::string json;  // empty: none, "-": stdout, else a file
+
+  Options run() const { return {threads, seed}; }
+  bool json_on_stdout() const { return json == "-"; }
+};
+
+void add_threads(CLI::App& app, CommonOptions& options);
+void add_seed(CLI::App& app, CommonOptions& options);
+void add_json(CLI::App& app, CommonOptions& options);
+void add_causal(CLI::App& app, CommonOptions& options);
+void add_scale(CLI::App& app, CommonOptions& options);
+
+// What a spec looks like, for the footers.
+extern const char* const spec_help;
+
+}  // namespace subquad::cli

@@ -1,0 +1,138 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "commands.h"
+#include "common_options.h"
+#include "comparison.h"
+#include "contenders.h"
+#include "html_report.h"
+#include "output_file.h"
+#include "subquad/error.h"
+#include "subquad/io.h"
+#include "text_table.h"
+
+namespace subquad::cli {
+namespace {
+
+struct CompareOptions {
+  CommonOptions common;
+  CompareSettings settings;
+  std::vector<std::string> inputs;
+  std::string html;
+  std::string command_line;
+  bool per_head = false;
+  bool no_operator_norm = false;
+};
+
+const std::vector<std::string> default_methods{
+    "sink(4)+window(256)", "uniform(m=512)", "sortlsh(block=256)+uniform(m=256)",
+    "sink(4)+window(256)+sortlsh(block=256)+uniform(m=256)"};
+
+const char* const examples =
+    "Examples:\n"
+    "  subquad compare layer.safetensors\n"
+    "  subquad compare a.safetensors b.safetensors --method \"window(512)\" --method "
+    "\"uniform(m=1024)\"\n"
+    "  subquad compare layer.npz --causal bottom_right --per-head --json report.json --html "
+    "report.html\n"
+    "Columns: rel Fro = |approx - exact|_F / |exact|_F; max/|V| = largest error over the largest "
+    "|V|;\n"
+    "op rel = |approx - exact|_op / (|softmax|_op |V|_op); rows>x = share of query rows whose "
+    "relative\n"
+    "error is above x. Times are medians of rounds in which exact and every method take turns.\n\n";
+
+void run_compare(const CompareOptions& options);
+
+void add_settings(CLI::App& command, CompareOptions& options) {
+  command
+      .add_option("--repeats", options.settings.repeats,
+                  "Timed rounds for each input; 0 fits as many as a few seconds allow")
+      ->check(CLI::Range(0, 10000))
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_flag("--no-operator-norm", options.no_operator_norm,
+                   "Leave out op rel, the metric that takes longest");
+  command.add_flag("--per-head", options.per_head, "A row for each head in the table");
+  command.add_option("--html", options.html, "Write a page with a picture for each input to FILE")
+      ->type_name("FILE");
+}
+
+std::vector<Layer> load_all(const CompareOptions& options) {
+  std::vector<Layer> layers;
+  for (const std::string& input : options.inputs) {
+    layers.push_back(load_layer(input, options.common.layer));
+  }
+  return layers;
+}
+
+std::vector<Comparison> compare_all(const std::vector<Layer>& layers,
+                                    const CompareOptions& options) {
+  CompareSettings settings = options.settings;
+  settings.run = options.common.run();
+  settings.operator_norm = !options.no_operator_norm;
+  if (settings.methods.empty()) settings.methods = default_methods;
+  std::vector<Comparison> comparisons;
+  for (const Layer& layer : layers) {
+    {
+      Progress progress("compare");
+      comparisons.push_back(compare_layer(layer, settings, progress));
+    }
+    if (options.common.json_on_stdout()) continue;
+    fmt::print("{}\n", comparison_text(comparisons.back(), options.per_head));
+    std::fflush(stdout);
+  }
+  return comparisons;
+}
+
+MachineRecord machine_of(const std::vector<Comparison>& comparisons, int threads) {
+  MachineRecord machine = machine_record(threads);
+  std::vector<double> rates;
+  for (const Comparison& comparison : comparisons) rates.push_back(comparison.fma_gflops);
+  machine.fma_gflops = median(rates);
+  return machine;
+}
+
+void write_reports(const std::vector<Comparison>& comparisons, const CompareOptions& options) {
+  const MachineRecord machine = machine_of(comparisons, options.common.threads);
+  std::vector<RunRecord> runs;
+  for (const Comparison& c : comparisons) runs.insert(runs.end(), c.runs.begin(), c.runs.end());
+  if (!options.html.empty()) {
+    io::write_text(options.html, html_report(comparisons, machine, options.command_line));
+  }
+  write_json(options.common.json, to_json(machine, runs));
+}
+
+void run_compare(const CompareOptions& options) {
+  check_writable(options.common.json, "--json");
+  check_writable(options.html, "--html");
+  const std::vector<Layer> layers = load_all(options);
+  write_reports(compare_all(layers, options), options);
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, const std::string& command_line) {
+  auto options = std::make_shared<CompareOptions>();
+  options->command_line = command_line;
+  CLI::App& command = *app.add_subcommand(
+      "compare", "Exact and approximate attention on the same layers: time, memory and error");
+  command.add_option("INPUT", options->inputs, "safetensors or npz files with tensors q, k, v")
+      ->required();
+  command
+      .add_option("--method", options->settings.methods,
+                  "A method; repeat for several. Exact is always run. Default: a small selection")
+      ->allow_extra_args(false)
+      ->type_name("SPEC");
+  add_settings(command, *options);
+  add_causal(command, options->common);
+  add_scale(command, options->common);
+  add_seed(command, options->common);
+  add_threads(command, options->common);
+  add_json(command, options->common);
+  command.footer(std::string(examples) + spec_help);
+  command.callback([options] { run_compare(*options); });
+}
+
+}  // namespace subquad::cli

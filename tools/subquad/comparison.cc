@@ -1,0 +1,148 @@
+#include "comparison.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "buffer.h"
+#include "contenders.h"
+#include "subquad/info.h"
+#include "subquad/measure.h"
+
+namespace subquad::cli {
+namespace {
+
+std::vector<std::string> contender_names(const std::vector<std::string>& methods) {
+  std::vector<std::string> names{"exact"};
+  for (const std::string& method : methods) {
+    if (std::find(names.begin(), names.end(), method) == names.end()) names.push_back(method);
+  }
+  return names;
+}
+
+// f32 outputs: the errors are to be the method's own, not those of the storage type.
+std::vector<Buffer> make_outputs(const Problem& problem, std::size_t count) {
+  Shape4 shape = problem.query.shape;
+  shape[3] = problem.value.channels();
+  return std::vector<Buffer>(count, Buffer(shape, DType::f32));
+}
+
+std::vector<Contender> make_contenders(const Problem& problem,
+                                       const std::vector<std::string>& names,
+                                       std::vector<Buffer>& outputs, const Options& options) {
+  std::vector<Contender> contenders;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Outputs out{outputs[i].view(), {}, {}};
+    auto run = [&problem, spec = names[i], out, options] {
+      return attend(problem, spec, out, options);
+    };
+    contenders.push_back({names[i], run, {}, {}});
+  }
+  return contenders;
+}
+
+Number measured(double value) { return std::isnan(value) ? Number() : Number(value); }
+
+RunRecord timed_record(const Contender& contender, const Contender& exact,
+                       const Comparison& result) {
+  RunRecord run;
+  run.method = contender.label;
+  run.input = result.input;
+  run.size = result.size;
+  run.path = contender.report.path;
+  run.median_s = median(contender.seconds);
+  run.repeats = static_cast<std::int64_t>(contender.seconds.size());
+  run.exact_median_s = median(exact.seconds);
+  run.exact_rows = result.size.queries;
+  run.speedup_over_exact = *run.exact_median_s / *run.median_s;
+  run.peak_extra_bytes = contender.report.peak_extra_bytes;
+  run.fallback_rows = contender.report.fallback_rows;
+  run.scored_entries = contender.report.scored_entries;
+  return run;
+}
+
+void add_rates(RunRecord& run, double fma_gflops) {
+  run.gflops = nominal_flops(run.size) / *run.median_s / 1e9;
+  run.fraction_of_fma = *run.gflops / fma_gflops;
+}
+
+void add_errors(RunRecord& run, const ErrorMetrics& metrics) {
+  run.rel_fro = measured(metrics.rel_fro);
+  run.max_over_vmax = measured(metrics.max_over_vmax);
+  run.op_rel = measured(metrics.op_rel);
+  run.rows_over_1pct = measured(metrics.rows_over_1pct);
+  run.rows_over_5pct = measured(metrics.rows_over_5pct);
+  run.rows_over_20pct = measured(metrics.rows_over_20pct);
+}
+
+// What a single head has of its own: errors. Times and memory are those of all heads together.
+RunRecord head_record(const RunRecord& all, const ErrorMetrics& metrics) {
+  RunRecord run;
+  run.method = all.method;
+  run.input = all.input;
+  run.size = all.size;
+  run.path = all.path;
+  run.head = metrics.head;
+  add_errors(run, metrics);
+  return run;
+}
+
+void add_method(RunRecord all, const std::vector<ErrorMetrics>& errors, Comparison& result) {
+  for (const ErrorMetrics& metrics : errors) {
+    if (metrics.head < 0) add_errors(all, metrics);
+  }
+  result.runs.push_back(all);
+  for (const ErrorMetrics& metrics : errors) {
+    if (metrics.head >= 0) result.runs.push_back(head_record(all, metrics));
+  }
+}
+
+Comparison describe(const Layer& layer) {
+  Comparison result;
+  result.input = layer.input;
+  result.description = layer.description;
+  result.causal_from = layer.causal_from;
+  result.synthetic = layer.synthetic;
+  result.size = size_of(layer.problem, Pass::forward);
+  result.scale = resolved_scale(layer.problem);
+  return result;
+}
+
+std::vector<Yardstick> fma_yardstick(int threads) {
+  return {{[threads] { return measure_fma_gflops(threads, 0.1); }, {}}};
+}
+
+void record_runs(const Layer& layer, const CompareSettings& settings,
+                 const std::vector<Contender>& contenders, const std::vector<Buffer>& outputs,
+                 Comparison& result, Progress& progress) {
+  const Contender& exact = contenders.front();
+  result.runs.push_back(timed_record(exact, exact, result));
+  add_rates(result.runs.back(), result.fma_gflops);
+  MeasureOptions measure;
+  measure.operator_norm = settings.operator_norm;
+  measure.threads = settings.run.threads;
+  for (std::size_t i = 1; i < contenders.size(); ++i) {
+    progress.step("errors of " + contenders[i].label);
+    const auto errors =
+        measure_errors(layer.problem, outputs[i].view(), outputs[0].view(), measure);
+    add_method(timed_record(contenders[i], exact, result), errors, result);
+  }
+}
+
+}  // namespace
+
+Comparison compare_layer(const Layer& layer, const CompareSettings& settings, Progress& progress) {
+  const std::vector<std::string> names = contender_names(settings.methods);
+  std::vector<Buffer> outputs = make_outputs(layer.problem, names.size());
+  std::vector<Contender> contenders = make_contenders(layer.problem, names, outputs, settings.run);
+  Comparison result = describe(layer);
+  std::vector<Yardstick> yardsticks = fma_yardstick(machine_record(settings.run.threads).threads);
+  progress.expect(static_cast<int>(2 * names.size()));
+  warm_up(contenders, progress);
+  run_rounds(contenders, yardsticks, settings.repeats, settings.budget_s, progress);
+  result.fma_gflops = median(yardsticks.front().values);
+  const std::vector<Buffer>& results = outputs;
+  record_runs(layer, settings, contenders, results, result, progress);
+  return result;
+}
+
+}  // namespace subquad::cli

@@ -1,0 +1,33 @@
+// Exact and approximate attention on one layer, side by side.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "layer.h"
+#include "progress.h"
+#include "run_record.h"
+#include "subquad/attention.h"
+
+namespace subquad::cli {
+
+struct CompareSettings {
+  std::vector<std::string> methods;  // specs; exact is always run first and need not be named
+  Options run;
+  int repeats = 0;            // timed rounds; 0 chooses
+  double budget_s = 6;        // seconds of timed rounds that the choice aims at
+  bool operator_norm = true;  // op_rel: the slowest metric
+};
+
+struct Comparison {
+  std::string input, description, causal_from;
+  bool synthetic = false;
+  ProblemSize size;
+  float scale = 0;
+  double fma_gflops = 0;        // median over the rounds, the same thread count
+  std::vector<RunRecord> runs;  // exact, then for each method: all heads, head 0, head 1, ..
+};
+
+Comparison compare_layer(const Layer& layer, const CompareSettings& settings, Progress& progress);
+
+}  // namespace subquad::cli

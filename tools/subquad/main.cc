@@ -1,0 +1,83 @@
+// subquad: attention and kernel products on files and synthetic shapes.
+// Exit codes: 0 done, 1 the computation or the system failed, 2 bad usage or input.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <new>
+#include <string>
+
+#include "commands.h"
+#include "subquad/error.h"
+
+namespace subquad::cli {
+namespace {
+
+// Quotes a word where a shell would need it.
+std::string quoted(const std::string& word) {
+  const char* const plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:@%+";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+std::string command_line(int argc, char** argv) {
+  std::string text = "subquad";
+  for (int i = 1; i < argc; ++i) text += " " + quoted(argv[i]);
+  return text;
+}
+
+int fail(const std::string& message, int code) {
+  const std::string line = message.substr(0, message.find('\n'));
+  fmt::print(stderr, "subquad: {}\n", line);
+  return code;
+}
+
+// The parser would only say that a command is missing.
+void check_command(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  const auto is_named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+  if (app.get_subcommands(is_named).empty()) {
+    throw_invalid(fmt::format("unknown command '{}' (see --help)", argv[1]));
+  }
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Softmax attention, exact and in near-linear time, with the error stated.",
+               "subquad"};
+  app.set_version_flag("--version", SUBQUAD_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "`subquad COMMAND --help` explains each command, with examples.\n"
+      "Exit codes: 0 done, 1 the computation or the system failed, 2 bad usage or input.");
+  add_attend(app);
+  add_compare(app, command_line(argc, argv));
+  add_bench(app);
+  add_info(app);
+  add_synth(app);
+  check_command(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return fail(fmt::format("{} (see --help)", error.what()), 2);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace subquad::cli
+
+int main(int argc, char** argv) {
+  using subquad::cli::fail;
+  try {
+    return subquad::cli::run(argc, argv);
+  } catch (const subquad::Error& error) {
+    return fail(error.what(), error.kind() == subquad::ErrorKind::invalid_argument ? 2 : 1);
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory", 1);
+  } catch (const std::exception& error) {
+    return fail(error.what(), 1);
+  }
+}

@@ -1,0 +1,135 @@
+#include "run_record.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "names.h"
+#include "subquad/info.h"
+
+namespace subquad::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename T>
+Json json_of(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+// Scores that one head evaluates.
+double visible_scores(const ProblemSize& size) {
+  if (size.causal == Causal::none) {
+    return static_cast<double>(size.queries) * static_cast<double>(size.seq);
+  }
+  const std::int64_t shift = size.causal == Causal::bottom_right ? size.seq - size.queries : 0;
+  double sum = 0;
+  for (std::int64_t i = 0; i < size.queries; ++i) {
+    sum += static_cast<double>(std::clamp<std::int64_t>(i + shift + 1, 0, size.seq));
+  }
+  return sum;
+}
+
+Json size_json(const ProblemSize& size) {
+  return {{"seq", size.seq},
+          {"queries", size.queries},
+          {"head_dim", size.head_dim},
+          {"value_dim", size.value_dim},
+          {"batch", size.batch},
+          {"heads", size.heads},
+          {"kv_heads", size.kv_heads},
+          {"causal", causal_name(size.causal)},
+          {"pass", pass_name(size.pass)},
+          {"dtype", name_of(size.dtype)}};
+}
+
+Json time_json(const RunRecord& run) {
+  return {{"median_s", json_of(run.median_s)},
+          {"repeats", json_of(run.repeats)},
+          {"gflops", json_of(run.gflops)},
+          {"fraction_of_fma", json_of(run.fraction_of_fma)},
+          {"read_gbps", json_of(run.read_gbps)},
+          {"fraction_of_read", json_of(run.fraction_of_read)},
+          {"exact_median_s", json_of(run.exact_median_s)},
+          {"exact_rows", json_of(run.exact_rows)},
+          {"speedup_over_exact", json_of(run.speedup_over_exact)}};
+}
+
+Json error_json(const RunRecord& run) {
+  return {{"rel_fro", json_of(run.rel_fro)},
+          {"max_over_vmax", json_of(run.max_over_vmax)},
+          {"op_rel", json_of(run.op_rel)},
+          {"rows_over_1pct", json_of(run.rows_over_1pct)},
+          {"rows_over_5pct", json_of(run.rows_over_5pct)},
+          {"rows_over_20pct", json_of(run.rows_over_20pct)}};
+}
+
+Json report_json(const RunRecord& run) {
+  return {{"peak_extra_bytes", json_of(run.peak_extra_bytes)},
+          {"fallback_rows", json_of(run.fallback_rows)},
+          {"scored_entries", json_of(run.scored_entries)},
+          {"path", run.path.empty() ? Json(nullptr) : Json(run.path)}};
+}
+
+Json run_json(const RunRecord& run) {
+  Json json{{"method", run.method}, {"input", run.input}};
+  json["head"] = run.head < 0 ? Json("all") : Json(run.head);
+  for (const Json& part :
+       {size_json(run.size), time_json(run), error_json(run), report_json(run)}) {
+    json.update(part);
+  }
+  return json;
+}
+
+}  // namespace
+
+const char* pass_name(Pass pass) {
+  if (pass == Pass::forward) return "forward";
+  return pass == Pass::backward ? "backward" : "decode";
+}
+
+ProblemSize size_of(const Problem& problem, Pass pass) {
+  ProblemSize size;
+  size.batch = problem.query.batch();
+  size.heads = problem.query.heads();
+  size.kv_heads = problem.key.heads();
+  size.queries = problem.query.length();
+  size.seq = problem.key.length();
+  size.head_dim = problem.query.channels();
+  size.value_dim = problem.value.channels();
+  size.causal = problem.causal;
+  size.dtype = problem.key.dtype;
+  size.pass = pass;
+  return size;
+}
+
+double nominal_flops(const ProblemSize& size) {
+  const double matrices = static_cast<double>(size.batch * size.heads) * visible_scores(size);
+  const double d = static_cast<double>(size.head_dim), dv = static_cast<double>(size.value_dim);
+  const double per_score = size.pass == Pass::backward ? 3 * d + 2 * dv : d + dv;
+  return 2 * matrices * per_score;
+}
+
+double cache_bytes(const ProblemSize& size) {
+  return static_cast<double>(size.batch * size.kv_heads * size.seq *
+                             (size.head_dim + size.value_dim) * subquad::size_of(size.dtype));
+}
+
+MachineRecord machine_record(int threads) {
+  const BuildInfo info = build_info();
+  MachineRecord machine;
+  machine.threads = threads > 0 ? threads : info.threads;
+  machine.isa = info.isa;
+  return machine;
+}
+
+nlohmann::ordered_json to_json(const MachineRecord& machine, const std::vector<RunRecord>& runs) {
+  Json list = Json::array();
+  for (const RunRecord& run : runs) list.push_back(run_json(run));
+  const Json machine_json{{"fma_gflops", json_of(machine.fma_gflops)},
+                          {"read_gbps", json_of(machine.read_gbps)},
+                          {"threads", machine.threads},
+                          {"isa", machine.isa}};
+  return {{"machine", machine_json}, {"runs", list}};
+}
+
+}  // namespace subquad::cli
