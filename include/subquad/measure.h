@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "subquad/problem.h"
@@ -22,14 +23,23 @@ struct ErrorMetrics {
 
 struct MeasureOptions {
   bool operator_norm = true;  // op_rel by power iteration, else NaN
-  int max_iterations = 30;    // of each power iteration
-  double tolerance = 1e-3;    // relative change that ends it
+  // What softmax_norms() gave for this problem, for several approximations of it; empty: computed.
+  std::span<const double> norms = {};
+  int max_iterations = 30;  // of each power iteration
+  double tolerance = 1e-3;  // relative change that ends it
   int threads = 0;
 };
 
+// |D^-1 A|_op of every (batch, query head), entry b * Hq + h, D^-1 A the softmax weights with the
+// problem's masks and sinks. By power iteration through exact attention forward and backward: no
+// n x n matrix is formed. A lower bound that rises with each iteration; iteration ends when no
+// head's bound rose by more than options.tolerance, or after options.max_iterations. cost: an
+// iteration is about 4 Lq Lk D flops a query head; memory 4 floats a row and key of each.
+std::vector<double> softmax_norms(const Problem& problem, const MeasureOptions& options = {});
+
 // One entry a query head, then the pooled one, for batch element 0..B-1 pooled into each head.
-// approx, exact: f32 (B, Hq, Lq, Dv). |D^-1 A|_op and |V|_op are those of `problem` and are found
-// by power iteration through exact attention forward and backward: no n x n matrix is formed.
+// approx, exact: f32 (B, Hq, Lq, Dv). Throws Error (invalid_argument)
+// for shapes or options that do not fit.
 std::vector<ErrorMetrics> measure_errors(const Problem& problem, const TensorView& approx,
                                          const TensorView& exact,
                                          const MeasureOptions& options = {});

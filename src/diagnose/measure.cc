@@ -3,7 +3,7 @@
 // heads.
 //
 // cost: Lq Dv^2 / 2 multiply-adds a head for the Gram matrices and, for the operator norm of the
-// softmax weights, up to max_iterations forward and backward passes (measure_norms.h); the row pass
+// softmax weights, up to max_iterations forward and backward passes (gram_matrix.h); the row pass
 // runs one head a thread.
 #include "subquad/measure.h"
 
@@ -14,7 +14,7 @@
 
 #include "core/checks.h"
 #include "core/threads.h"
-#include "diagnose/measure_norms.h"
+#include "diagnose/gram_matrix.h"
 #include "kernels/pack.h"
 
 namespace subquad {
@@ -141,6 +141,12 @@ ErrorMetrics metrics_of(const ErrorSums& sums, std::int64_t head) {
   return metrics;
 }
 
+// The caller's, or computed here.
+std::vector<double> norms_in_force(const Problem& problem, const MeasureOptions& options) {
+  if (options.norms.empty()) return softmax_norms(problem, options);
+  return {options.norms.begin(), options.norms.end()};
+}
+
 void check_arguments(const Problem& problem, const TensorView& approx, const TensorView& exact,
                      const MeasureOptions& options) {
   validate(problem);
@@ -152,6 +158,10 @@ void check_arguments(const Problem& problem, const TensorView& approx, const Ten
   check_f32("exact", exact);
   if (options.max_iterations < 1)
     throw_invalid(fmt::format("max_iterations: {} is below 1", options.max_iterations));
+  const std::int64_t heads = problem.query.batch() * problem.query.heads();
+  if (!options.norms.empty() && static_cast<std::int64_t>(options.norms.size()) != heads)
+    throw_invalid(fmt::format("norms: {} entries, must be {} (batch * query heads) or none",
+                              options.norms.size(), heads));
   if (!(options.tolerance >= 0))
     throw_invalid(fmt::format("tolerance: {} is not a number from 0 up", options.tolerance));
 }
@@ -164,7 +174,7 @@ std::vector<ErrorMetrics> measure_errors(const Problem& problem, const TensorVie
   const std::int64_t heads = approx.heads(), count = approx.batch() * heads;
   std::vector<double> norms(static_cast<std::size_t>(count),
                             std::numeric_limits<double>::quiet_NaN());
-  if (options.operator_norm) norms = attention_norms(problem, options);
+  if (options.operator_norm) norms = norms_in_force(problem, options);
   std::vector<ErrorSums> sums(norms.size());
   parallel_for(resolved_threads(options.threads), count, [&](std::int64_t n) {
     const auto at = static_cast<std::size_t>(n);

@@ -52,6 +52,12 @@ void add_settings(CLI::App& command, CompareOptions& options) {
       ->check(CLI::Range(0, 10000))
       ->type_name("N")
       ->capture_default_str();
+  command
+      .add_option("--seeds", options.settings.seeds,
+                  "Errors are medians over this many seeds, counted up from --seed")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N")
+      ->capture_default_str();
   command.add_flag("--no-operator-norm", options.no_operator_norm,
                    "Leave out op rel, the metric that takes longest");
   command.add_flag("--per-head", options.per_head, "A row for each head in the table");

@@ -81,6 +81,7 @@ RunRecord head_record(const RunRecord& all, const ErrorMetrics& metrics) {
   run.input = all.input;
   run.size = all.size;
   run.path = all.path;
+  run.seeds = all.seeds;
   run.head = metrics.head;
   add_errors(run, metrics);
   return run;
@@ -111,20 +112,65 @@ std::vector<Yardstick> fma_yardstick(int threads) {
   return {{[threads] { return measure_fma_gflops(threads, 0.1); }, {}}};
 }
 
+MeasureOptions measure_options(const Problem& problem, const CompareSettings& settings,
+                               std::vector<double>& norms) {
+  MeasureOptions options;
+  options.operator_norm = settings.operator_norm;
+  options.threads = settings.run.threads;
+  if (options.operator_norm) norms = softmax_norms(problem, options);
+  options.norms = norms;
+  return options;
+}
+
+// Each metric's median over the seeds, head by head.
+std::vector<ErrorMetrics> median_errors(const std::vector<std::vector<ErrorMetrics>>& by_seed) {
+  std::vector<ErrorMetrics> medians = by_seed.front();
+  const auto take = [&](double ErrorMetrics::*metric) {
+    for (std::size_t i = 0; i < medians.size(); ++i) {
+      std::vector<double> values;
+      for (const auto& errors : by_seed) values.push_back(errors[i].*metric);
+      medians[i].*metric = median(values);
+    }
+  };
+  for (const auto metric : {&ErrorMetrics::rel_fro, &ErrorMetrics::max_over_vmax,
+                            &ErrorMetrics::op_rel, &ErrorMetrics::rows_over_1pct,
+                            &ErrorMetrics::rows_over_5pct, &ErrorMetrics::rows_over_20pct})
+    take(metric);
+  return medians;
+}
+
+// `output` holds the result of the first seed; the others are run here.
+std::vector<ErrorMetrics> errors_over_seeds(const Layer& layer, const CompareSettings& settings,
+                                            const std::string& method, const Buffer& exact,
+                                            Buffer& output, const MeasureOptions& measure) {
+  std::vector<std::vector<ErrorMetrics>> by_seed;
+  const Buffer& result = output;
+  for (int s = 0; s < settings.seeds; ++s) {
+    Options run = settings.run;
+    run.seed += static_cast<std::uint64_t>(s);
+    if (s > 0) attend(layer.problem, method, {output.view(), {}, {}}, run);
+    by_seed.push_back(measure_errors(layer.problem, result.view(), exact.view(), measure));
+  }
+  return median_errors(by_seed);
+}
+
 void record_runs(const Layer& layer, const CompareSettings& settings,
-                 const std::vector<Contender>& contenders, const std::vector<Buffer>& outputs,
+                 const std::vector<Contender>& contenders, std::vector<Buffer>& outputs,
                  Comparison& result, Progress& progress) {
   const Contender& exact = contenders.front();
   result.runs.push_back(timed_record(exact, exact, result));
   add_rates(result.runs.back(), result.fma_gflops);
-  MeasureOptions measure;
-  measure.operator_norm = settings.operator_norm;
-  measure.threads = settings.run.threads;
+  progress.step("norm of the softmax matrix");
+  std::vector<double> norms;
+  const MeasureOptions measure = measure_options(layer.problem, settings, norms);
   for (std::size_t i = 1; i < contenders.size(); ++i) {
     progress.step("errors of " + contenders[i].label);
-    const auto errors =
-        measure_errors(layer.problem, outputs[i].view(), outputs[0].view(), measure);
-    add_method(timed_record(contenders[i], exact, result), errors, result);
+    RunRecord record = timed_record(contenders[i], exact, result);
+    record.seeds = settings.seeds;
+    add_method(
+        record,
+        errors_over_seeds(layer, settings, contenders[i].label, outputs[0], outputs[i], measure),
+        result);
   }
 }
 
@@ -140,8 +186,7 @@ Comparison compare_layer(const Layer& layer, const CompareSettings& settings, Pr
   warm_up(contenders, progress);
   run_rounds(contenders, yardsticks, settings.repeats, settings.budget_s, progress);
   result.fma_gflops = median(yardsticks.front().values);
-  const std::vector<Buffer>& results = outputs;
-  record_runs(layer, settings, contenders, results, result, progress);
+  record_runs(layer, settings, contenders, outputs, result, progress);
   return result;
 }
 

@@ -14,6 +14,7 @@ namespace subquad::cli {
 struct CompareSettings {
   std::vector<std::string> methods;  // specs; exact is always run first and need not be named
   Options run;
+  int seeds = 1;              // errors are medians over so many seeds, from run.seed up
   int repeats = 0;            // timed rounds; 0 chooses
   double budget_s = 6;        // seconds of timed rounds that the choice aims at
   bool operator_norm = true;  // op_rel: the slowest metric

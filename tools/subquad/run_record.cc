@@ -45,6 +45,7 @@ Json size_json(const ProblemSize& size) {
 Json time_json(const RunRecord& run) {
   return {{"median_s", json_of(run.median_s)},
           {"repeats", json_of(run.repeats)},
+          {"seeds", json_of(run.seeds)},
           {"gflops", json_of(run.gflops)},
           {"fraction_of_fma", json_of(run.fraction_of_fma)},
           {"read_gbps", json_of(run.read_gbps)},

@@ -43,7 +43,7 @@ struct RunRecord {
   Number exact_median_s, speedup_over_exact;
   Count exact_rows;  // query rows a head that exact ran on; its time is scaled to all of them
   Number rel_fro, max_over_vmax, op_rel, rows_over_1pct, rows_over_5pct, rows_over_20pct;
-  Count peak_extra_bytes, fallback_rows, scored_entries, repeats;
+  Count peak_extra_bytes, fallback_rows, scored_entries, repeats, seeds;
 };
 
 struct MachineRecord {
