@@ -1,14 +1,8 @@
 // attend(): checks, then the method that the spec names.
 #include "subquad/attention.h"
 
-#include <cmath>
-
-#include "core/checks.h"
-#include "core/head_problem.h"
-#include "core/isa.h"
-#include "core/memory.h"
-#include "core/threads.h"
 #include "exact/forward.h"
+#include "recipes/call.h"
 #include "recipes/method.h"
 #include "recipes/split_attention.h"
 
@@ -18,52 +12,30 @@ namespace {
 void check_outputs(const Problem& problem, const Outputs& outputs) {
   const Shape4& q = problem.query.shape;
   check_shape("out", outputs.out, {q[0], q[1], q[2], problem.value.channels()});
-  const auto check_row_values = [&](const char* name, const MutableTensorView& view) {
-    if (view.empty()) return;
-    check_shape(name, view, {q[0], q[1], q[2], 1});
-    check_f32(name, view);
-  };
-  check_row_values("lse", outputs.lse);
-  check_row_values("row_error", outputs.row_error);
-}
-
-void check_options(const Options& options) {
-  if (options.threads < 0)
-    throw_invalid(fmt::format("threads: {} must be 0 (default) or more", options.threads));
-}
-
-std::int64_t count_rows(std::span<const HeadProblem> heads) {
-  std::int64_t rows = 0;
-  for (const HeadProblem& head : heads) rows += head.num_rows();
-  return rows;
+  if (!outputs.lse.empty()) check_row_values("lse", problem, outputs.lse);
+  if (!outputs.row_error.empty()) check_row_values("row_error", problem, outputs.row_error);
 }
 
 }  // namespace
 
 Report attend(const Problem& problem, std::string_view spec, const Outputs& outputs,
               const Options& options) {
-  ensure_isa();
-  validate(problem);
+  check_call(problem, options);
   check_outputs(problem, outputs);
-  check_options(options);
   const Method method = parse_method(spec);
-  MemoryMeter meter;
-  const MeterScope scope(&meter);
-  const std::vector<HeadProblem> heads = split_heads(problem);
-  Report report;
-  report.rows = count_rows(heads);
+  Call call(problem, options);
+  Report& report = call.report();
   if (method.exact) {
-    const ExactRun run = exact_forward(heads, outputs, resolved_threads(options.threads));
+    const ExactRun run = exact_forward(call.heads(), outputs, call.threads());
     report.path = "exact:" + run.path;
     report.scored_entries = run.scored_entries;
   } else {
-    const SplitCounts counts = split_attention(heads, method, outputs, options);
+    const SplitCounts counts = split_attention(call.heads(), method, outputs, options);
     report.path = method.names;
     report.fallback_rows = counts.fallback_rows;
     report.scored_entries = counts.scored_entries;
   }
-  report.peak_extra_bytes = meter.peak();
-  return report;
+  return call.close();
 }
 
 }  // namespace subquad

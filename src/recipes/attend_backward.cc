@@ -1,22 +1,10 @@
 // attend_backward(): checks, then the exact backward pass.
-#include <vector>
-
-#include "core/checks.h"
-#include "core/head_problem.h"
-#include "core/isa.h"
-#include "core/memory.h"
-#include "core/threads.h"
 #include "exact/backward.h"
+#include "recipes/call.h"
 #include "subquad/attention.h"
 
 namespace subquad {
 namespace {
-
-void check_row_values(const char* name, const Problem& problem, const TensorView& view) {
-  const Shape4& q = problem.query.shape;
-  check_shape(name, view, {q[0], q[1], q[2], 1});
-  check_f32(name, view);
-}
 
 void check_gradient(const char* name, const MutableTensorView& view, const TensorView& input) {
   if (view.empty()) return;
@@ -48,20 +36,12 @@ void check_arguments(const Problem& problem, const BackwardArguments& arguments)
 
 Report attend_backward(const Problem& problem, const BackwardArguments& arguments,
                        const Options& options) {
-  ensure_isa();
-  validate(problem);
+  check_call(problem, options);
   check_arguments(problem, arguments);
-  if (options.threads < 0)
-    throw_invalid(fmt::format("threads: {} must be 0 (default) or more", options.threads));
-  MemoryMeter meter;
-  const MeterScope scope(&meter);
-  const std::vector<HeadProblem> heads = split_heads(problem);
-  Report report;
-  report.path = "exact:backward";
-  for (const HeadProblem& head : heads) report.rows += head.num_rows();
-  report.scored_entries = exact_backward(heads, arguments, resolved_threads(options.threads));
-  report.peak_extra_bytes = meter.peak();
-  return report;
+  Call call(problem, options);
+  call.report().path = "exact:backward";
+  call.report().scored_entries = exact_backward(call.heads(), arguments, call.threads());
+  return call.close();
 }
 
 }  // namespace subquad
