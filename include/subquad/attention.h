@@ -19,7 +19,8 @@ struct Options {
 // leaves them out), both f32 of shape (B, Hq, Lq, 1):
 //   lse        log-sum-exp of the row's scaled, masked scores (natural log); -inf for a masked row
 //   row_error  estimated standard error |out - exact|_2 of the row, from the method's own samples;
-//              0 for exact rows, NaN where the method has no estimate
+//              0 for exact rows, NaN where the method has no estimate (nothing is sampled, or the
+//              row sees fewer than two sampled keys)
 struct Outputs {
   MutableTensorView out;
   MutableTensorView lse;

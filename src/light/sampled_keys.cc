@@ -15,17 +15,27 @@ namespace {
 // sum w, sum w^2, sum w^2 |v|^2, and the vectors sum w v and sum w^2 v.
 struct Moments {
   Moments(std::int64_t rows, std::int64_t value_dim)
-      : w(static_cast<std::size_t>(rows)),
+      : seen(static_cast<std::size_t>(rows)),
+        w(seen.size()),
         w2(w.size()),
         w2_norm(w.size()),
         stride(padded_values(value_dim)),
         wv(static_cast<std::size_t>(rows * stride)),
         w2v(wv.size()) {}
 
+  std::vector<std::int64_t> seen;  // sampled keys that the row may see and no heavy set holds
   std::vector<double> w, w2, w2_norm;
   std::int64_t stride;
   std::vector<float> wv, w2v;
 };
+
+void count_seen(Moments& sums, ScorePanel& panel, std::int64_t rows, std::int64_t keys) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* row = panel.data() + r * panel.stride();
+    sums.seen[static_cast<std::size_t>(r)] +=
+        keys - std::count(row, row + keys, -std::numeric_limits<float>::infinity());
+  }
+}
 
 // Adds one tile of weights (rows `stride` floats apart) to the moments; squares the weights in
 // place.
@@ -42,7 +52,7 @@ void add_tile(Moments& sums, float* weights, std::int64_t stride, const KeyTile&
       sums.w[i] += row[j];
       row[j] *= row[j];
       sums.w2[i] += row[j];
-      sums.w2_norm[i] += double{row[j]} * norms[j];
+      if (row[j] != 0.0f) sums.w2_norm[i] += double{row[j]} * norms[j];
     }
   }
   kernels::gemm(w, tile.values_from(0), rows, value_dim, keys, sums.w2v.data(), sums.stride, true);
@@ -52,7 +62,9 @@ void add_tile(Moments& sums, float* weights, std::int64_t stride, const KeyTile&
 // sum_j x_j, x_j = w_j (v_j - out) / l over `draws` draws, by the delta method for the ratio o / l.
 double variance(const Moments& sums, std::size_t i, const Partial& row, double draws,
                 double correction) {
-  if (draws < 2) return std::numeric_limits<double>::quiet_NaN();
+  // One key or none says nothing about the spread, unless all keys were drawn.
+  if (sums.seen[i] < 2 && correction > 0) return std::numeric_limits<double>::quiet_NaN();
+  if (correction == 0) return 0.0 * row.l[0];  // 0, or NaN for a row of NaN
   const double l = row.l[0];
   double cross = 0, out_norm = 0, mean_norm = 0;
   for (std::int64_t c = 0; c < row.value_dim; ++c) {
@@ -64,7 +76,8 @@ double variance(const Moments& sums, std::size_t i, const Partial& row, double d
     mean_norm += total * total;
   }
   const double squares = sums.w2_norm[i] - 2 * cross + out_norm * sums.w2[i];
-  return correction * std::max(0.0, squares - mean_norm / draws) * draws / (draws - 1) / (l * l);
+  const double spread = squares - mean_norm / draws;  // std::max would drop a NaN
+  return correction * (spread < 0 ? 0.0 : spread) * draws / (draws - 1) / (l * l);
 }
 
 class SampledKeys final : public LightPart {
@@ -111,6 +124,7 @@ class SampledKeys final : public LightPart {
     for (const KeyTile& tile : tiles_) {
       const std::int64_t keys = tile.keys().count;
       score_rows(head_, rows, begin, count, tile, {0, keys}, heavy, panel);
+      count_seen(moments, panel, count, keys);
       kernels::exp2_rows(panel.data(), panel.stride(), count, keys, rows.partial().m + begin);
       add_tile(moments, panel.data(), panel.stride(), tile, norms, head_.value_dim());
       norms += keys;

@@ -122,9 +122,10 @@ class HeadRun {
   }
 
   void finish(Worker& worker) {
-    if (!outputs_.row_error.empty()) write_errors(worker);
     std::vector<std::int32_t> rejected;
     write_rows(head_, worker.rows.rows(), worker.rows.partial(), outputs_, &rejected);
+    // After the sinks have joined the sums. Rejected rows get theirs with the exact second try.
+    if (!outputs_.row_error.empty()) write_errors(worker);
     if (rejected.empty()) return;
     const std::lock_guard lock(mutex_);
     rejected_.insert(rejected_.end(), rejected.begin(), rejected.end());
@@ -136,9 +137,11 @@ class HeadRun {
                                std::numeric_limits<float>::quiet_NaN());
     if (light_ != nullptr)
       light_->squared_error(worker.rows, all_sets_, worker.scratch, squared.data());
-    for (std::int64_t i = 0; i < rows.count; ++i)
-      write_row_error(head_, rows.slice(i, 1), outputs_,
-                      std::sqrt(squared[static_cast<std::size_t>(i)]));
+    for (std::int64_t i = 0; i < rows.count; ++i) {
+      const bool hidden = head_.visible(rows[i]).empty();
+      const float error = hidden ? 0.0f : std::sqrt(squared[static_cast<std::size_t>(i)]);
+      write_row_error(head_, rows.slice(i, 1), outputs_, error);
+    }
   }
 
   void redo_rejected() {

@@ -1,0 +1,95 @@
+// Running heavy + light methods, and problems that make their weights visible.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "subquad/attention.h"
+#include "support/forward.h"
+#include "support/random_problem.h"
+
+namespace subquad::testing {
+
+// Heavy parts alone and together, overlapping, in both orders; the empty one is no heavy part.
+inline const std::vector<std::string> heavy_specs{
+    "",
+    "sink(3)",
+    "window(9)",
+    "sortlsh(block=16,bits=4)",
+    "sortlsh(block=1,bits=1,center=false)",
+    "sortlsh(block=31,bits=12,rounds=3)",
+    "sink(5)+window(17)",
+    "window(17)+sink(5)",
+    "sink(2)+sink(7)+window(4)+window(12)",
+    "sortlsh(block=24)+sink(2)+window(30)",
+    "window(30)+sortlsh(block=24,bits=6,rounds=2)+sink(2)",
+};
+
+inline std::string joined(const std::string& heavy, const std::string& light) {
+  return heavy.empty() ? light : heavy + "+" + light;
+}
+
+struct MethodRun {
+  TensorBuffer out, lse, row_error;
+  Report report;
+};
+
+inline MethodRun run_method(const Problem& problem, const std::string& spec, int threads = 1,
+                            std::uint64_t seed = 0) {
+  const Shape4& q = problem.query.shape;
+  const Shape4 rows{q[0], q[1], q[2], 1};
+  MethodRun run{TensorBuffer(DType::f32, {q[0], q[1], q[2], problem.value.shape[3]}),
+                TensorBuffer(DType::f32, rows),
+                TensorBuffer(DType::f32, rows),
+                {}};
+  Options options;
+  options.threads = threads;
+  options.seed = seed;
+  run.report = attend(
+      problem, spec, {run.out.mutable_view(), run.lse.mutable_view(), run.row_error.mutable_view()},
+      options);
+  return run;
+}
+
+// A random problem whose scores are all 0 and whose values are the identity, with bands, boolean
+// masks, groups and any layout: out(i, j) is then the weight of key j in row i over their sum, and
+// exp(lse) is that sum.
+inline OwnedProblem counting_problem(std::uint64_t seed) {
+  OwnedProblem random = random_problem(seed, DType::f32, {.max_length = 130, .max_head_dim = 24});
+  Problem& problem = random.problem;
+  problem.scale = 0.0F;
+  problem.sink_logits = {};
+  if (problem.mask.kind == MaskKind::additive) problem.mask = {};
+  problem.query_offsets = problem.key_offsets = {};
+  const Shape4& k = random.key.shape();
+  random.value = TensorBuffer(DType::f32, {k[0], k[1], k[2], std::max<std::int64_t>(1, k[2])});
+  random.value.for_each(
+      [&](auto b, auto h, auto j, auto c) { random.value.set(b, h, j, c, j == c ? 1.0 : 0.0); });
+  problem.value = random.value.view();
+  return random;
+}
+
+// The weight of key j in row (b, h, i) of a counting problem.
+inline double weight(const MethodRun& run, std::int64_t b, std::int64_t h, std::int64_t i,
+                     std::int64_t j) {
+  const double lse = run.lse.get(b, h, i, 0);
+  return std::isfinite(lse) ? run.out.get(b, h, i, j) * std::exp(lse) : 0.0;
+}
+
+inline bool visible(const Problem& problem, std::int64_t b, std::int64_t h, std::int64_t i,
+                    std::int64_t j) {
+  const SequenceRange all{0, problem.query.length(), 0, problem.key.length()};
+  return in_band(problem, all, i, j) && mask_entry(problem.mask, b, h, i, j) == 0.0;
+}
+
+// Calls visit(b, h, i) for every row.
+template <typename Visit>
+void for_rows(const Problem& problem, Visit visit) {
+  for (std::int64_t b = 0; b < problem.query.batch(); ++b)
+    for (std::int64_t h = 0; h < problem.query.heads(); ++h)
+      for (std::int64_t i = 0; i < problem.query.length(); ++i) visit(b, h, i);
+}
+
+}  // namespace subquad::testing

@@ -1,0 +1,106 @@
+// Parallel loops: every item once, exceptions carried out.
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/threads.h"
+#include "subquad/error.h"
+
+namespace subquad::testing {
+namespace {
+
+TEST(Threads, EveryItemOnce) {
+  for (int threads = 1; threads <= 7; ++threads)
+    for (const std::int64_t count : {0, 1, 2, 6, 1000}) {
+      std::vector<std::atomic<int>> times(static_cast<std::size_t>(count));
+      parallel_for(threads, count,
+                   [&](std::int64_t item) { ++times[static_cast<std::size_t>(item)]; });
+      for (const auto& n : times) ASSERT_EQ(n, 1);
+    }
+}
+
+TEST(Threads, NegativeCountIsNothing) {
+  parallel_for(3, -5, [](std::int64_t) { FAIL(); });
+}
+
+TEST(Threads, WorkersAreOnePerThreadAndOwnTheirState) {
+  for (int threads = 1; threads <= 7; ++threads) {
+    std::atomic<int> made{0};
+    std::atomic<std::int64_t> total{0};
+    parallel_workers(threads, 500, [&] {
+      ++made;
+      return [&total, own = std::make_unique<std::int64_t>(0)](std::int64_t item) {
+        *own += item;  // not shared: a race here would lose items
+        total += item;
+      };
+    });
+    EXPECT_LE(made, threads);
+    EXPECT_GE(made, 1);
+    EXPECT_EQ(total, 500 * 499 / 2);
+  }
+}
+
+TEST(Threads, ExceptionsKeepTypeAndMessage) {
+  for (int threads = 1; threads <= 7; ++threads) {
+    try {
+      parallel_for(threads, 200, [](std::int64_t item) {
+        if (item == 37) throw_invalid("item 37 is at fault");
+      });
+      FAIL() << "nothing was thrown";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::invalid_argument);
+      EXPECT_EQ(std::string(error.what()), "item 37 is at fault");
+    }
+  }
+}
+
+TEST(Threads, ManyExceptionsGiveOne) {
+  for (int threads = 1; threads <= 7; ++threads)
+    EXPECT_THROW(
+        parallel_for(threads, 100,
+                     [](std::int64_t item) { throw std::out_of_range(std::to_string(item)); }),
+        std::out_of_range);
+}
+
+TEST(Threads, ExceptionFromTheMakerIsCarried) {
+  const auto maker = []() -> void (*)(std::int64_t) { throw std::bad_alloc(); };
+  for (int threads = 1; threads <= 7; ++threads)
+    EXPECT_THROW(parallel_workers(threads, 10, maker), std::bad_alloc);
+}
+
+TEST(Threads, AnExceptionEndsTheLoop) {
+  std::atomic<int> done{0};
+  EXPECT_THROW(parallel_for(1, 1000,
+                            [&](std::int64_t item) {
+                              ++done;
+                              if (item == 4) throw std::runtime_error("enough");
+                            }),
+               std::runtime_error);
+  EXPECT_EQ(done, 5);
+}
+
+TEST(Threads, UsableAfterAnException) {
+  EXPECT_THROW(parallel_for(3, 10, [](std::int64_t) { throw 1; }), int);
+  std::atomic<int> done{0};
+  parallel_for(3, 10, [&](std::int64_t) { ++done; });
+  EXPECT_EQ(done, 10);
+}
+
+TEST(Threads, NestedLoopsRunEveryItem) {
+  std::atomic<int> done{0};
+  parallel_for(3, 7, [&](std::int64_t) { parallel_for(2, 11, [&](std::int64_t) { ++done; }); });
+  EXPECT_EQ(done, 77);
+}
+
+TEST(Threads, ZeroMeansTheDefault) {
+  EXPECT_EQ(resolved_threads(5), 5);
+  EXPECT_EQ(resolved_threads(0), omp_get_max_threads());
+}
+
+}  // namespace
+}  // namespace subquad::testing
