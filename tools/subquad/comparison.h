@@ -25,7 +25,7 @@ struct Comparison {
   bool synthetic = false;
   ProblemSize size;
   float scale = 0;
-  double fma_gflops = 0;        // median over the rounds, the same thread count
+  double fma_gflops = 0;        // best of the rounds, the same thread count
   std::vector<RunRecord> runs;  // exact, then for each method: all heads, head 0, head 1, ..
 };
 

@@ -40,6 +40,11 @@ double median(std::vector<double> values) {
   return (values[middle - 1] + values[middle]) / 2;
 }
 
+double highest(const std::vector<double>& values) {
+  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+  return *std::max_element(values.begin(), values.end());
+}
+
 void warm_up(std::vector<Contender>& contenders, Progress& progress) {
   for (Contender& contender : contenders) {
     progress.step(contender.label);

@@ -26,6 +26,10 @@ struct Yardstick {
 
 double median(std::vector<double> values);
 
+// A limit of the machine: the best of its measurements, whatever disturbed the others. NaN when
+// empty.
+double highest(const std::vector<double>& values);
+
 // Runs each contender once, untimed; fills in `report`.
 void warm_up(std::vector<Contender>& contenders, Progress& progress);
 

@@ -47,7 +47,7 @@ struct RunRecord {
 };
 
 struct MachineRecord {
-  Number fma_gflops, read_gbps;  // medians over the run, `threads` threads together
+  Number fma_gflops, read_gbps;  // best of the run, `threads` threads together
   int threads = 0;
   std::string isa;
 };
