@@ -114,7 +114,8 @@ void run_shape(const Shape& shape, int threads, int rounds, Tensors& tensors,
     }
   }
   peers[0]->run(shape, threads);
-  const double error = row_error(tensors, shape), limit = *std::max_element(limits.begin(), limits.end());
+  const double error = row_error(tensors, shape),
+               limit = *std::max_element(limits.begin(), limits.end());
   const double n = static_cast<double>(shape.seq);
   const double flops =
       4.0 * n * n * static_cast<double>(shape.heads * shape.head_dim) * (shape.causal ? 0.5 : 1.0);

@@ -20,7 +20,7 @@ kernels::RowSums sums_of(const Partial& partial) {
 // Which of the panel's rows see which wild values, before the scores become weights.
 void record_seen(const KeyTile& tile, const Range& columns, std::int64_t rows, ScorePanel& panel) {
   panel.seen().clear();
-  for (const std::int64_t column : tile.wild_columns())
+  for (const std::int64_t column : tile.values().wild())
     for (std::int64_t r = 0; r < rows; ++r)
       panel.seen().push_back(column >= columns.begin && column < columns.end &&
                              panel.data()[r * panel.stride() + column - columns.begin] != kMasked);
@@ -30,8 +30,8 @@ void add_wild_values(const KeyTile& tile, const Range& columns, const Partial& s
                      ScorePanel& panel) {
   std::vector<float> value(static_cast<std::size_t>(sums.value_dim));
   auto seen = panel.seen().begin();
-  for (const std::int64_t column : tile.wild_columns()) {
-    tile.load_value(column, value.data());
+  for (const std::int64_t column : tile.values().wild()) {
+    tile.values().load(column, value.data());
     for (std::int64_t r = 0; r < sums.rows; ++r) {
       if (*seen++ == 0) continue;
       const float weight = panel.data()[r * panel.stride() + column - columns.begin];
@@ -49,11 +49,11 @@ void attend_panel(const HeadProblem& head, RowBlock& rows, std::int64_t begin, s
   columns.begin -= columns.begin % kernels::blocking().panel;
   const std::int64_t width = columns.end - columns.begin;
   score_rows(head, rows, begin, count, tile, columns, taken, panel);
-  const bool wild = !tile.wild_columns().empty();
+  const bool wild = !tile.values().wild().empty();
   if (wild) record_seen(tile, columns, count, panel);
   const Partial sums = rows.partial().slice(begin, count);
   kernels::softmax_update(panel.data(), panel.stride(), count, width, sums_of(sums));
-  kernels::gemm({panel.data(), panel.stride(), 1}, tile.values_from(columns.begin), count,
+  kernels::gemm({panel.data(), panel.stride(), 1}, tile.values().from(columns.begin), count,
                 sums.value_dim, width, sums.o, sums.o_stride, true);
   if (wild) add_wild_values(tile, columns, sums, panel);
 }

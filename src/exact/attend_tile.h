@@ -48,7 +48,7 @@ void score_rows(const HeadProblem& head, const RowBlock& rows, std::int64_t begi
 
 // As attend_tile for few rows, reading keys [keys.begin, keys.end) where they lie: bound by memory,
 // not by arithmetic, and nothing is packed. Returns false, with the sums unchanged, if a value is
-// Inf or NaN: pack the tile then (see KeyTile::wild_columns).
+// Inf or NaN: pack the tile then (see RowPanels::wild).
 bool attend_streamed(const HeadProblem& head, RowBlock& rows, const IndexList& keys,
                      ScorePanel& panel);
 

@@ -1,42 +1,10 @@
 #include "exact/backward_panels.h"
 
-#include <algorithm>
-#include <cmath>
+#include <vector>
 
 #include "kernels/backward.h"
-#include "merge/partial.h"
 
 namespace subquad {
-
-RowPanels::RowPanels(std::int64_t width, std::int64_t capacity)
-    : width_(width), panel_(kernels::blocking().panel), packed_(capacity * padded_values(width)) {}
-
-void RowPanels::pack(const kernels::RowSource& source) {
-  source_ = source;
-  panel_stride_ = source.count * panel_;
-  wild_.clear();
-  if (!kernels::pack_rows(source, packed_.data(), panel_stride_)) isolate_wild_rows();
-}
-
-kernels::RightMatrix RowPanels::from(std::int64_t begin) const {
-  return {packed_.data() + begin * panel_, panel_stride_, panel_};
-}
-
-void RowPanels::load(std::int64_t row, float* out) const {
-  kernels::load_rows(source_.slice(row, 1), 1.0f, out, width_, width_);
-}
-
-void RowPanels::isolate_wild_rows() {
-  std::vector<float> values(static_cast<std::size_t>(width_));
-  for (std::int64_t row = 0; row < source_.count; ++row) {
-    load(row, values.data());
-    if (std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }))
-      continue;
-    wild_.push_back(row);
-    for (std::int64_t c = 0; c < width_; c += panel_)
-      std::fill_n(packed_.data() + c / panel_ * panel_stride_ + row * panel_, panel_, 0.0f);
-  }
-}
 
 void multiply_seen(const WeightedLeft& left, const RowPanels& b, std::int64_t begin,
                    std::int64_t rows, std::int64_t depth, float* c, std::int64_t ldc,

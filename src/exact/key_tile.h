@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "core/head_problem.h"
 #include "core/index_list.h"
 #include "core/memory.h"
+#include "exact/row_panels.h"
 #include "kernels/gemm.h"
 
 namespace subquad {
@@ -24,27 +24,16 @@ class KeyTile {
   const float* bias() const { return bias_; }
   // B of Q K^T, from column `begin` on (a multiple of the panel width).
   kernels::RightMatrix keys_from(std::int64_t begin) const;
-  // B of P V, from key `begin` on.
-  kernels::RightMatrix values_from(std::int64_t begin) const;
-
-  // Values with an Inf or NaN are zero in the packed copy (0 * NaN would reach rows that mask the
-  // key); they are listed here, and added one by one to the rows that see them.
-  const std::vector<std::int64_t>& wild_columns() const { return wild_; }
-  void load_value(std::int64_t column, float* out) const;
+  // B of P V: the values, and those of them with an Inf or NaN, which the packed copy leaves out.
+  const RowPanels& values() const { return values_; }
 
  private:
-  bool use_values_in_place();
-  void pack_values();
-  void isolate_wild_values();
-
-  std::int64_t value_dim_, capacity_, panel_;
+  std::int64_t panel_;
   IndexList keys_;
   const float* bias_ = nullptr;
-  kernels::RowSource value_source_;
-  Scratch<float> packed_keys_, packed_values_;
+  Scratch<float> packed_keys_;
   std::int64_t key_panel_stride_ = 0;
-  kernels::RightMatrix values_{};
-  std::vector<std::int64_t> wild_;
+  RowPanels values_;
 };
 
 }  // namespace subquad

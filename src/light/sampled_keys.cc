@@ -44,7 +44,7 @@ void add_tile(Moments& sums, float* weights, std::int64_t stride, const KeyTile&
   const auto rows = static_cast<std::int64_t>(sums.w.size());
   const std::int64_t keys = tile.keys().count;
   const kernels::LeftMatrix w{weights, stride, 1};
-  kernels::gemm(w, tile.values_from(0), rows, value_dim, keys, sums.wv.data(), sums.stride, true);
+  kernels::gemm(w, tile.values().from(0), rows, value_dim, keys, sums.wv.data(), sums.stride, true);
   for (std::int64_t r = 0; r < rows; ++r) {
     const auto i = static_cast<std::size_t>(r);
     float* row = weights + r * stride;
@@ -55,7 +55,8 @@ void add_tile(Moments& sums, float* weights, std::int64_t stride, const KeyTile&
       if (row[j] != 0.0f) sums.w2_norm[i] += double{row[j]} * norms[j];
     }
   }
-  kernels::gemm(w, tile.values_from(0), rows, value_dim, keys, sums.w2v.data(), sums.stride, true);
+  kernels::gemm(w, tile.values().from(0), rows, value_dim, keys, sums.w2v.data(), sums.stride,
+                true);
 }
 
 // |out_hat - out|^2 expected from the sample, for row i with final sums (l, o): the variance of
@@ -137,7 +138,7 @@ class SampledKeys final : public LightPart {
     std::vector<float> value(static_cast<std::size_t>(width)), norms;
     for (const KeyTile& tile : tiles_)
       for (std::int64_t j = 0; j < tile.keys().count; ++j) {
-        tile.load_value(j, value.data());
+        tile.values().load(j, value.data());
         norms.push_back(std::inner_product(value.begin(), value.end(), value.begin(), 0.0f));
       }
     return norms;

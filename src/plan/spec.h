@@ -26,13 +26,13 @@ struct SpecPart {
 // Throws Error (invalid_argument) with one line that shows the spec and the position at fault.
 std::vector<SpecPart> parse_spec(std::string_view text);
 
-// The canonical text of a part: name(key=value,..), without spaces; the name alone when there are no
-// arguments. parse_spec(to_text(part)) gives the part back.
+// The canonical text of a part: name(key=value,..), without spaces; the name alone when there are
+// no arguments. parse_spec(to_text(part)) gives the part back.
 std::string to_text(const SpecPart& part);
 
-// Reads the arguments of one part. Declare every parameter in order (the order is that of positional
-// arguments), then call finish(): it throws for arguments nobody asked for, naming the part, the
-// argument and the known parameters.
+// Reads the arguments of one part. Declare every parameter in order (the order is that of
+// positional arguments), then call finish(): it throws for arguments nobody asked for, naming the
+// part, the argument and the known parameters.
 class SpecReader {
  public:
   explicit SpecReader(const SpecPart& part);
