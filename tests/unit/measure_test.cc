@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "diagnose/measure_norms.h"
+#include "diagnose/gram_matrix.h"
 #include "subquad/error.h"
 #include "subquad/measure.h"
 #include "support/owned_problem.h"
