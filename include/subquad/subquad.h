@@ -8,6 +8,9 @@
 extern "C" {
 #endif
 
+/* C has no namespaces: names here are lower case with the prefix.
+   NOLINTBEGIN(readability-identifier-naming) */
+
 typedef enum subquad_status {
   SUBQUAD_OK = 0,
   SUBQUAD_FAILED = 1,          /* the computation or the system */
@@ -91,6 +94,8 @@ subquad_status subquad_attend_backward(const subquad_problem* problem, const sub
 /* One line about this thread's last call that did not return SUBQUAD_OK; "" before any. The text
    stays until the thread's next failing call. */
 const char* subquad_last_error(void);
+
+/* NOLINTEND(readability-identifier-naming) */
 
 #ifdef __cplusplus
 }

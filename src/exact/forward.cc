@@ -11,9 +11,9 @@
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kTileBytes = 256 * 1024;   // keys and values of a tile
-constexpr std::int64_t kBlockBytes = 512 * 1024;  // queries and sums of a long row block
-constexpr std::int64_t kEnoughItems = 8;          // below this many work items, keys are split
+constexpr std::int64_t kTileBytes = 1 << 18;   // keys and values of a tile
+constexpr std::int64_t kBlockBytes = 1 << 19;  // queries and sums of a long row block
+constexpr std::int64_t kEnoughItems = 8;       // below this many work items, keys are split
 constexpr std::int64_t kMinSplitKeys = 4096;
 
 std::int64_t long_block_size(std::int64_t head_dim, std::int64_t value_dim) {

@@ -174,7 +174,7 @@ SplitCounts split_attention(std::span<const HeadProblem> heads, const Method& me
   const int threads = resolved_threads(options.threads);
   const auto count = static_cast<std::int64_t>(heads.size());
   // Enough heads: one thread each. Few: all threads on one head after the other.
-  const bool by_head = count >= 2 * threads;
+  const bool by_head = count / 2 >= threads;
   std::vector<SplitCounts> counts(heads.size());
   parallel_for(by_head ? threads : 1, count, [&](std::int64_t h) {
     const auto i = static_cast<std::size_t>(h);
