@@ -168,7 +168,7 @@ BenchResult collect(const Bench& bench, const Layer& layer, const BenchSettings&
                     const std::vector<Yardstick>& yardsticks) {
   BenchResult result;
   result.fma_gflops = highest(yardsticks.front().values);
-  if (yardsticks.size() > 1) result.read_gbps = highest(yardsticks.back().values);
+  if (yardsticks.size() > 1) result.read_gbps = median(yardsticks.back().values);
   for (std::size_t i = 0; i < bench.contenders.size(); ++i) {
     RunRecord run = make_record(bench, bench.contenders[i], layer);
     const bool whole = bench.exact.size() == 1 && exact_rows(bench) == run.size.queries;

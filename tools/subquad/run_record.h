@@ -47,7 +47,8 @@ struct RunRecord {
 };
 
 struct MachineRecord {
-  Number fma_gflops, read_gbps;  // best of the run, `threads` threads together
+  // All threads together: the best of the run, and the median (other guests share the memory).
+  Number fma_gflops, read_gbps;
   int threads = 0;
   std::string isa;
 };
