@@ -15,8 +15,8 @@ struct Options {
   std::uint64_t seed = 0;  // of every random draw; same seed, same bits
 };
 
-// Where the results go. `out` (B, Hq, Lq, Dv) of any DType is required. Optional (data == nullptr
-// leaves them out), both f32 of shape (B, Hq, Lq, 1):
+// Where the results go; a stride of 0 needs an extent of 1. `out` (B, Hq, Lq, Dv) of any DType is
+// required. Optional (data == nullptr leaves them out), both f32 of shape (B, Hq, Lq, 1):
 //   lse        log-sum-exp of the row's scaled, masked scores (natural log); -inf for a masked row
 //   row_error  estimated standard error |out - exact|_2 of the row, from the method's own samples;
 //              0 for exact rows, NaN where the method has no estimate (nothing is sampled, or the

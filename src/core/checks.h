@@ -1,6 +1,8 @@
 // Checks of single views, shared by the inputs and the outputs.
 #pragma once
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "subquad/error.h"
@@ -31,6 +33,15 @@ void check_shape(const char* name, const View& view, const Shape4& expected) {
   if (view.shape != expected)
     throw_invalid(fmt::format("{}: shape is ({}), must be ({})", name, fmt::join(view.shape, ", "),
                               fmt::join(expected, ", ")));
+}
+
+// A tensor that is written: as check_shape, and no element stands for two places (stride 0).
+inline void check_target(const char* name, const MutableTensorView& view, const Shape4& expected) {
+  check_shape(name, view, expected);
+  const bool has_elements = std::find(view.shape.begin(), view.shape.end(), 0) == view.shape.end();
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    if (has_elements && view.shape[axis] > 1 && view.stride[axis] == 0)
+      throw_invalid(fmt::format("{}: stride {} is 0, but results cannot share memory", name, axis));
 }
 
 template <typename View>

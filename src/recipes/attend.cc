@@ -1,6 +1,7 @@
 // attend(): checks, then the method that the spec names.
 #include "subquad/attention.h"
 
+#include "core/checks.h"
 #include "exact/forward.h"
 #include "recipes/call.h"
 #include "recipes/method.h"
@@ -11,9 +12,14 @@ namespace {
 
 void check_outputs(const Problem& problem, const Outputs& outputs) {
   const Shape4& q = problem.query.shape;
-  check_shape("out", outputs.out, {q[0], q[1], q[2], problem.value.channels()});
-  if (!outputs.lse.empty()) check_row_values("lse", problem, outputs.lse);
-  if (!outputs.row_error.empty()) check_row_values("row_error", problem, outputs.row_error);
+  check_target("out", outputs.out, {q[0], q[1], q[2], problem.value.channels()});
+  const auto check_row_target = [&](const char* name, const MutableTensorView& view) {
+    if (view.empty()) return;
+    check_target(name, view, {q[0], q[1], q[2], 1});
+    check_f32(name, view);
+  };
+  check_row_target("lse", outputs.lse);
+  check_row_target("row_error", outputs.row_error);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // attend_backward(): checks, then the exact backward pass.
+#include "core/checks.h"
 #include "exact/backward.h"
 #include "recipes/call.h"
 #include "subquad/attention.h"
@@ -6,9 +7,15 @@
 namespace subquad {
 namespace {
 
+void check_row_values(const char* name, const Problem& problem, const TensorView& view) {
+  const Shape4& q = problem.query.shape;
+  check_shape(name, view, {q[0], q[1], q[2], 1});
+  check_f32(name, view);
+}
+
 void check_gradient(const char* name, const MutableTensorView& view, const TensorView& input) {
   if (view.empty()) return;
-  check_shape(name, view, input.shape);
+  check_target(name, view, input.shape);
   check_f32(name, view);
 }
 

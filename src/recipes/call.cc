@@ -1,5 +1,6 @@
 #include "recipes/call.h"
 
+#include "core/checks.h"
 #include "core/isa.h"
 #include "core/threads.h"
 

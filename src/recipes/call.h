@@ -4,7 +4,6 @@
 #include <span>
 #include <vector>
 
-#include "core/checks.h"
 #include "core/head_problem.h"
 #include "core/memory.h"
 #include "subquad/attention.h"
@@ -31,13 +30,5 @@ class Call {
   int threads_;
   Report report_;
 };
-
-// f32 tensors with one value a query row: shape (B, Hq, Lq, 1).
-template <typename View>
-void check_row_values(const char* name, const Problem& problem, const View& view) {
-  const Shape4& q = problem.query.shape;
-  check_shape(name, view, {q[0], q[1], q[2], 1});
-  check_f32(name, view);
-}
 
 }  // namespace subquad

@@ -166,6 +166,8 @@ TEST_F(OutputsTest, WrongOutputsAreNamedAndNotWritten) {
   expect_broken_outputs("out", [](Outputs& o) { o.out.shape[2] = 5; });
   expect_broken_outputs("out", [](Outputs& o) { o.out.shape[3] = 7; });
   expect_broken_outputs("out", [](Outputs& o) { o.out.stride[3] = 2; });
+  expect_broken_outputs("out", [](Outputs& o) { o.out.stride[2] = 0; });
+  expect_broken_outputs("lse", [](Outputs& o) { o.lse.stride[2] = 0; });
   expect_broken_outputs("lse", [](Outputs& o) { o.lse.shape[3] = 8; });
   expect_broken_outputs("lse", [](Outputs& o) { o.lse.dtype = DType::bf16; });
   expect_broken_outputs("row_error", [](Outputs& o) { o.row_error.shape[1] = 2; });
