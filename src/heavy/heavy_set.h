@@ -39,4 +39,21 @@ class HeavyRule {
                                                       int threads) const = 0;
 };
 
+// The rule of a set that follows from the head and one size alone: Set(head, size).
+template <typename Set>
+class SizedRule final : public HeavyRule {
+ public:
+  explicit SizedRule(std::int64_t size) : size_(size) {}
+
+  std::vector<std::unique_ptr<HeavySet>> find(const HeadProblem& head, const Rng&,
+                                              int) const override {
+    std::vector<std::unique_ptr<HeavySet>> sets;
+    sets.push_back(std::make_unique<Set>(head, size_));
+    return sets;
+  }
+
+ private:
+  std::int64_t size_;
+};
+
 }  // namespace subquad

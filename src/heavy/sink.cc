@@ -34,28 +34,13 @@ class SinkSet final : public HeavySet {
   std::vector<KeyTile> tiles_;
 };
 
-class SinkRule final : public HeavyRule {
- public:
-  explicit SinkRule(std::int64_t count) : count_(count) {}
-
-  std::vector<std::unique_ptr<HeavySet>> find(const HeadProblem& head, const Rng&,
-                                              int) const override {
-    std::vector<std::unique_ptr<HeavySet>> sets;
-    sets.push_back(std::make_unique<SinkSet>(head, count_));
-    return sets;
-  }
-
- private:
-  std::int64_t count_;
-};
-
 }  // namespace
 
 std::unique_ptr<HeavyRule> make_sink_rule(const SpecPart& spec) {
   SpecReader reader(spec);
   const std::int64_t count = reader.integer("n", 4, 1, std::int64_t{1} << 30);
   reader.finish();
-  return std::make_unique<SinkRule>(count);
+  return std::make_unique<SizedRule<SinkSet>>(count);
 }
 
 }  // namespace subquad

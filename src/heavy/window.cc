@@ -63,28 +63,13 @@ class WindowSet final : public HeavySet {
   Outside outside_;
 };
 
-class WindowRule final : public HeavyRule {
- public:
-  explicit WindowRule(std::int64_t width) : width_(width) {}
-
-  std::vector<std::unique_ptr<HeavySet>> find(const HeadProblem& head, const Rng&,
-                                              int) const override {
-    std::vector<std::unique_ptr<HeavySet>> sets;
-    sets.push_back(std::make_unique<WindowSet>(head, width_));
-    return sets;
-  }
-
- private:
-  std::int64_t width_;
-};
-
 }  // namespace
 
 std::unique_ptr<HeavyRule> make_window_rule(const SpecPart& spec) {
   SpecReader reader(spec);
   const std::int64_t width = reader.integer("w", 256, 1, std::int64_t{1} << 30);
   reader.finish();
-  return std::make_unique<WindowRule>(width);
+  return std::make_unique<SizedRule<WindowSet>>(width);
 }
 
 }  // namespace subquad
