@@ -41,28 +41,38 @@ void add_wild_values(const KeyTile& tile, const Range& columns, const Partial& s
   }
 }
 
-// Rows [begin, begin + count) of the block against the tile.
-void attend_panel(const HeadProblem& head, RowBlock& rows, std::int64_t begin, std::int64_t count,
-                  const KeyTile& tile, const EntrySets& taken, ScorePanel& panel) {
-  Range columns = visible_columns(head, rows.rows(), begin, begin + count, tile.keys());
+// One register block of rows against the tile.
+void attend_panel(const HeadProblem& head, RowBlock& rows, const Range& part, const KeyTile& tile,
+                  const EntrySets& left_out, ScorePanel& panel) {
+  const Range columns = tile_columns(head, rows.rows(), part, tile.keys(), left_out);
   if (columns.empty()) return;
-  columns.begin -= columns.begin % kernels::blocking().panel;
-  const std::int64_t width = columns.end - columns.begin;
-  score_rows(head, rows, begin, count, tile, columns, taken, panel);
+  const std::int64_t width = columns.end - columns.begin, count = part.end - part.begin;
+  score_rows(head, rows, part, tile, columns, left_out, panel);
   const bool wild = !tile.values().wild().empty();
   if (wild) record_seen(tile, columns, count, panel);
-  const Partial sums = rows.partial().slice(begin, count);
+  const Partial sums = rows.partial().slice(part.begin, count);
   kernels::softmax_update(panel.data(), panel.stride(), count, width, sums_of(sums));
   kernels::gemm({panel.data(), panel.stride(), 1}, tile.values().from(columns.begin), count,
                 sums.value_dim, width, sums.o, sums.o_stride, true);
   if (wild) add_wild_values(tile, columns, sums, panel);
 }
 
-kernels::RowSource contiguous(kernels::RowSource source, const IndexList& keys,
-                              const Range& columns) {
-  source.first = keys.first + columns.begin;
-  source.count = columns.end - columns.begin;
-  return source;
+kernels::RowSource select(kernels::RowSource source, const IndexList& keys, const Range& columns) {
+  source.ids = keys.ids;
+  source.first = keys.first;
+  return source.slice(columns.begin, columns.end - columns.begin);
+}
+
+// Masks of the problem and of `left_out` on the panel's scores.
+void filter_panel(const HeadProblem& head, const IndexList& rows, const IndexList& keys,
+                  const Range& columns, const float* bias, const EntrySets& left_out,
+                  ScorePanel& panel) {
+  const std::int64_t width = columns.end - columns.begin, stride = panel.stride();
+  for (std::int64_t r = 0; r < rows.count; ++r)
+    filter_row(head, rows[r], keys, columns, bias, panel.data() + r * stride, panel.filter());
+  for (const EntrySet* set : left_out)
+    set->remove(rows, keys.slice(columns.begin, width), panel.data(), stride, panel.filter());
+  panel.count_entries(rows.count * width);
 }
 
 }  // namespace
@@ -72,47 +82,51 @@ ScorePanel::ScorePanel(std::int64_t max_keys)
     : stride_((max_keys + 31) / 32 * 32 + 16),
       scores_(stride_ * std::max<std::int64_t>(kernels::blocking().rows, kMaxStreamedRows)) {}
 
-void score_rows(const HeadProblem& head, const RowBlock& rows, std::int64_t begin,
-                std::int64_t count, const KeyTile& tile, const Range& columns,
-                const EntrySets& taken, ScorePanel& panel) {
-  const std::int64_t width = columns.end - columns.begin, stride = panel.stride();
-  kernels::gemm({rows.query(begin), rows.head_dim(), 1}, tile.keys_from(columns.begin), count,
-                width, rows.head_dim(), panel.data(), stride, false);
-  for (std::int64_t r = 0; r < count; ++r)
-    filter_row(head, rows.rows()[begin + r], tile.keys(), columns, tile.bias(),
-               panel.data() + r * stride, panel.filter());
-  const IndexList panel_rows = rows.rows().slice(begin, count);
-  const IndexList panel_keys = tile.keys().slice(columns.begin, width);
-  for (const EntrySet* set : taken)
-    set->remove(panel_rows, panel_keys, panel.data(), stride, panel.filter());
-  panel.count_entries(count * width);
+Range tile_columns(const HeadProblem& head, const IndexList& rows, const Range& part,
+                   const IndexList& keys, const EntrySets& left_out) {
+  Range columns = visible_columns(head, rows, part.begin, part.end, keys);
+  const IndexList panel_rows = rows.slice(part.begin, part.end - part.begin);
+  for (const EntrySet* set : left_out) {
+    const Range left = set->columns_left(panel_rows, keys);
+    columns = {std::max(columns.begin, left.begin), std::min(columns.end, left.end)};
+  }
+  columns.begin -= columns.begin % kernels::blocking().panel;
+  return columns;
 }
 
-void attend_tile(const HeadProblem& head, RowBlock& rows, const KeyTile& tile,
-                 const EntrySets& taken, ScorePanel& panel) {
+void score_rows(const HeadProblem& head, const RowBlock& rows, const Range& part,
+                const KeyTile& tile, const Range& columns, const EntrySets& left_out,
+                ScorePanel& panel) {
+  const std::int64_t count = part.end - part.begin;
+  kernels::gemm({rows.query(part.begin), rows.head_dim(), 1}, tile.keys_from(columns.begin), count,
+                columns.end - columns.begin, rows.head_dim(), panel.data(), panel.stride(), false);
+  filter_panel(head, rows.rows().slice(part.begin, count), tile.keys(), columns, tile.bias(),
+               left_out, panel);
+}
+
+void attend_tile(const HeadProblem& head, RowBlock& rows, const Range& part, const KeyTile& tile,
+                 const EntrySets& left_out, ScorePanel& panel) {
   const std::int64_t step = kernels::blocking().rows;
-  for (std::int64_t begin = 0; begin < rows.rows().count; begin += step)
-    attend_panel(head, rows, begin, std::min(step, rows.rows().count - begin), tile, taken, panel);
+  for (std::int64_t begin = part.begin; begin < part.end; begin += step)
+    attend_panel(head, rows, {begin, std::min(begin + step, part.end)}, tile, left_out, panel);
 }
 
-bool attend_streamed(const HeadProblem& head, RowBlock& rows, const IndexList& keys,
+bool attend_streamed(const HeadProblem& head, RowBlock& rows, const Range& part,
+                     const IndexList& keys, const float* bias, const EntrySets& left_out,
                      ScorePanel& panel) {
-  const std::int64_t count = rows.rows().count;
-  const Range columns = visible_columns(head, rows.rows(), 0, count, keys);
+  const Range columns = visible_columns(head, rows.rows(), part.begin, part.end, keys);
   if (columns.empty()) return true;
+  const std::int64_t count = part.end - part.begin, width = columns.end - columns.begin;
   const std::int64_t stride = panel.stride();
-  kernels::stream_scores(rows.query(0), count, contiguous(head.keys(), keys, columns), panel.data(),
-                         stride);
-  for (std::int64_t r = 0; r < count; ++r)
-    filter_row(head, rows.rows()[r], keys, columns, nullptr, panel.data() + r * stride,
-               panel.filter());
-  panel.count_entries(count * (columns.end - columns.begin));
-  const Partial sums = rows.partial();
-  rows.save();
-  kernels::softmax_update(panel.data(), stride, count, columns.end - columns.begin, sums_of(sums));
+  kernels::stream_scores(rows.query(part.begin), count, select(head.keys(), keys, columns),
+                         panel.data(), stride);
+  filter_panel(head, rows.rows().slice(part.begin, count), keys, columns, bias, left_out, panel);
+  const Partial sums = rows.partial().slice(part.begin, count);
+  rows.save(part);
+  kernels::softmax_update(panel.data(), stride, count, width, sums_of(sums));
   const bool finite = kernels::stream_values(
-      panel.data(), stride, count, contiguous(head.values(), keys, columns), sums.o, sums.o_stride);
-  if (!finite) rows.restore();
+      panel.data(), stride, count, select(head.values(), keys, columns), sums.o, sums.o_stride);
+  if (!finite) rows.restore(part);
   return finite;
 }
 

@@ -34,22 +34,29 @@ class ScorePanel {
   std::int64_t entries_ = 0;
 };
 
-// Merges the tile into the rows' sums: scores by gemm, masks, online softmax, weighted values by
-// gemm. Entries in `taken` are left out. 2 * rows * keys * (head_dim + value_dim) flops.
-void attend_tile(const HeadProblem& head, RowBlock& rows, const KeyTile& tile,
-                 const EntrySets& taken, ScorePanel& panel);
+// Merges the tile into the sums of rows `part` of the block: scores by gemm, masks, online softmax,
+// weighted values by gemm. Entries in `left_out` do not count. 2 * rows * keys * (head_dim +
+// value_dim) flops.
+void attend_tile(const HeadProblem& head, RowBlock& rows, const Range& part, const KeyTile& tile,
+                 const EntrySets& left_out, ScorePanel& panel);
 
-// Masked base-2 logits of rows [begin, begin + count) of the block over the tile's columns, into
-// the panel: -inf where hidden or in `taken`. At most kernels::blocking().rows rows; columns.begin
-// must be a multiple of the panel width.
-void score_rows(const HeadProblem& head, const RowBlock& rows, std::int64_t begin,
-                std::int64_t count, const KeyTile& tile, const Range& columns,
-                const EntrySets& taken, ScorePanel& panel);
+// The columns of the tile that rows `part` of the block may see and `left_out` leaves something of,
+// begun at a multiple of the panel width.
+Range tile_columns(const HeadProblem& head, const IndexList& rows, const Range& part,
+                   const IndexList& keys, const EntrySets& left_out);
 
-// As attend_tile for few rows, reading keys [keys.begin, keys.end) where they lie: bound by memory,
-// not by arithmetic, and nothing is packed. Returns false, with the sums unchanged, if a value is
-// Inf or NaN: pack the tile then (see RowPanels::wild).
-bool attend_streamed(const HeadProblem& head, RowBlock& rows, const IndexList& keys,
+// Masked base-2 logits of rows `part` of the block over the tile's columns, into the panel: -inf
+// where hidden or in `left_out`. At most kernels::blocking().rows rows; columns.begin must be a
+// multiple of the panel width.
+void score_rows(const HeadProblem& head, const RowBlock& rows, const Range& part,
+                const KeyTile& tile, const Range& columns, const EntrySets& left_out,
+                ScorePanel& panel);
+
+// As attend_tile for few rows, reading the keys where they lie: bound by memory, not by arithmetic,
+// and nothing is packed. `bias` as in KeyTile. Returns false, with the sums unchanged, if a value
+// is Inf or NaN: pack the tile then (see RowPanels::wild).
+bool attend_streamed(const HeadProblem& head, RowBlock& rows, const Range& part,
+                     const IndexList& keys, const float* bias, const EntrySets& left_out,
                      ScorePanel& panel);
 
 }  // namespace subquad

@@ -35,13 +35,11 @@ class Worker {
   // Sums of the rows over the visible part of keys [range.begin, range.end).
   RowBlock& attend(const HeadProblem& head, const IndexList& rows, const Range& range) {
     rows_.load(head, rows);
-    const bool streamed = rows.count <= kMaxStreamedRows;
     const std::int64_t step = scratch_.tile_keys;
     // Tiles start at multiples of the tile size, whatever the range: same tiles, same rounding.
     for (std::int64_t first = range.begin - range.begin % step; first < range.end; first += step) {
       const IndexList keys = index_range(first, std::min(first + step, range.end));
-      if (streamed && attend_streamed(head, rows_, keys, scratch_.panel)) continue;
-      attend_keys(head, rows_, keys, {}, scratch_);
+      attend_run(head, rows_, {.rows = {0, rows.count}, .keys = keys}, {}, scratch_);
     }
     return rows_;
   }

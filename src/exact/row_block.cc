@@ -1,30 +1,47 @@
 #include "exact/row_block.h"
 
+#include <algorithm>
+
+#include "exact/head_rows.h"
+
 namespace subquad {
 
 RowBlock::RowBlock(std::int64_t head_dim, std::int64_t value_dim, std::int64_t capacity)
-    : head_dim_(head_dim), queries_(capacity * head_dim), sums_(capacity, value_dim) {}
+    : head_dim_(head_dim),
+      value_dim_(value_dim),
+      capacity_(capacity),
+      queries_(capacity * head_dim),
+      sums_(capacity, value_dim) {}
 
 void RowBlock::load(const HeadProblem& head, const IndexList& rows) {
   rows_ = rows;
-  kernels::RowSource source{nullptr, head.problem->query.dtype, 0, head_dim_, nullptr, 0, 1};
-  for (std::int64_t i = 0; i < rows.count; ++i) {
-    source.base = head.row_in(head.problem->query, rows[i]);
-    kernels::load_rows(source, head.scale_log2, queries_.data() + i * head_dim_, head_dim_,
-                       head_dim_);
-  }
+  load_head_rows(head, head.problem->query, rows, head.scale_log2, queries_.data(), head_dim_);
   set_identity(partial());
 }
 
-void RowBlock::save() {
-  const Partial sums = partial();
-  if (saved_rows_ < sums.rows) {
-    saved_ = PartialBuffer(sums.rows, sums.value_dim);
-    saved_rows_ = sums.rows;
-  }
-  copy_partial(sums, saved_.view(sums.rows));
+void RowBlock::save(const Range& part) {
+  if (saved_.empty()) saved_ = PartialBuffer(capacity_, value_dim_);
+  const std::int64_t count = part.end - part.begin;
+  copy_partial(partial().slice(part.begin, count), saved_.view(capacity_).slice(part.begin, count));
 }
 
-void RowBlock::restore() { copy_partial(saved_.view(rows_.count), partial()); }
+void RowBlock::restore(const Range& part) {
+  const std::int64_t count = part.end - part.begin;
+  copy_partial(saved_.view(capacity_).slice(part.begin, count), partial().slice(part.begin, count));
+}
+
+void RowBlock::open_side() {
+  if (side_.empty()) side_ = PartialBuffer(capacity_, value_dim_);
+  aside_ = true;
+  set_identity(partial());
+}
+
+void RowBlock::close_side(Sums sums) {
+  const Partial side = partial();
+  if (sums == Sums::values) std::fill_n(side.l, side.rows, 0.0f);
+  if (sums == Sums::weights) std::fill_n(side.o, side.rows * side.o_stride, 0.0f);
+  aside_ = false;
+  merge_into(partial(), side);
+}
 
 }  // namespace subquad

@@ -10,6 +10,9 @@
 
 namespace subquad {
 
+// Which of a row's sums a run of keys adds to: weights to l, weighted values to o.
+enum class Sums : std::uint8_t { both, weights, values };
+
 // Queries as dense f32 in units that make q . k a base-2 logit, and one Partial row each.
 class RowBlock {
  public:
@@ -21,17 +24,20 @@ class RowBlock {
   const IndexList& rows() const { return rows_; }
   const float* query(std::int64_t i) const { return queries_.data() + i * head_dim_; }
   std::int64_t head_dim() const { return head_dim_; }
-  Partial partial() { return sums_.view(rows_.count); }
-  // Keeps a copy of the sums, and brings it back.
-  void save();
-  void restore();
+  Partial partial() { return (aside_ ? side_ : sums_).view(rows_.count); }
+  // Keeps a copy of the sums of some rows, and brings it back.
+  void save(const Range& part);
+  void restore(const Range& part);
+  // Between the two, partial() is a fresh set of sums; then its `sums` join the main ones.
+  void open_side();
+  void close_side(Sums sums);
 
  private:
-  std::int64_t head_dim_;
+  std::int64_t head_dim_, value_dim_, capacity_;
   IndexList rows_;
   Scratch<float> queries_;
-  PartialBuffer sums_, saved_;
-  std::int64_t saved_rows_ = 0;
+  PartialBuffer sums_, saved_, side_;
+  bool aside_ = false;
 };
 
 }  // namespace subquad

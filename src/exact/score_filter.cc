@@ -12,12 +12,6 @@ constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
 std::int32_t narrow(std::int64_t position) { return static_cast<std::int32_t>(position); }
 
-// Columns of a contiguous list whose keys lie in the range.
-Range columns_in(const IndexList& keys, const Range& range) {
-  const std::int64_t begin = std::clamp<std::int64_t>(range.begin - keys.first, 0, keys.count);
-  return {begin, std::clamp<std::int64_t>(range.end - keys.first, begin, keys.count)};
-}
-
 // The row's mask elements at the tile's keys: in place, or gathered into `buffer`.
 template <typename Element>
 const Element* mask_elements(const void* mask_row, const IndexList& keys,
@@ -43,21 +37,28 @@ void apply_mask(const HeadProblem& head, std::int64_t row, const IndexList& keys
 
 }  // namespace
 
+Range columns_in(const IndexList& keys, const Range& range) {
+  if (keys.contiguous()) {
+    const std::int64_t begin = std::clamp<std::int64_t>(range.begin - keys.first, 0, keys.count);
+    return {begin, std::clamp<std::int64_t>(range.end - keys.first, begin, keys.count)};
+  }
+  const std::int32_t* end = keys.ids + keys.count;
+  const std::int32_t* first = std::lower_bound(keys.ids, end, range.begin);
+  return {first - keys.ids,
+          std::lower_bound(first, end, std::max(range.begin, range.end)) - keys.ids};
+}
+
 Range visible_columns(const HeadProblem& head, const IndexList& rows, std::int64_t begin,
                       std::int64_t end, const IndexList& keys) {
-  if (!keys.contiguous() || !head.has_band()) return {0, keys.count};
-  Range seen{keys.first + keys.count, keys.first};
-  if (rows.contiguous()) {
-    seen = head.visible(rows[begin], rows[end - 1] + 1);
-  } else {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const Range range = head.visible(rows[i]);
-      if (range.empty()) continue;
-      seen = {std::min(seen.begin, range.begin), std::max(seen.end, range.end)};
-    }
+  if (!keys.sorted() || !head.has_band()) return {0, keys.count};
+  if (rows.sorted()) return columns_in(keys, head.visible(rows[begin], rows[end - 1] + 1));
+  Range seen{head.num_keys, 0};
+  for (std::int64_t i = begin; i < end; ++i) {
+    const Range range = head.visible(rows[i]);
+    if (range.empty()) continue;
+    seen = {std::min(seen.begin, range.begin), std::max(seen.end, range.end)};
   }
-  return {std::clamp<std::int64_t>(seen.begin - keys.first, 0, keys.count),
-          std::clamp<std::int64_t>(seen.end - keys.first, 0, keys.count)};
+  return columns_in(keys, seen);
 }
 
 void mask_keys_inside(const IndexList& keys, const Range& range, float* scores) {

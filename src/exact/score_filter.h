@@ -22,14 +22,23 @@ struct FilterScratch {
 class EntrySet {
  public:
   virtual ~EntrySet() = default;
+  // Whether any of rows x keys may be in the set; a false "maybe" only costs time. Asked once for a
+  // group of rows and a run of keys.
+  virtual bool may_meet(const IndexList& rows, const IndexList& keys) const {
+    return rows.count > 0 && keys.count > 0;
+  }
+  // Columns of `keys` outside which every entry of these rows is in the set.
+  virtual Range columns_left(const IndexList& rows, const IndexList& keys) const {
+    return {0, rows.count > 0 ? keys.count : 0};
+  }
   // scores[r * stride + c] = -inf where (rows[r], keys[c]) is in the set.
   virtual void remove(const IndexList& rows, const IndexList& keys, float* scores,
                       std::int64_t stride, FilterScratch& scratch) const = 0;
 };
 using EntrySets = std::vector<const EntrySet*>;
 
-// The columns of the tile that rows [begin, end) of `rows` may see, for a contiguous tile; all
-// columns for a gathered one.
+// The columns of the tile that rows [begin, end) of `rows` may see, for sorted keys; all columns
+// otherwise.
 Range visible_columns(const HeadProblem& head, const IndexList& rows, std::int64_t begin,
                       std::int64_t end, const IndexList& keys);
 
@@ -41,5 +50,8 @@ void filter_row(const HeadProblem& head, std::int64_t row, const IndexList& keys
 // scores[c] = -inf where keys[c] lies inside (outside) the range.
 void mask_keys_inside(const IndexList& keys, const Range& range, float* scores);
 void mask_keys_outside(const IndexList& keys, const Range& range, float* scores);
+
+// Columns of sorted keys that lie in the range.
+Range columns_in(const IndexList& keys, const Range& range);
 
 }  // namespace subquad

@@ -3,6 +3,7 @@
 
 #include "exact/attend_tile.h"
 #include "exact/forward.h"
+#include "exact/key_run.h"
 
 namespace subquad {
 
@@ -15,10 +16,30 @@ struct TileScratch {
   std::int64_t tile_keys;
   KeyTile tile;
   ScorePanel panel;
+  EntrySets left_out;
 };
 
-// Merges the listed keys into the rows, a packed tile at a time.
-void attend_keys(const HeadProblem& head, RowBlock& rows, const IndexList& keys,
-                 const EntrySets& taken, TileScratch& scratch);
+// Merges a run of keys into the rows it is for, less the entries in `taken`: tile by tile, packed
+// here unless it comes packed; few rows read the keys where they lie.
+void attend_run(const HeadProblem& head, RowBlock& rows, const KeyRun& run, const EntrySets& taken,
+                TileScratch& scratch);
+
+// What the run must leave out: its own exceptions, and the sets in `taken` that it may meet.
+void collect_left_out(const KeyRun& run, const IndexList& rows, const EntrySets& taken,
+                      EntrySets& left_out);
+
+// Calls visit(tile) for the run's keys, packed into scratch.tile where they are not packed yet.
+template <typename Visit>
+void for_each_tile(const HeadProblem& head, const KeyRun& run, TileScratch& scratch,
+                   const Visit& visit) {
+  for (const KeyTile& tile : run.tiles) visit(tile);
+  if (!run.tiles.empty()) return;
+  for (std::int64_t begin = 0; begin < run.keys.count; begin += scratch.tile_keys) {
+    const std::int64_t count = std::min(scratch.tile_keys, run.keys.count - begin);
+    scratch.tile.pack(head, run.keys.slice(begin, count),
+                      run.bias != nullptr ? run.bias + begin : nullptr);
+    visit(scratch.tile);
+  }
+}
 
 }  // namespace subquad

@@ -1,9 +1,10 @@
 // The first contract: which entries of the score matrix are evaluated exactly.
 //
 // A HeavyRule is what a spec names ("sortlsh(block=256)"): checked parameters, no data. find()
-// applies it to one key/value head and gives HeavySets: the same entries, ready to be evaluated and
-// to be left out elsewhere. A rule may give several sets (one a hashing round); sets may overlap,
-// the executor passes the earlier ones as `taken` (docs/design/0001-foundation.md).
+// applies it to one key/value head and gives HeavySets: for a group of rows, the runs of keys they
+// meet. The executors evaluate the runs, forward and backward, and leave the set's entries out
+// elsewhere. A rule may give several sets (one a hashing round); sets may overlap: the executors
+// leave out what earlier sets hold (docs/design/0001-foundation.md).
 #pragma once
 
 #include <memory>
@@ -12,23 +13,27 @@
 
 #include "core/head_problem.h"
 #include "core/rng.h"
-#include "exact/row_block.h"
+#include "exact/key_run.h"
 #include "exact/score_filter.h"
-#include "exact/tile_scratch.h"
 
 namespace subquad {
 
+// Which groups of rows a part can give runs for. any: whatever rows. positions: contiguous rows.
+// own: only the groups that it names itself.
+enum class RowOrder : std::uint8_t { any, positions, own };
+
 class HeavySet : public EntrySet {
  public:
-  // How the rows want to be grouped: a partition of all rows, each group at most
-  // row_block_size(head_dim, value_dim) rows. Empty: any grouping serves.
+  virtual RowOrder row_order() const { return RowOrder::any; }
+  // With RowOrder::own: disjoint groups of rows, each at most row_block_size(head_dim, value_dim)
+  // rows. Rows in no group have no entries in the set.
   virtual std::span<const IndexList> row_groups() const { return {}; }
+  // Whether the groups hold every row: such a set can lead the final pass.
+  virtual bool groups_all_rows() const { return true; }
 
-  // Merges the exact sums over the set's entries of these rows, less those in `taken`. With
-  // row_groups(), `rows` holds row_groups()[group]; otherwise any rows, and `group` means nothing.
-  // Thread-safe: all scratch is the caller's.
-  virtual void add_to(RowBlock& rows, std::int64_t group, const EntrySets& taken,
-                      TileScratch& scratch) const = 0;
+  // Appends the runs of these rows. With RowOrder::own, `rows` is row_groups()[group]; otherwise
+  // `group` means nothing. A row meets a key at most once. Thread-safe.
+  virtual void add_runs(const IndexList& rows, std::int64_t group, RunList& runs) const = 0;
 };
 
 class HeavyRule {

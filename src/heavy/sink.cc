@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "exact/forward.h"
+
 namespace subquad {
 namespace {
 
 class SinkSet final : public HeavySet {
  public:
-  SinkSet(const HeadProblem& head, std::int64_t count)
-      : head_(head), range_{0, std::min(count, head.num_keys)} {
+  SinkSet(const HeadProblem& head, std::int64_t count) : range_{0, std::min(count, head.num_keys)} {
     const std::int64_t step = key_tile_size(head.head_dim(), head.value_dim());
     for (std::int64_t begin = 0; begin < range_.end; begin += step) {
       const std::int64_t end = std::min(begin + step, range_.end);
@@ -17,9 +18,8 @@ class SinkSet final : public HeavySet {
     }
   }
 
-  void add_to(RowBlock& rows, std::int64_t, const EntrySets& taken,
-              TileScratch& scratch) const override {
-    for (const KeyTile& tile : tiles_) attend_tile(head_, rows, tile, taken, scratch.panel);
+  void add_runs(const IndexList& rows, std::int64_t, RunList& runs) const override {
+    runs.add({.rows = {0, rows.count}, .keys = index_range(0, range_.end), .tiles = tiles_});
   }
 
   void remove(const IndexList& rows, const IndexList& keys, float* scores, std::int64_t stride,
@@ -29,7 +29,6 @@ class SinkSet final : public HeavySet {
   }
 
  private:
-  const HeadProblem& head_;
   Range range_;
   std::vector<KeyTile> tiles_;
 };

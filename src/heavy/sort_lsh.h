@@ -3,18 +3,24 @@
 //
 // source: HyperAttention, Definition 1 (Hamming sorted LSH) and Algorithm 1 (sortLSH).
 // use when: a query's weight sits on keys at a small angle to it.
-// do not use for: flat attention (plain sampling is as good), or keys whose norm decides (see the
-// norm coordinate in a later step). Assumes few pairs at small angles: Corollary 1.
-// cost: per round 2 n D bits flops of hashing, a radix sort, 2 n block (D + Dv) flops.
+// do not use for: flat attention (plain sampling is as good). Assumes few pairs at small angles:
+// Corollary 1. LSH finds small angles, attention wants large inner products: `norm` closes that gap
+// for keys of very different norms.
+// cost: per round 2 n D bits flops of hashing, a radix sort, 2 n block (1 + 2 neighbors) (D + Dv)
+// flops (causal: about half of it).
 // parameters: block keys a block, 1 to 2^20, default 256; bits hyperplanes, 1 to 24, default 8;
 // rounds independent permutations, 1 to 64, default 1 (entries found by several rounds count once);
 // center subtract the mean key before hashing (softmax does not change, angles spread), default
-// true.
+// true; norm hash keys as (k, sqrt(M^2 - |k|^2)), M the largest norm, and queries as (q, 0), so
+// that the angle falls with the inner product (KMV, Lemma 4.1), default false; neighbors blocks on
+// either side that a block of rows meets too (cyclic, as the Gray order is), 0 to 64, default 0.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <span>
+
+#include "core/memory.h"
 
 #include "heavy/heavy_set.h"
 #include "plan/spec.h"
@@ -30,15 +36,21 @@ constexpr std::uint32_t gray_rank(std::uint32_t signs) {
   return signs;
 }
 
-// Buckets of a head's rows and keys under one draw of hyperplanes.
+struct HashOptions {
+  std::int64_t bits = 8;
+  bool center = true;
+  bool norm = false;
+};
+
+// Buckets of a head's rows and keys under draw number `round` of the hyperplanes.
 struct HashBuckets {
   Scratch<std::uint32_t> rows;
   Scratch<std::uint32_t> keys;
 };
 HashBuckets hash_head(const HeadProblem& head, const Rng& rng, std::int64_t round,
-                      std::int64_t bits, bool center, int threads);
+                      const HashOptions& options, int threads);
 
-// Stable order of the items by bucket.
-Scratch<std::int32_t> sort_by_bucket(const Scratch<std::uint32_t>& buckets);
+// Stable order of the items by bucket: positions in `buckets` plus `first`.
+Scratch<std::int32_t> sort_by_bucket(std::span<const std::uint32_t> buckets, std::int64_t first);
 
 }  // namespace subquad

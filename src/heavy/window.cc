@@ -11,23 +11,20 @@ class WindowSet final : public HeavySet {
     const bool causal = head.problem->causal != Causal::none;
     before_ = causal ? width - 1 : width / 2;
     after_ = causal ? 0 : (width - 1) / 2;
-    // Short groups waste less on the corners of the band, long ones less on packing.
-    const std::int64_t largest = row_block_size(head.head_dim(), head.value_dim());
-    const std::int64_t step = std::clamp<std::int64_t>(width / 2 * head.group, 24, largest);
-    for (std::int64_t begin = 0; begin < head.num_rows(); begin += step)
-      groups_.push_back(index_range(begin, std::min(begin + step, head.num_rows())));
   }
 
-  std::span<const IndexList> row_groups() const override { return groups_; }
+  RowOrder row_order() const override { return RowOrder::positions; }
 
-  void add_to(RowBlock& rows, std::int64_t, const EntrySets& taken,
-              TileScratch& scratch) const override {
-    const IndexList& list = rows.rows();
-    const Range first = band(list[0]), last = band(list[list.count - 1]);
-    EntrySets left_out = taken;
-    left_out.push_back(&outside_);
-    attend_keys(head_, rows, index_range(first.begin, std::max(first.begin, last.end)), left_out,
-                scratch);
+  void add_runs(const IndexList& rows, std::int64_t, RunList& runs) const override {
+    const Range keys = band(rows);
+    runs.add({.rows = {0, rows.count},
+              .keys = index_range(keys.begin, std::max(keys.begin, keys.end)),
+              .leave_out = &outside_});
+  }
+
+  bool may_meet(const IndexList& rows, const IndexList& keys) const override {
+    if (!rows.contiguous() || !keys.sorted() || rows.count == 0) return true;
+    return !columns_in(keys, band(rows)).empty();
   }
 
   void remove(const IndexList& rows, const IndexList& keys, float* scores, std::int64_t stride,
@@ -41,6 +38,9 @@ class WindowSet final : public HeavySet {
   class Outside final : public EntrySet {
    public:
     explicit Outside(const WindowSet& window) : window_(window) {}
+    Range columns_left(const IndexList& rows, const IndexList& keys) const override {
+      return columns_in(keys, window_.band(rows));
+    }
     void remove(const IndexList& rows, const IndexList& keys, float* scores, std::int64_t stride,
                 FilterScratch&) const override {
       for (std::int64_t r = 0; r < rows.count; ++r)
@@ -51,6 +51,10 @@ class WindowSet final : public HeavySet {
     const WindowSet& window_;
   };
 
+  // The union over rows in order of their position.
+  Range band(const IndexList& rows) const {
+    return {band(rows[0]).begin, band(rows[rows.count - 1]).end};
+  }
   Range band(std::int64_t row) const {
     const std::int64_t diagonal = head_.diagonal(row);
     const std::int64_t begin = std::clamp<std::int64_t>(diagonal - before_, 0, head_.num_keys);
@@ -59,7 +63,6 @@ class WindowSet final : public HeavySet {
 
   const HeadProblem& head_;
   std::int64_t before_ = 0, after_ = 0;
-  std::vector<IndexList> groups_;
   Outside outside_;
 };
 

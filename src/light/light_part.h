@@ -1,8 +1,9 @@
 // The second contract: an estimate of everything that is not in the heavy sets.
 //
 // A LightRule is what a spec names ("uniform(m=256)"). prepare() does the work that all rows of a
-// head share (draw, cluster, pack); the LightPart then adds its estimate to any rows,
-// complement-correct: entries in the heavy sets must not be counted again.
+// head share (draw, cluster, pack); the LightPart then gives, for a group of rows, weighted runs of
+// keys whose sums estimate those over all keys the rows may see. The executors leave the entries of
+// heavy sets out of the runs, so that the estimate is of the complement.
 #pragma once
 
 #include <memory>
@@ -10,20 +11,18 @@
 #include "core/head_problem.h"
 #include "core/rng.h"
 #include "exact/row_block.h"
-#include "exact/score_filter.h"
 #include "exact/tile_scratch.h"
+#include "heavy/heavy_set.h"
 
 namespace subquad {
 
 class LightPart {
  public:
   virtual ~LightPart() = default;
-  // Merges the estimated sums over all visible keys outside `heavy`. Thread-safe.
-  virtual void add_to(RowBlock& rows, const EntrySets& heavy, TileScratch& scratch) const = 0;
-  // With the rows' final sums (all parts merged): squared_error[i] = estimate of |out_i -
-  // exact_i|_2^2 due to this part; NaN where it cannot tell. Does not change the sums.
-  virtual void squared_error(RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,
-                             float* squared_error) const = 0;
+  // any, or positions: then the executors group rows by position.
+  virtual RowOrder row_order() const { return RowOrder::any; }
+  // Appends the runs of these rows. Thread-safe.
+  virtual void add_runs(const IndexList& rows, RunList& runs) const = 0;
 };
 
 class LightRule {

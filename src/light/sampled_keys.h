@@ -1,19 +1,28 @@
-// A weighted sample of keys that all rows of a head share, as a light part.
+// A weighted sample of keys, packed once for all rows that use it.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
-#include "light/light_part.h"
+#include "core/head_problem.h"
+#include "exact/key_run.h"
 
 namespace subquad {
 
-// Every sampled key stands for `weight` keys (its weight multiplies exp(score)). `correction`
-// scales the variance estimate (1 - m / n without replacement, 1 with). Packs the sample: O(m (D +
-// Dv)).
-std::unique_ptr<LightPart> make_sampled_keys(const HeadProblem& head,
-                                             std::vector<std::int32_t> sample, double weight,
-                                             double correction);
+class SampledKeys {
+ public:
+  // Every sampled key stands for `weight` keys. `correction` as in SampleDraw. O(m (D + Dv)).
+  SampledKeys(const HeadProblem& head, std::vector<std::int32_t> sample, double weight,
+              double correction);
+
+  // The run of rows [0, count) of a group; this object must outlive it.
+  KeyRun run(std::int64_t count) const;
+
+ private:
+  std::vector<std::int32_t> sample_;
+  std::vector<float> bias_;  // log2 weight of each sampled key
+  double correction_;
+  std::vector<KeyTile> tiles_;
+};
 
 }  // namespace subquad

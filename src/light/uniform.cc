@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <unordered_set>
+#include <utility>
 
 #include "light/sampled_keys.h"
 
@@ -18,6 +19,18 @@ std::vector<std::int32_t> sample_with_replacement(std::int64_t n, std::int64_t m
   return sample;
 }
 
+class UniformPart final : public LightPart {
+ public:
+  explicit UniformPart(SampledKeys sample) : sample_(std::move(sample)) {}
+
+  void add_runs(const IndexList& rows, RunList& runs) const override {
+    runs.add(sample_.run(rows.count));
+  }
+
+ private:
+  SampledKeys sample_;
+};
+
 class UniformRule final : public LightRule {
  public:
   UniformRule(std::int64_t num_samples, bool replace)
@@ -32,7 +45,7 @@ class UniformRule final : public LightRule {
     const double weight = static_cast<double>(n) / static_cast<double>(m);
     // Without replacement the variance shrinks by the share of keys not drawn.
     const double correction = replace_ ? 1.0 : 1.0 - 1.0 / weight;
-    return make_sampled_keys(head, std::move(sample), weight, correction);
+    return std::make_unique<UniformPart>(SampledKeys(head, std::move(sample), weight, correction));
   }
 
  private:
@@ -42,8 +55,8 @@ class UniformRule final : public LightRule {
 
 }  // namespace
 
-std::vector<std::int32_t> sample_without_replacement(std::int64_t n, std::int64_t m,
-                                                     const Rng& rng) {
+std::vector<std::int32_t> sample_without_replacement(std::int64_t n, std::int64_t m, const Rng& rng,
+                                                     std::uint32_t stream) {
   std::vector<std::int32_t> sample;
   if (m >= n) {
     sample.resize(static_cast<std::size_t>(n));
@@ -53,7 +66,7 @@ std::vector<std::int32_t> sample_without_replacement(std::int64_t n, std::int64_
   std::unordered_set<std::int64_t> chosen;
   for (std::int64_t last = n - m; last < n; ++last) {
     const auto draw = static_cast<std::uint32_t>(last - (n - m));
-    const std::int64_t pick = rng.below(last + 1, Purpose::sample, 0, draw);
+    const std::int64_t pick = rng.below(last + 1, Purpose::sample, stream, draw);
     chosen.insert(chosen.contains(pick) ? last : pick);
   }
   sample.assign(chosen.begin(), chosen.end());

@@ -5,8 +5,8 @@
 // whatever the masks; a sampled key that is heavy for a row is skipped there and the weight stays.
 // use when: attention is flat, or a heavy part has taken the large entries.
 // do not use for: rows whose weight sits on few keys that no heavy part finds; causal problems
-// without a window (early rows may see no sampled key: they are then computed exactly, and
-// counted). cost: 2 m (D + Dv) flops a row, packed once a head. parameters: m num_samples, 1 to
+// (early rows may see no sampled key: they are then computed exactly, and counted): see prefix and
+// recursion. cost: 2 m (D + Dv) flops a row, packed once a head. parameters: m num_samples, 1 to
 // 2^30 (more than the keys: all of them), default 256; replace draw with replacement, default
 // false.
 #pragma once
@@ -22,8 +22,9 @@ namespace subquad {
 
 std::unique_ptr<LightRule> make_uniform_rule(const SpecPart& spec);
 
-// m distinct positions below n, ascending (Floyd's algorithm); all of them when m >= n.
-std::vector<std::int32_t> sample_without_replacement(std::int64_t n, std::int64_t m,
-                                                     const Rng& rng);
+// m distinct positions below n, ascending (Floyd's algorithm); all of them when m >= n. Draws of
+// different streams are independent.
+std::vector<std::int32_t> sample_without_replacement(std::int64_t n, std::int64_t m, const Rng& rng,
+                                                     std::uint32_t stream = 0);
 
 }  // namespace subquad

@@ -43,6 +43,7 @@ class PartialBuffer {
   PartialBuffer() = default;
   PartialBuffer(std::int64_t rows, std::int64_t value_dim);
   Partial view(std::int64_t rows);  // the first `rows` rows
+  bool empty() const { return o_stride_ == 0; }
 
  private:
   std::int64_t value_dim_ = 0;

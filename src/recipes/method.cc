@@ -6,8 +6,10 @@
 #include "heavy/sink.h"
 #include "heavy/sort_lsh.h"
 #include "heavy/window.h"
+#include "light/prefix.h"
 #include "light/uniform.h"
 #include "plan/spec.h"
+#include "recipes/recursion.h"
 #include "subquad/error.h"
 
 namespace subquad {
@@ -31,7 +33,15 @@ struct LightEntry {
   const char* name;
   std::unique_ptr<LightRule> (*make)(const SpecPart&);
 };
-constexpr LightEntry kLight[] = {{"drop", make_drop_rule}, {"uniform", make_uniform_rule}};
+constexpr LightEntry kLight[] = {
+    {"drop", make_drop_rule}, {"uniform", make_uniform_rule}, {"prefix", make_prefix_rule}};
+
+// Parts that are both heavy and light.
+struct WholeEntry {
+  const char* name;
+  void (*add)(const SpecPart&, Method&);
+};
+constexpr WholeEntry kWhole[] = {{"recursion", add_recursion}};
 
 template <typename Entry, std::size_t count>
 const Entry* find_entry(const Entry (&entries)[count], const std::string& name) {
@@ -44,8 +54,14 @@ const Entry* find_entry(const Entry (&entries)[count], const std::string& name) 
   std::vector<std::string> known{"exact"};
   for (const HeavyEntry& entry : kHeavy) known.emplace_back(entry.name);
   for (const LightEntry& entry : kLight) known.emplace_back(entry.name);
+  for (const WholeEntry& entry : kWhole) known.emplace_back(entry.name);
   throw_invalid(
       fmt::format("spec '{}': unknown part '{}'; known: {}", spec, name, fmt::join(known, ", ")));
+}
+
+void claim_light(std::string_view spec, bool& has_light) {
+  if (has_light) throw_invalid(fmt::format("spec '{}': more than one light part", spec));
+  has_light = true;
 }
 
 }  // namespace
@@ -64,9 +80,11 @@ Method parse_method(std::string_view spec) {
     } else if (const HeavyEntry* heavy = find_entry(kHeavy, part.name)) {
       method.heavy.push_back(heavy->make(part));
     } else if (const LightEntry* light = find_entry(kLight, part.name)) {
-      if (has_light) throw_invalid(fmt::format("spec '{}': more than one light part", spec));
-      has_light = true;
+      claim_light(spec, has_light);
       method.light = light->make(part);
+    } else if (const WholeEntry* whole = find_entry(kWhole, part.name)) {
+      claim_light(spec, has_light);
+      whole->add(part, method);
     } else {
       throw_unknown(spec, part.name);
     }

@@ -7,7 +7,10 @@
 #include <mutex>
 
 #include "core/threads.h"
+#include "exact/tile_scratch.h"
 #include "exact/write_rows.h"
+#include "light/sample_error.h"
+#include "recipes/head_plan.h"
 
 namespace subquad {
 namespace {
@@ -25,64 +28,55 @@ class Worker {
 
   RowBlock rows;
   TileScratch scratch;
+  RunList runs;
 
  private:
   std::atomic<std::int64_t>* entries_;
 };
 
-// One head's way through the parts.
+// One head's way through its plan.
 class HeadRun {
  public:
   HeadRun(const HeadProblem& head, const Method& method, const Outputs& outputs, std::uint64_t seed,
           int threads)
-      : head_(head), outputs_(outputs), threads_(threads) {
-    const Rng rng(seed, head.kv_head);
-    for (const auto& rule : method.heavy)
-      for (auto& set : rule->find(head, rng, threads)) sets_.push_back(std::move(set));
-    // Sets that want their rows grouped come first: the last of them leads the final pass, and
-    // everything else joins it there.
-    std::stable_partition(sets_.begin(), sets_.end(),
-                          [](const auto& set) { return !set->row_groups().empty(); });
-    for (const auto& set : sets_) {
-      grouped_ += set->row_groups().empty() ? 0 : 1;
-      all_sets_.push_back(set.get());
-    }
-    if (method.light != nullptr) light_ = method.light->prepare(head, rng, threads);
-  }
+      : head_(head), outputs_(outputs), threads_(threads), plan_(head, method, seed, threads) {}
 
   SplitCounts run() {
-    for (std::size_t s = 0; s + 1 < grouped_; ++s) early_pass(s);
-    final_pass();
+    const std::span<const PlanPass> passes = plan_.passes();
+    if (passes.size() > 1) {
+      waiting_ = PartialBuffer(head_.num_rows(), head_.value_dim());
+      set_identity(waiting_.view(head_.num_rows()));
+    }
+    for (const PlanPass& pass : passes.first(passes.size() - 1)) early_pass(pass);
+    final_pass(passes.back());
     redo_rejected();
     return {static_cast<std::int64_t>(rejected_.size()), entries_};
   }
 
  private:
-  EntrySets sets_before(std::size_t s) const {
-    return {all_sets_.begin(), all_sets_.begin() + static_cast<std::ptrdiff_t>(s)};
-  }
-
   template <typename Function>
-  void for_groups(std::span<const IndexList> groups, const Function& function) {
-    parallel_workers(threads_, static_cast<std::int64_t>(groups.size()), [&] {
+  void for_groups(const PlanPass& pass, const Function& function) {
+    parallel_workers(threads_, static_cast<std::int64_t>(pass.groups.size()), [&] {
       return [&, worker = Worker(head_, entries_)](std::int64_t g) mutable {
-        worker.rows.load(head_, groups[static_cast<std::size_t>(g)]);
-        function(worker, g);
+        worker.rows.load(head_, pass.groups[static_cast<std::size_t>(g)]);
+        for (const PlanStep& step : pass.steps) {
+          worker.runs.clear();
+          step.set->add_runs(worker.rows.rows(), g, worker.runs);
+          attend_runs(worker, step.taken);
+        }
+        function(worker);
       };
     });
   }
 
-  // A grouped set that is not the last one: its sums wait, row by row, for the final pass.
-  void early_pass(std::size_t s) {
-    if (s == 0) {
-      waiting_ = PartialBuffer(head_.num_rows(), head_.value_dim());
-      set_identity(waiting_.view(head_.num_rows()));
-    }
-    const EntrySets taken = sets_before(s);
-    for_groups(sets_[s]->row_groups(), [&](Worker& worker, std::int64_t g) {
-      sets_[s]->add_to(worker.rows, g, taken, worker.scratch);
-      exchange_waiting(worker.rows, false);
-    });
+  void attend_runs(Worker& worker, const EntrySets& taken) const {
+    for (const KeyRun& run : worker.runs.runs())
+      attend_run(head_, worker.rows, run, taken, worker.scratch);
+  }
+
+  // The sums of a pass that is not the last one wait, row by row, for it.
+  void early_pass(const PlanPass& pass) {
+    for_groups(pass, [&](Worker& worker) { exchange_waiting(worker.rows, false); });
   }
 
   // Merges rows with what waits for them: into the waiting sums, or into the block.
@@ -94,31 +88,14 @@ class HeadRun {
     }
   }
 
-  void final_pass() {
-    std::vector<IndexList> blocks;
-    std::span<const IndexList> groups;
-    if (grouped_ > 0) {
-      groups = sets_[grouped_ - 1]->row_groups();
-    } else {
-      blocks = plain_blocks();
-      groups = blocks;
-    }
-    const std::size_t first = grouped_ > 0 ? grouped_ - 1 : 0;
-    for_groups(groups, [&](Worker& worker, std::int64_t g) {
-      for (std::size_t s = first; s < sets_.size(); ++s)
-        sets_[s]->add_to(worker.rows, g, sets_before(s), worker.scratch);
-      if (grouped_ > 1) exchange_waiting(worker.rows, true);
-      if (light_ != nullptr) light_->add_to(worker.rows, all_sets_, worker.scratch);
+  void final_pass(const PlanPass& pass) {
+    for_groups(pass, [&](Worker& worker) {
+      if (plan_.passes().size() > 1) exchange_waiting(worker.rows, true);
+      worker.runs.clear();
+      if (plan_.light() != nullptr) plan_.light()->add_runs(worker.rows.rows(), worker.runs);
+      attend_runs(worker, plan_.sets());
       finish(worker);
     });
-  }
-
-  std::vector<IndexList> plain_blocks() const {
-    const std::int64_t step = row_block_size(head_.head_dim(), head_.value_dim());
-    std::vector<IndexList> blocks;
-    for (std::int64_t begin = 0; begin < head_.num_rows(); begin += step)
-      blocks.push_back(index_range(begin, std::min(begin + step, head_.num_rows())));
-    return blocks;
   }
 
   void finish(Worker& worker) {
@@ -135,8 +112,9 @@ class HeadRun {
     const IndexList& rows = worker.rows.rows();
     std::vector<float> squared(static_cast<std::size_t>(rows.count),
                                std::numeric_limits<float>::quiet_NaN());
-    if (light_ != nullptr)
-      light_->squared_error(worker.rows, all_sets_, worker.scratch, squared.data());
+    if (plan_.light() != nullptr)
+      sample_errors(head_, worker.rows, worker.runs.runs(), plan_.sets(), worker.scratch,
+                    squared.data());
     for (std::int64_t i = 0; i < rows.count; ++i) {
       const bool hidden = head_.visible(rows[i]).empty();
       const float error = hidden ? 0.0f : std::sqrt(squared[static_cast<std::size_t>(i)]);
@@ -157,10 +135,7 @@ class HeadRun {
   const HeadProblem& head_;
   const Outputs& outputs_;
   int threads_;
-  std::vector<std::unique_ptr<HeavySet>> sets_;
-  EntrySets all_sets_;
-  std::size_t grouped_ = 0;  // sets_[0 .. grouped_) have row groups
-  std::unique_ptr<LightPart> light_;
+  HeadPlan plan_;
   PartialBuffer waiting_;
   std::atomic<std::int64_t> entries_{0};
   std::mutex mutex_;

@@ -51,7 +51,8 @@ Hits count_hits(const HeadProblem& head, std::int64_t bits, std::uint64_t seed) 
   Hits hits;
   const std::uint32_t last = (1U << bits) - 1;
   for (std::int64_t round = 0; round < rounds; ++round) {
-    const HashBuckets buckets = hash_head(head, Rng(seed, 0), round, bits, false, 1);
+    const HashBuckets buckets =
+        hash_head(head, Rng(seed, 0), round, {.bits = bits, .center = false}, 1);
     for (std::int64_t i = 0; i < pairs; ++i) {
       const std::uint32_t gap = (buckets.rows[i] - buckets.keys[i]) & last;
       hits.same += gap == 0 ? 1 : 0;
@@ -107,12 +108,11 @@ TEST(SortLsh, NegativeScaleTurnsTheAngle) {
 // Centring hashes key - mean: a shift of all keys changes no bucket (but for signs at rounding).
 TEST(SortLsh, CentringForgetsACommonShift) {
   OwnedProblem owned = gaussian_problem({.queries = 50, .keys = 4000, .head_dim = 16}, 5);
-  const HashBuckets before =
-      hash_head(split_heads(owned.problem).front(), Rng(1, 0), 0, 8, true, 1);
+  const HashBuckets before = hash_head(split_heads(owned.problem).front(), Rng(1, 0), 0, {}, 1);
   for (std::int64_t j = 0; j < 4000; ++j)
     for (std::int64_t c = 0; c < 16; ++c)
       owned.key.set(0, 0, j, c, owned.key.get(0, 0, j, c) + 10.0);
-  const HashBuckets after = hash_head(split_heads(owned.problem).front(), Rng(1, 0), 0, 8, true, 1);
+  const HashBuckets after = hash_head(split_heads(owned.problem).front(), Rng(1, 0), 0, {}, 1);
   std::int64_t moved = 0;
   for (std::int64_t j = 0; j < 4000; ++j) moved += before.keys[j] == after.keys[j] ? 0 : 1;
   EXPECT_LE(moved, 8);
@@ -139,7 +139,7 @@ TEST(SortLsh, GrayRankOfAllWidths) {
 }
 
 void check_order(const Scratch<std::uint32_t>& buckets) {
-  const Scratch<std::int32_t> order = sort_by_bucket(buckets);
+  const Scratch<std::int32_t> order = sort_by_bucket(buckets.span(), 0);
   ASSERT_EQ(order.size(), buckets.size());
   std::vector<bool> seen(static_cast<std::size_t>(order.size()), false);
   for (std::int64_t i = 0; i < order.size(); ++i) {

@@ -127,7 +127,10 @@ class LightSums {
   // What one draw gives: (row, sum).
   std::vector<Sums> draw(std::uint64_t seed) {
     rows_.load(head_, index_range(0, rows));
-    method_.light->prepare(head_, Rng(seed, 0), 1)->add_to(rows_, left_out_, scratch_);
+    const auto part = method_.light->prepare(head_, Rng(seed, 0), 1);
+    RunList runs;
+    part->add_runs(rows_.rows(), runs);
+    for (const KeyRun& run : runs.runs()) attend_run(head_, rows_, run, left_out_, scratch_);
     std::vector<Sums> result;
     for (std::int64_t r = 0; r < rows; ++r) result.push_back(read(rows_.partial().slice(r, 1)));
     return result;
