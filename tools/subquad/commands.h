@@ -11,6 +11,7 @@ void add_attend(CLI::App& app);
 // `command_line`: what the user typed, for the report.
 void add_compare(CLI::App& app, const std::string& command_line);
 void add_bench(CLI::App& app);
+void add_diagnose(CLI::App& app);
 void add_info(CLI::App& app);
 void add_synth(CLI::App& app);
 

@@ -54,6 +54,7 @@ int run(int argc, char** argv) {
   add_attend(app);
   add_compare(app, command_line(argc, argv));
   add_bench(app);
+  add_diagnose(app);
   add_info(app);
   add_synth(app);
   check_command(app, argc, argv);

@@ -1,0 +1,141 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include "commands.h"
+#include "common_options.h"
+#include "diagnosis.h"
+#include "output_file.h"
+#include "subquad/error.h"
+
+namespace subquad::cli {
+namespace {
+
+struct DiagnoseOptions {
+  CommonOptions common;
+  DiagnoseSettings settings;
+  std::vector<std::string> inputs, probes;
+  std::vector<std::int64_t> lengths;
+};
+
+const char* const examples =
+    "Examples:\n"
+    "  subquad diagnose layer.safetensors\n"
+    "  subquad diagnose a.safetensors b.safetensors --skip-columns 32 --epsilon 0.3\n"
+    "  subquad diagnose layer.safetensors --probes alpha --rows 2048\n"
+    "  subquad diagnose layer.safetensors --lengths 1024,2048,4096 --json -\n"
+    "With P the softmax matrix (HyperAttention's assumptions, docs/guide/cli.md):\n"
+    "  alpha  n max_j |P e_j|^2: Theorem 1 wants it small against n\n"
+    "  kappa  largest over smallest row sum of exp(scores) outside the heavy entries\n"
+    "  srnk   |P|_F^2 / |P|_op^2\n"
+    "  m      the sample that Lemma 1 (kappa^7 alpha^2 eps^-6 ln n) and Lemma 2 (eps^-2 d srnk) "
+    "ask for\n";
+
+// Which probes run: those named, else all, else (with --lengths) alpha.
+DiagnoseSettings resolve(const DiagnoseOptions& options) {
+  DiagnoseSettings settings = options.settings;
+  settings.run = options.common.run();
+  std::vector<std::string> names = options.probes;
+  const std::vector<std::string> known{"alpha", "kappa", "stable_rank"};
+  if (names.empty()) names = options.lengths.empty() ? known : std::vector{known[0]};
+  const auto named = [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (const std::string& name : names) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      throw_invalid(fmt::format("--probes: unknown '{}'; known: {}", name, fmt::join(known, ", ")));
+    }
+  }
+  settings.alpha = named("alpha");
+  settings.kappa = named("kappa");
+  settings.stable_rank = named("stable_rank");
+  return settings;
+}
+
+// Every input, or its prefixes of the asked lengths. All are checked before the first is probed.
+std::vector<Layer> load_all(const DiagnoseOptions& options) {
+  std::vector<Layer> layers;
+  for (const std::string& input : options.inputs) {
+    const Layer layer = load_layer(input, options.common.layer);
+    if (options.lengths.empty()) layers.push_back(layer);
+    for (const std::int64_t length : options.lengths) layers.push_back(prefix_of(layer, length));
+  }
+  return layers;
+}
+
+void run_diagnose(const DiagnoseOptions& options) {
+  check_writable(options.common.json, "--json");
+  const DiagnoseSettings settings = resolve(options);
+  std::vector<Diagnosis> diagnoses;
+  for (const Layer& layer : load_all(options)) {
+    {
+      Progress progress("diagnose");
+      progress.expect(settings.alpha + settings.kappa + settings.stable_rank);
+      diagnoses.push_back(diagnose_layer(layer, settings, progress));
+    }
+    if (options.common.json_on_stdout()) continue;
+    fmt::print("{}\n", diagnosis_text(diagnoses.back(), settings));
+    std::fflush(stdout);
+  }
+  write_json(options.common.json,
+             to_json(machine_record(options.common.threads), diagnoses, settings));
+}
+
+void add_settings(CLI::App& command, DiagnoseOptions& options) {
+  DiagnoseSettings& settings = options.settings;
+  command.add_option("--method", settings.method, "Heavy parts whose complement kappa compares")
+      ->type_name("SPEC")
+      ->capture_default_str();
+  command.add_option("--epsilon", settings.epsilon, "Error that the lemmas' sample sizes are for")
+      ->check(CLI::PositiveNumber)
+      ->type_name("E")
+      ->capture_default_str();
+  command
+      .add_option("--skip-columns", settings.skip_columns,
+                  "alpha leaves out the first N keys (the paper's section 4.3: 32)")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 30))
+      ->type_name("N")
+      ->capture_default_str();
+  command
+      .add_option("--rows", settings.rows,
+                  "alpha from N query rows drawn at random (biased upwards); 0: all")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 30))
+      ->type_name("N")
+      ->capture_default_str();
+  command
+      .add_option("--probes", options.probes,
+                  "alpha, kappa, stable_rank; several with commas. Default: all, with --lengths "
+                  "alpha")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("NAME[,..]");
+  command
+      .add_option("--lengths", options.lengths,
+                  "Probe the first N positions of each layer, for every N")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("N[,N..]");
+}
+
+}  // namespace
+
+void add_diagnose(CLI::App& app) {
+  auto options = std::make_shared<DiagnoseOptions>();
+  CLI::App& command = *app.add_subcommand(
+      "diagnose", "What the theorems assume of a layer: alpha, kappa, stable rank, sample sizes");
+  command.add_option("INPUT", options->inputs, "safetensors or npz files with tensors q, k, v")
+      ->required();
+  add_settings(command, *options);
+  add_causal(command, options->common);
+  add_scale(command, options->common);
+  add_seed(command, options->common);
+  add_threads(command, options->common);
+  add_json(command, options->common);
+  command.footer(examples);
+  command.callback([options] { run_diagnose(*options); });
+}
+
+}  // namespace subquad::cli
