@@ -5,13 +5,11 @@
 namespace subquad {
 namespace {
 
-class WindowSet final : public HeavySet {
+// Keys around the diagonal: so many before it, itself, and so many after it.
+class BandSet final : public HeavySet {
  public:
-  WindowSet(const HeadProblem& head, std::int64_t width) : head_(head), outside_(*this) {
-    const bool causal = head.problem->causal != Causal::none;
-    before_ = causal ? width - 1 : width / 2;
-    after_ = causal ? 0 : (width - 1) / 2;
-  }
+  BandSet(const HeadProblem& head, std::int64_t before, std::int64_t after)
+      : head_(head), before_(before), after_(after), outside_(*this) {}
 
   RowOrder row_order() const override { return RowOrder::positions; }
 
@@ -37,18 +35,18 @@ class WindowSet final : public HeavySet {
   // The complement: the corners of a group's tile that lie outside the band.
   class Outside final : public EntrySet {
    public:
-    explicit Outside(const WindowSet& window) : window_(window) {}
+    explicit Outside(const BandSet& set) : set_(set) {}
     Range columns_left(const IndexList& rows, const IndexList& keys) const override {
-      return columns_in(keys, window_.band(rows));
+      return columns_in(keys, set_.band(rows));
     }
     void remove(const IndexList& rows, const IndexList& keys, float* scores, std::int64_t stride,
                 FilterScratch&) const override {
       for (std::int64_t r = 0; r < rows.count; ++r)
-        mask_keys_outside(keys, window_.band(rows[r]), scores + r * stride);
+        mask_keys_outside(keys, set_.band(rows[r]), scores + r * stride);
     }
 
    private:
-    const WindowSet& window_;
+    const BandSet& set_;
   };
 
   // The union over rows in order of their position.
@@ -62,17 +60,58 @@ class WindowSet final : public HeavySet {
   }
 
   const HeadProblem& head_;
-  std::int64_t before_ = 0, after_ = 0;
+  std::int64_t before_, after_;
   Outside outside_;
 };
+
+class BandRule final : public HeavyRule {
+ public:
+  BandRule(std::int64_t left, std::int64_t right) : left_(left), right_(right) {}
+
+  std::vector<std::unique_ptr<HeavySet>> find(const HeadProblem& head, const Rng&,
+                                              int) const override {
+    std::vector<std::unique_ptr<HeavySet>> sets;
+    sets.push_back(std::make_unique<BandSet>(head, left_, right_));
+    return sets;
+  }
+
+ private:
+  std::int64_t left_, right_;
+};
+
+// window(w) is band(w / 2, (w - 1) / 2), or band(w - 1, 0) where the problem is causal.
+class WindowRule final : public HeavyRule {
+ public:
+  explicit WindowRule(std::int64_t width) : width_(width) {}
+
+  std::vector<std::unique_ptr<HeavySet>> find(const HeadProblem& head, const Rng& rng,
+                                              int threads) const override {
+    const bool causal = head.problem->causal != Causal::none;
+    const BandRule band(causal ? width_ - 1 : width_ / 2, causal ? 0 : (width_ - 1) / 2);
+    return band.find(head, rng, threads);
+  }
+
+ private:
+  std::int64_t width_;
+};
+
+constexpr std::int64_t kWidest = std::int64_t{1} << 30;
 
 }  // namespace
 
 std::unique_ptr<HeavyRule> make_window_rule(const SpecPart& spec) {
   SpecReader reader(spec);
-  const std::int64_t width = reader.integer("w", 256, 1, std::int64_t{1} << 30);
+  const std::int64_t width = reader.integer("w", 256, 1, kWidest);
   reader.finish();
-  return std::make_unique<SizedRule<WindowSet>>(width);
+  return std::make_unique<WindowRule>(width);
+}
+
+std::unique_ptr<HeavyRule> make_band_rule(const SpecPart& spec) {
+  SpecReader reader(spec);
+  const std::int64_t left = reader.integer("left", 128, 0, kWidest);
+  const std::int64_t right = reader.integer("right", 128, 0, kWidest);
+  reader.finish();
+  return std::make_unique<BandRule>(left, right);
 }
 
 }  // namespace subquad
