@@ -13,6 +13,7 @@
 #include "exact/row_block.h"
 #include "exact/tile_scratch.h"
 #include "heavy/heavy_set.h"
+#include "light/light_gradient.h"
 
 namespace subquad {
 
@@ -21,8 +22,17 @@ class LightPart {
   virtual ~LightPart() = default;
   // any, or positions: then the executors group rows by position.
   virtual RowOrder row_order() const { return RowOrder::any; }
+  // Called once, before all else, with the sets whose complement is estimated; they outlive it.
+  virtual void begin(const EntrySets& /*heavy*/, int /*threads*/) {}
   // Appends the runs of these rows. Thread-safe.
   virtual void add_runs(const IndexList& rows, RunList& runs) const = 0;
+  // Adds the estimate to rows that hold the sums of all heavy sets, and appends its runs: their
+  // sums, unless the part has rules of its own. Thread-safe.
+  virtual void add_to(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
+                      TileScratch& scratch, RunList& runs) const;
+  // nullptr: the estimate is no more than the sums of its runs. Valid once all rows have been
+  // through add_to().
+  virtual const LightGradient* gradient() const { return nullptr; }
 };
 
 class LightRule {

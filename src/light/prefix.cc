@@ -1,6 +1,7 @@
 #include "light/prefix.h"
 
 #include <cmath>
+#include <numeric>
 
 namespace subquad {
 namespace {
@@ -27,10 +28,21 @@ class PrefixPart final : public LightPart {
     runs.add({.rows = {0, rows.count},
               .keys = {ids.data(), 0, num_samples_, true},
               .bias = bias.data(),
-              .sample = {num_samples_, 1.0 - 1.0 / weight}});
+              .sample = {num_samples_, correction(length)}});
   }
 
  private:
+  // Of the variance, against draws with replacement: one less the chance that two draws from a
+  // stratum agree, averaged over the strata. Whole keys have 1 / weight of a stratum; the two parts
+  // u and 1 - u of a key that a boundary cuts agree less often, by 2 u (1 - u) / weight^2, and u is
+  // uniform on the multiples of gcd(m, length) / m.
+  double correction(std::int64_t length) const {
+    const double weight = static_cast<double>(length) / static_cast<double>(num_samples_);
+    const double steps = static_cast<double>(num_samples_ / std::gcd(num_samples_, length));
+    const double cut = (1.0 - 1.0 / (steps * steps)) / 3.0;
+    return 1.0 - 1.0 / weight + cut / (weight * weight);
+  }
+
   // One key from each of m equal strata, which need not begin at whole keys: key j is drawn
   // m / length times on average. Ascending.
   void draw(const Range& seen, std::int64_t first_row, std::vector<std::int32_t>& ids) const {

@@ -3,7 +3,7 @@
 // source: ours, for HyperAttention's section 3.1 without its recursion: one pass, and a sample of
 // the row's own prefix. The visible range of the block is cut into m equal strata and one key drawn
 // from each, weight (keys in range) / m: unbiased for every row's sums l and o, whatever the masks
-// and heavy sets, with no more variance than a uniform sample.
+// and heavy sets, with no more variance than as many uniform draws with replacement.
 // use when: causal problems or windows, beside window() and sortlsh().
 // do not use for: rows in an order of their own: it makes the executor group rows by position.
 // cost: 2 m (D + Dv) flops a row, and a gather of m keys for each block of up to 252 rows; blocks

@@ -97,6 +97,7 @@ double variance(const Moments& sums, std::size_t i, const Partial& row, const Ke
 void add_errors(const HeadProblem& head, RowBlock& rows, const KeyRun& run, TileScratch& scratch,
                 float* squared_error) {
   const std::int64_t step = kernels::blocking().rows;
+  rows.set_limits(run.limits);
   std::vector<Moments> moments;
   for (std::int64_t begin = run.rows.begin; begin < run.rows.end; begin += step)
     moments.emplace_back(std::min(step, run.rows.end - begin), head.value_dim());
@@ -114,6 +115,7 @@ void add_errors(const HeadProblem& head, RowBlock& rows, const KeyRun& run, Tile
       begin += count;
     }
   });
+  rows.set_limits({});
   for (std::int64_t i = run.rows.begin; i < run.rows.end; ++i) {
     const std::int64_t at = i - run.rows.begin;
     squared_error[i] += static_cast<float>(variance(moments[static_cast<std::size_t>(at / step)],

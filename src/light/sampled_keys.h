@@ -15,13 +15,17 @@ class SampledKeys {
   SampledKeys(const HeadProblem& head, std::vector<std::int32_t> sample, double weight,
               double correction);
 
+  // Sampled key i stands for 2^bias[i] keys.
+  SampledKeys(const HeadProblem& head, std::vector<std::int32_t> sample, std::vector<float> bias,
+              const SampleDraw& draw);
+
   // The run of rows [0, count) of a group; this object must outlive it.
   KeyRun run(std::int64_t count) const;
 
  private:
   std::vector<std::int32_t> sample_;
   std::vector<float> bias_;  // log2 weight of each sampled key
-  double correction_;
+  SampleDraw draw_;
   std::vector<KeyTile> tiles_;
 };
 

@@ -5,8 +5,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "light/sampled_keys.h"
-
 namespace subquad {
 namespace {
 
@@ -37,15 +35,8 @@ class UniformRule final : public LightRule {
       : num_samples_(num_samples), replace_(replace) {}
 
   std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng& rng, int) const override {
-    const std::int64_t n = head.num_keys;
-    if (n == 0) return nullptr;
-    const std::int64_t m = replace_ ? num_samples_ : std::min(num_samples_, n);
-    std::vector<std::int32_t> sample =
-        replace_ ? sample_with_replacement(n, m, rng) : sample_without_replacement(n, m, rng);
-    const double weight = static_cast<double>(n) / static_cast<double>(m);
-    // Without replacement the variance shrinks by the share of keys not drawn.
-    const double correction = replace_ ? 1.0 : 1.0 - 1.0 / weight;
-    return std::make_unique<UniformPart>(SampledKeys(head, std::move(sample), weight, correction));
+    if (head.num_keys == 0) return nullptr;
+    return std::make_unique<UniformPart>(sample_uniformly(head, num_samples_, replace_, rng));
   }
 
  private:
@@ -72,6 +63,17 @@ std::vector<std::int32_t> sample_without_replacement(std::int64_t n, std::int64_
   sample.assign(chosen.begin(), chosen.end());
   std::sort(sample.begin(), sample.end());
   return sample;
+}
+
+SampledKeys sample_uniformly(const HeadProblem& head, std::int64_t num_samples, bool replace,
+                             const Rng& rng) {
+  const std::int64_t n = head.num_keys, m = replace ? num_samples : std::min(num_samples, n);
+  const double weight = static_cast<double>(n) / static_cast<double>(m);
+  // Without replacement the variance shrinks by the share of keys not drawn.
+  const double correction = replace ? 1.0 : 1.0 - 1.0 / weight;
+  return {head,
+          replace ? sample_with_replacement(n, m, rng) : sample_without_replacement(n, m, rng),
+          weight, correction};
 }
 
 std::unique_ptr<LightRule> make_uniform_rule(const SpecPart& spec) {

@@ -16,11 +16,17 @@
 #include <vector>
 
 #include "light/light_part.h"
+#include "light/sampled_keys.h"
 #include "plan/spec.h"
 
 namespace subquad {
 
 std::unique_ptr<LightRule> make_uniform_rule(const SpecPart& spec);
+
+// The keys of such a sample, each with weight n / m; with replacement keys may repeat. `head` must
+// have keys.
+SampledKeys sample_uniformly(const HeadProblem& head, std::int64_t num_samples, bool replace,
+                             const Rng& rng);
 
 // m distinct positions below n, ascending (Floyd's algorithm); all of them when m >= n. Draws of
 // different streams are independent.

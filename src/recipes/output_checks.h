@@ -1,0 +1,12 @@
+// Checks of the tensors that attention writes.
+#pragma once
+
+#include "subquad/attention.h"
+
+namespace subquad {
+
+// Both throw Error (invalid_argument). A row target is f32, (B, Hq, Lq, 1).
+void check_outputs(const Problem& problem, const Outputs& outputs);
+void check_row_target(const char* name, const Problem& problem, const MutableTensorView& view);
+
+}  // namespace subquad
