@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "subquad/given.h"
 #include "subquad/problem.h"
 #include "subquad/tensor.h"
 
@@ -13,6 +15,7 @@ namespace subquad {
 struct Options {
   int threads = 0;         // 0: as many as OpenMP would use; the result does not depend on it
   std::uint64_t seed = 0;  // of every random draw; same seed, same bits
+  std::span<const GivenMask> given = {};  // what the spec parts given(0), given(1), .. stand for
 };
 
 // Where the results go; a stride of 0 needs an extent of 1. `out` (B, Hq, Lq, Dv) of any DType is
@@ -42,8 +45,8 @@ struct Report {
 Report attend(const Problem& problem, std::string_view spec, const Outputs& outputs,
               const Options& options = {});
 
-// Exact backward of out = softmax(scale QK^T + mask) V and of lse.
-//   out, lse       what the exact forward returned (lse f32, (B, Hq, Lq, 1))
+// Gradients of a loss through attend(). With `out` and `lse` from the forward:
+//   out, lse       what attend() returned (lse f32, (B, Hq, Lq, 1))
 //   grad_out       dL/d out, (B, Hq, Lq, Dv)
 //   grad_lse       dL/d lse, f32 (B, Hq, Lq, 1), or data == nullptr for zero
 //   grad_query, grad_key, grad_value: f32, shapes of query, key, value; overwritten. A view with
@@ -57,6 +60,13 @@ struct BackwardArguments {
   MutableTensorView grad_key;
   MutableTensorView grad_value;
 };
+
+// The exact derivative of attend(problem, spec, ..), approximate or not: what was drawn at random
+// (samples, buckets) is held fixed, everything else is differentiated. `spec`, options.seed and
+// options.given must be those of the forward; the thread count may differ. Throws Error.
+Report attend_backward(const Problem& problem, std::string_view spec,
+                       const BackwardArguments& arguments, const Options& options = {});
+// Of "exact".
 Report attend_backward(const Problem& problem, const BackwardArguments& arguments,
                        const Options& options = {});
 

@@ -82,14 +82,13 @@ subquad_status subquad_attend(const subquad_problem* problem, const char* spec,
                               const subquad_tensor* row_error, int threads, uint64_t seed,
                               subquad_report* report);
 
-/* attend_backward(): gradients are f32, NULL where not wanted; grad_lse may be NULL. */
-subquad_status subquad_attend_backward(const subquad_problem* problem, const subquad_tensor* out,
-                                       const subquad_tensor* lse, const subquad_tensor* grad_out,
-                                       const subquad_tensor* grad_lse,
-                                       const subquad_tensor* grad_query,
-                                       const subquad_tensor* grad_key,
-                                       const subquad_tensor* grad_value, int threads,
-                                       subquad_report* report);
+/* attend_backward(): `spec` and `seed` are those of the forward; gradients are f32, NULL where not
+   wanted; grad_lse may be NULL. */
+subquad_status subquad_attend_backward(
+    const subquad_problem* problem, const char* spec, const subquad_tensor* out,
+    const subquad_tensor* lse, const subquad_tensor* grad_out, const subquad_tensor* grad_lse,
+    const subquad_tensor* grad_query, const subquad_tensor* grad_key,
+    const subquad_tensor* grad_value, int threads, uint64_t seed, subquad_report* report);
 
 /* One line about this thread's last call that did not return SUBQUAD_OK; "" before any. The text
    stays until the thread's next failing call. */

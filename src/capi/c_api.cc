@@ -105,14 +105,13 @@ subquad_status subquad_attend(const subquad_problem* problem, const char* spec,
   });
 }
 
-subquad_status subquad_attend_backward(const subquad_problem* problem, const subquad_tensor* out,
-                                       const subquad_tensor* lse, const subquad_tensor* grad_out,
-                                       const subquad_tensor* grad_lse,
-                                       const subquad_tensor* grad_query,
-                                       const subquad_tensor* grad_key,
-                                       const subquad_tensor* grad_value, int threads,
-                                       subquad_report* report) {
+subquad_status subquad_attend_backward(
+    const subquad_problem* problem, const char* spec, const subquad_tensor* out,
+    const subquad_tensor* lse, const subquad_tensor* grad_out, const subquad_tensor* grad_lse,
+    const subquad_tensor* grad_query, const subquad_tensor* grad_key,
+    const subquad_tensor* grad_value, int threads, uint64_t seed, subquad_report* report) {
   return guarded([&] {
+    if (spec == nullptr) throw_invalid("spec: is NULL");
     const BackwardArguments arguments{to_view<TensorView>(out),
                                       to_view<TensorView>(lse),
                                       to_view<TensorView>(grad_out),
@@ -120,7 +119,7 @@ subquad_status subquad_attend_backward(const subquad_problem* problem, const sub
                                       to_view<MutableTensorView>(grad_query),
                                       to_view<MutableTensorView>(grad_key),
                                       to_view<MutableTensorView>(grad_value)};
-    store(attend_backward(to_problem(problem), arguments, {threads, 0}), report);
+    store(attend_backward(to_problem(problem), spec, arguments, {threads, seed}), report);
   });
 }
 

@@ -48,10 +48,11 @@ void attend_panel(const HeadProblem& head, RowBlock& rows, const Range& part, co
   if (columns.empty()) return;
   const std::int64_t width = columns.end - columns.begin, count = part.end - part.begin;
   score_rows(head, rows, part, tile, columns, left_out, panel);
-  const bool wild = !tile.values().wild().empty();
+  const bool wild = rows.wants_values() && !tile.values().wild().empty();
   if (wild) record_seen(tile, columns, count, panel);
   const Partial sums = rows.partial().slice(part.begin, count);
   kernels::softmax_update(panel.data(), panel.stride(), count, width, sums_of(sums));
+  if (!rows.wants_values()) return;
   kernels::gemm({panel.data(), panel.stride(), 1}, tile.values().from(columns.begin), count,
                 sums.value_dim, width, sums.o, sums.o_stride, true);
   if (wild) add_wild_values(tile, columns, sums, panel);
@@ -63,15 +64,29 @@ kernels::RowSource select(kernels::RowSource source, const IndexList& keys, cons
   return source.slice(columns.begin, columns.end - columns.begin);
 }
 
-// Masks of the problem and of `left_out` on the panel's scores.
+// Lowers scores above the limit to it; NaN stays. Returns how many there were.
+std::int32_t limit_scores(float* scores, std::int64_t count, float limit) {
+  std::int32_t above = 0;
+  for (std::int64_t c = 0; c < count; ++c) {
+    above += scores[c] > limit ? 1 : 0;
+    scores[c] = scores[c] > limit ? limit : scores[c];
+  }
+  return above;
+}
+
+// Masks of the problem and of `left_out`, and the rows' limits, on the panel's scores.
 void filter_panel(const HeadProblem& head, const IndexList& rows, const IndexList& keys,
                   const Range& columns, const float* bias, const EntrySets& left_out,
-                  ScorePanel& panel) {
+                  const RowLimits& limits, ScorePanel& panel) {
   const std::int64_t width = columns.end - columns.begin, stride = panel.stride();
   for (std::int64_t r = 0; r < rows.count; ++r)
     filter_row(head, rows[r], keys, columns, bias, panel.data() + r * stride, panel.filter());
   for (const EntrySet* set : left_out)
     set->remove(rows, keys.slice(columns.begin, width), panel.data(), stride, panel.filter());
+  for (std::int64_t r = 0; limits.log2 != nullptr && r < rows.count; ++r) {
+    const std::int32_t above = limit_scores(panel.data() + r * stride, width, limits.log2[r]);
+    if (limits.reached != nullptr) limits.reached[r] += above;
+  }
   panel.count_entries(rows.count * width);
 }
 
@@ -101,7 +116,7 @@ void score_rows(const HeadProblem& head, const RowBlock& rows, const Range& part
   kernels::gemm({rows.query(part.begin), rows.head_dim(), 1}, tile.keys_from(columns.begin), count,
                 columns.end - columns.begin, rows.head_dim(), panel.data(), panel.stride(), false);
   filter_panel(head, rows.rows().slice(part.begin, count), tile.keys(), columns, tile.bias(),
-               left_out, panel);
+               left_out, rows.limits().from(part.begin), panel);
 }
 
 void attend_tile(const HeadProblem& head, RowBlock& rows, const Range& part, const KeyTile& tile,
@@ -120,10 +135,12 @@ bool attend_streamed(const HeadProblem& head, RowBlock& rows, const Range& part,
   const std::int64_t stride = panel.stride();
   kernels::stream_scores(rows.query(part.begin), count, select(head.keys(), keys, columns),
                          panel.data(), stride);
-  filter_panel(head, rows.rows().slice(part.begin, count), keys, columns, bias, left_out, panel);
+  filter_panel(head, rows.rows().slice(part.begin, count), keys, columns, bias, left_out,
+               rows.limits().from(part.begin), panel);
   const Partial sums = rows.partial().slice(part.begin, count);
-  rows.save(part);
+  if (rows.wants_values()) rows.save(part);
   kernels::softmax_update(panel.data(), stride, count, width, sums_of(sums));
+  if (!rows.wants_values()) return true;
   const bool finite = kernels::stream_values(
       panel.data(), stride, count, select(head.values(), keys, columns), sums.o, sums.o_stride);
   if (!finite) rows.restore(part);

@@ -5,34 +5,23 @@
 #include <vector>
 
 #include "core/threads.h"
-#include "exact/backward_items.h"
 #include "exact/backward_keys.h"
 #include "exact/backward_rows.h"
+#include "exact/backward_sums.h"
 #include "exact/backward_tile.h"
 #include "exact/backward_turns.h"
-#include "kernels/backward.h"
 
 namespace subquad {
 namespace {
 
-// Zeroes grad_query.
-void clear_rows(std::span<const HeadProblem> heads, const MutableTensorView& view, int threads) {
-  if (view.empty()) return;
-  parallel_for(threads, static_cast<std::int64_t>(heads.size()), [&](std::int64_t i) {
-    const HeadProblem& head = heads[static_cast<std::size_t>(i)];
-    for (std::int64_t row = 0; row < head.num_rows(); ++row)
-      std::fill_n(static_cast<float*>(head.row_in(view, row)), view.channels(), 0.0f);
-  });
-}
-
 // The first key block that a block of rows sees has its first turn.
-void start_turns(std::span<const HeadProblem> heads, const BackwardBlocks& blocks, Turns& turns) {
+void start_turns(std::span<const HeadRows> work, const BackwardBlocks& blocks, Turns& turns) {
   std::int64_t slot = 0;
-  for (const HeadProblem& head : heads) {
-    const KeyCuts cuts(head.num_keys, blocks);
-    for (std::int64_t begin = 0; begin < head.num_rows(); begin += blocks.rows, ++slot) {
-      const std::int64_t end = std::min(begin + blocks.rows, head.num_rows());
-      turns.start(slot, static_cast<std::int32_t>(cuts.find(head.visible(begin, end).begin)));
+  for (const auto& [head, rows] : work) {
+    const KeyCuts cuts(head->num_keys, blocks);
+    for (std::int64_t i = 0; i < count_blocks(rows.count, blocks.rows); ++i, ++slot) {
+      const Range seen = visible_to(*head, list_block(rows, i, blocks.rows));
+      turns.start(slot, static_cast<std::int32_t>(cuts.find(seen.begin)));
     }
   }
 }
@@ -46,37 +35,33 @@ class Worker {
         wanted_(wanted_gradients(arguments)),
         block_rows_(blocks.rows),
         turns_(turns),
-        scale_(resolved_scale(*any.problem)),
         rows_(any.head_dim(), any.value_dim(), blocks.rows),
         keys_(any.head_dim(), any.value_dim(), blocks.keys),
-        tile_(any.head_dim(), blocks.rows, blocks.keys) {}
+        sums_(any.head_dim(), any.value_dim(), blocks.keys),
+        tile_(any.head_dim(), any.value_dim(), blocks.rows, blocks.keys, wanted_) {}
 
-  // Returns the score entries evaluated. If another thread fails, the rest is left undone.
-  std::int64_t run(const BackwardItem& item) {
-    const HeadProblem& head = *item.head;
-    std::int64_t entries = 0;
-    keys_.load(head, index_range(item.keys.begin, item.keys.end), wanted_);
-    for (std::int64_t i = 0; i * block_rows_ < head.num_rows(); ++i) {
-      const IndexList rows = row_block(head, i, block_rows_);
-      const Range seen = head.visible(rows.first, rows.first + rows.count);
+  // If another thread fails, the rest is left undone.
+  void run(const BackwardItem& item) {
+    const HeadProblem& head = *item.work.head;
+    keys_.load(head, index_range(item.keys.begin, item.keys.end), nullptr, wanted_);
+    const KeySums& sums = sums_.open(keys_.keys());
+    for (std::int64_t i = 0; i < count_blocks(item.work.rows.count, block_rows_); ++i) {
+      const IndexList rows = list_block(item.work.rows, i, block_rows_);
+      const Range seen = visible_to(head, rows);
       if (std::max(seen.begin, item.keys.begin) >= std::min(seen.end, item.keys.end)) continue;
       rows_.load(head, arguments_, rows);
-      entries += tile_.run(head, rows_, keys_, wanted_);
-      if (wanted_.query && !add_grad_query(head, item.first_slot + i, item.turn)) return entries;
+      tile_.run(head, rows_, {0, rows.count}, keys_, {nothing_, Sums::both}, sums);
+      if (wanted_.query && !add_grad_query(head, item.first_slot + i, item.turn)) return;
     }
-    keys_.store(head, arguments_);
-    return entries;
+    sums_.flush(head, arguments_);  // no other item has these keys
   }
+
+  std::int64_t entries() const { return tile_.entries(); }
 
  private:
   bool add_grad_query(const HeadProblem& head, std::int64_t slot, std::int64_t turn) {
     if (!turns_.wait(slot, static_cast<std::int32_t>(turn))) return false;
-    const MutableTensorView& view = arguments_.grad_query;
-    for_each_head(head, rows_.rows(), [&](const HeadRows& part) {
-      kernels::add_rows(tile_.grad_query(part.begin), part.step * tile_.grad_query_stride(),
-                        part.count, head.head_dim(), scale_,
-                        static_cast<float*>(head.row_in(view, part.row)), view.stride[2]);
-    });
+    rows_.add_grad_query(head, arguments_.grad_query);
     turns_.pass_on(slot);
     return true;
   }
@@ -85,29 +70,39 @@ class Worker {
   WantedGradients wanted_;
   std::int64_t block_rows_;
   Turns& turns_;
-  float scale_;
   BackwardRows rows_;
   BackwardKeys keys_;
+  KeySumsBuffer sums_;
   BackwardTile tile_;
+  EntrySets nothing_;
 };
 
 }  // namespace
 
 std::int64_t exact_backward(std::span<const HeadProblem> heads, const BackwardArguments& arguments,
                             int threads) {
-  if (heads.empty()) return 0;
-  clear_rows(heads, arguments.grad_query, threads);
-  const BackwardBlocks blocks = backward_blocks(heads);
-  const std::vector<BackwardItem> items = backward_items(heads, blocks);
+  clear_gradients(heads, arguments, threads);
+  std::vector<HeadRows> work;
+  for (const HeadProblem& head : heads) work.push_back({&head, index_range(0, head.num_rows())});
+  return add_exact_backward(work, arguments, threads);
+}
+
+std::int64_t add_exact_backward(std::span<const HeadRows> work, const BackwardArguments& arguments,
+                                int threads) {
+  if (work.empty()) return 0;
+  const BackwardBlocks blocks = backward_blocks(work);
+  const std::vector<BackwardItem> items = backward_items(work, blocks);
   std::int64_t slots = 0;
-  for (const HeadProblem& head : heads) slots += count_blocks(head.num_rows(), blocks.rows);
+  for (const HeadRows& part : work) slots += count_blocks(part.rows.count, blocks.rows);
   Turns turns(slots);
-  start_turns(heads, blocks, turns);
+  start_turns(work, blocks, turns);
   std::atomic<std::int64_t> entries{0};
-  const auto make_worker = [&] { return Worker(heads.front(), arguments, blocks, turns); };
+  const auto make_worker = [&] { return Worker(*work.front().head, arguments, blocks, turns); };
   parallel_workers(threads, static_cast<std::int64_t>(items.size()), [&] {
     return [&, worker = turns.guard(make_worker)](std::int64_t i) mutable {
-      entries += turns.guard([&] { return worker.run(items[static_cast<std::size_t>(i)]); });
+      const std::int64_t before = worker.entries();
+      turns.guard([&] { worker.run(items[static_cast<std::size_t>(i)]); });
+      entries += worker.entries() - before;
     };
   });
   return entries;

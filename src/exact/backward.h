@@ -10,6 +10,7 @@
 #include <span>
 
 #include "core/head_problem.h"
+#include "exact/backward_items.h"
 #include "subquad/attention.h"
 
 namespace subquad {
@@ -18,5 +19,9 @@ namespace subquad {
 // reaches only the gradients of rows and keys that see it. Bits do not depend on `threads`.
 std::int64_t exact_backward(std::span<const HeadProblem> heads, const BackwardArguments& arguments,
                             int threads);
+
+// Likewise for listed rows, added to what the gradients hold.
+std::int64_t add_exact_backward(std::span<const HeadRows> work, const BackwardArguments& arguments,
+                                int threads);
 
 }  // namespace subquad

@@ -5,7 +5,6 @@
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kRows = 96;
 // Multiples of the register block and the panel width of every instruction set.
 constexpr std::int64_t kMinKeys = 96, kMaxKeys = 384, kMaxWideKeys = 288;
 constexpr std::int64_t kWideChannels = 160;
@@ -15,15 +14,19 @@ constexpr std::int64_t kLastBlocks = 4;
 
 }  // namespace
 
-BackwardBlocks backward_blocks(std::span<const HeadProblem> heads) {
-  const std::int64_t channels = heads.front().head_dim() + heads.front().value_dim();
+std::int64_t max_backward_keys(std::int64_t head_dim, std::int64_t value_dim) {
+  return head_dim + value_dim <= kWideChannels ? kMaxKeys : kMaxWideKeys;
+}
+
+BackwardBlocks backward_blocks(std::span<const HeadRows> work) {
+  const HeadProblem& any = *work.front().head;
   std::int64_t total_keys = 0;
-  for (const HeadProblem& head : heads) total_keys += head.num_keys;
+  for (const HeadRows& part : work) total_keys += part.head->num_keys;
   const std::int64_t spread = count_blocks(total_keys / kEnoughItems, kMinKeys) * kMinKeys;
   const std::int64_t keys =
-      std::clamp(spread, kMinKeys, channels <= kWideChannels ? kMaxKeys : kMaxWideKeys);
+      std::clamp(spread, kMinKeys, max_backward_keys(any.head_dim(), any.value_dim()));
   const bool many = total_keys / keys > kManyItems;
-  return {kRows, keys, many ? keys : std::max(kMinKeys, keys / 2)};
+  return {kBackwardRows, keys, many ? keys : std::max(kMinKeys, keys / 2)};
 }
 
 KeyCuts::KeyCuts(std::int64_t num_keys, const BackwardBlocks& blocks)
@@ -47,15 +50,15 @@ std::int64_t KeyCuts::find(std::int64_t key) const {
   return key < large_ * size_ ? key / size_ : large_ + (key - large_ * size_) / last_size_;
 }
 
-std::vector<BackwardItem> backward_items(std::span<const HeadProblem> heads,
+std::vector<BackwardItem> backward_items(std::span<const HeadRows> work,
                                          const BackwardBlocks& blocks) {
   std::vector<BackwardItem> items;
   std::int64_t first_slot = 0;
-  for (const HeadProblem& head : heads) {
-    const KeyCuts cuts(head.num_keys, blocks);
+  for (const HeadRows& part : work) {
+    const KeyCuts cuts(part.head->num_keys, blocks);
     for (std::int64_t turn = 0; turn < cuts.count(); ++turn)
-      items.push_back({&head, first_slot, turn, cuts.block(turn)});
-    first_slot += count_blocks(head.num_rows(), blocks.rows);
+      items.push_back({part, first_slot, turn, cuts.block(turn)});
+    first_slot += count_blocks(part.rows.count, blocks.rows);
   }
   std::stable_sort(items.begin(), items.end(),
                    [](const BackwardItem& a, const BackwardItem& b) { return a.turn < b.turn; });

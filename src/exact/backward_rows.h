@@ -1,48 +1,27 @@
-// A block of query rows as the backward pass reads it.
+// A block of query rows as the backward pass reads it, and the sums of their gradients.
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/head_problem.h"
 #include "core/index_list.h"
 #include "core/memory.h"
 #include "exact/backward_panels.h"
+#include "exact/backward_sums.h"
 #include "subquad/attention.h"
 
 namespace subquad {
-
-// Which gradients are asked for.
-struct WantedGradients {
-  bool query = false, key = false, value = false;
-  bool scores() const { return query || key; }
-  bool any() const { return query || key || value; }
-};
-WantedGradients wanted_gradients(const BackwardArguments& arguments);
-
-// The rows of a block that belong to one query head: rows begin, begin + step, ... of the block;
-// the first is row `row` of the head problem, the next ones are the positions after it.
-struct HeadRows {
-  std::int64_t row;
-  std::int64_t begin;
-  std::int64_t step;
-  std::int64_t count;
-};
-
-// Calls visit(HeadRows) for every query head with a row in the contiguous list.
-template <typename Visit>
-void for_each_head(const HeadProblem& head, const IndexList& rows, const Visit& visit) {
-  for (std::int64_t begin = 0; begin < head.group && begin < rows.count; ++begin)
-    visit(HeadRows{rows.first + begin, begin, head.group,
-                   (rows.count - begin + head.group - 1) / head.group});
-}
 
 // Queries (times scale * log2 e) and output gradients as dense f32, and packed to be summed over.
 class BackwardRows {
  public:
   BackwardRows(std::int64_t head_dim, std::int64_t value_dim, std::int64_t capacity);
 
-  // `rows` must be contiguous. O(rows * (head_dim + value_dim)).
+  // Loads the listed rows and sets the sums to zero. O(rows * (head_dim + value_dim)).
   void load(const HeadProblem& head, const BackwardArguments& arguments, const IndexList& rows);
+  // Adds the sums, times the problem's scale, to grad_query.
+  void add_grad_query(const HeadProblem& head, const MutableTensorView& grad_query) const;
 
   const IndexList& rows() const { return rows_; }
   const float* query(std::int64_t i) const { return queries_.data() + i * head_dim_; }
@@ -52,16 +31,28 @@ class BackwardRows {
   // The exponent of the row's weights: lse in base 2.
   const float* lse_log2(std::int64_t i) const { return lse_log2_.data() + i; }
   // dL/d score = weight * (grad_out . value + offset), offset = grad_lse - grad_out . out.
-  const float* offset(std::int64_t i) const { return offsets_.data() + i; }
+  const float* offset(std::int64_t i) const {
+    return (scaled_ ? scaled_offsets_ : offsets_).data() + i;
+  }
+  // Scales the offsets until the next call or load(); empty: as they are.
+  void set_offset_factors(std::span<const float> factors);
+  // Row i meets its entries as terms of a sum: dL/d score = 2^(score - log2_sum) * pull.
+  void set_pull(std::int64_t i, float log2_sum, float pull);
+  // Sum of dS K of row i and those after it, rows a stride apart.
+  float* grad_query(std::int64_t i) { return grad_queries_.data() + i * grad_query_stride(); }
+  std::int64_t grad_query_stride() const;
 
  private:
-  void load_tensor(const HeadProblem& head, const TensorView& view, float factor, float* out) const;
   void load_lse(const HeadProblem& head, const TensorView& lse);
   void load_offsets(const HeadProblem& head, const BackwardArguments& arguments);
+  // `count` rows that share a query head, from row `begin` of the block on, `step` apart.
+  void add_part(const HeadProblem& head, std::int64_t begin, std::int64_t step, std::int64_t count,
+                const MutableTensorView& grad_query) const;
 
   std::int64_t head_dim_, value_dim_;
   IndexList rows_;
-  Scratch<float> queries_, grad_outs_, outs_, lse_log2_, offsets_;
+  Scratch<float> queries_, grad_outs_, outs_, lse_log2_, offsets_, scaled_offsets_, grad_queries_;
+  bool scaled_ = false;
   RowPanels query_panels_, grad_out_panels_;
 };
 

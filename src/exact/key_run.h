@@ -29,6 +29,8 @@ struct KeyRun {
   std::span<const KeyTile> tiles = {};  // the keys, packed with their bias; empty: not yet packed
   Sums sums = Sums::both;
   SampleDraw sample = {};
+  RowLimits limits = {};    // of each row of the group
+  bool with_heavy = false;  // also meets the entries that heavy sets hold
 };
 
 // The runs of one group of rows, and memory for the lists that they point to.
@@ -40,6 +42,7 @@ class RunList {
   }
   void add(const KeyRun& run) { runs_.push_back(run); }
   std::span<const KeyRun> runs() const { return runs_; }
+  std::span<KeyRun> mutable_runs() { return runs_; }
   // Lists that live until clear().
   std::vector<std::int32_t>& new_ids() { return next(ids_, used_ids_); }
   std::vector<float>& new_bias() { return next(biases_, used_biases_); }

@@ -30,17 +30,19 @@ void RowBlock::restore(const Range& part) {
   copy_partial(saved_.view(capacity_).slice(part.begin, count), partial().slice(part.begin, count));
 }
 
-void RowBlock::open_side() {
+void RowBlock::open_side(Sums sums) {
+  wanted_ = sums;
   if (side_.empty()) side_ = PartialBuffer(capacity_, value_dim_);
   aside_ = true;
   set_identity(partial());
 }
 
-void RowBlock::close_side(Sums sums) {
+void RowBlock::close_side() {
   const Partial side = partial();
-  if (sums == Sums::values) std::fill_n(side.l, side.rows, 0.0f);
-  if (sums == Sums::weights) std::fill_n(side.o, side.rows * side.o_stride, 0.0f);
+  if (wanted_ == Sums::values) std::fill_n(side.l, side.rows, 0.0f);
+  if (wanted_ == Sums::weights) std::fill_n(side.o, side.rows * side.o_stride, 0.0f);
   aside_ = false;
+  wanted_ = Sums::both;
   merge_into(partial(), side);
 }
 

@@ -31,6 +31,7 @@ void collect_left_out(const KeyRun& run, const IndexList& rows, const EntrySets&
   left_out.clear();
   if (run.leave_out != nullptr) left_out.push_back(run.leave_out);
   const IndexList part = rows.slice(run.rows.begin, run.rows.end - run.rows.begin);
+  if (run.with_heavy) return;
   for (const EntrySet* set : taken)
     if (set->may_meet(part, run.keys)) left_out.push_back(set);
 }
@@ -39,10 +40,12 @@ void attend_run(const HeadProblem& head, RowBlock& rows, const KeyRun& run, cons
                 TileScratch& scratch) {
   if (run.rows.empty() || run.keys.count == 0) return;
   collect_left_out(run, rows.rows(), taken, scratch.left_out);
-  if (run.sums != Sums::both) rows.open_side();
+  rows.set_limits(run.limits);
+  if (run.sums != Sums::both) rows.open_side(run.sums);
   const bool few = run.rows.end - run.rows.begin <= kMaxStreamedRows && run.tiles.empty();
   few ? attend_few(head, rows, run, scratch) : attend_packed(head, rows, run, scratch);
-  if (run.sums != Sums::both) rows.close_side(run.sums);
+  if (run.sums != Sums::both) rows.close_side();
+  rows.set_limits({});
 }
 
 }  // namespace subquad

@@ -88,6 +88,29 @@ void AddRows(const float* values, int64_t stride, int64_t rows, int64_t width, f
     add_row(values + r * stride, width, factor, out + r * out_stride);
 }
 
+HWY_INLINE void prefetch_row(const float* row, int64_t width) {
+  constexpr int64_t kLine = 16;  // floats
+  for (int64_t c = 0; c < width; c += kLine) __builtin_prefetch(row + c, 1);
+}
+
+void ScatterRows(const float* values, int64_t stride, const int32_t* ids, int64_t rows,
+                 int64_t width, float factor, float* out, int64_t out_stride) {
+  constexpr int64_t kAhead = 8;  // rows: what comes from memory arrives in time
+  for (int64_t r = 0; r < rows; ++r) {
+    if (r + kAhead < rows) prefetch_row(out + ids[r + kAhead] * out_stride, width);
+    add_row(values + r * stride, width, factor, out + ids[r] * out_stride);
+  }
+}
+
+void AddOuter(const float* factors, const float* weights, int64_t stride, int64_t rows,
+              int64_t columns, const float* vectors, int64_t width, float* out,
+              int64_t out_stride) {
+  for (int64_t c = 0; c < columns; ++c)
+    for (int64_t r = 0; r < rows; ++r)
+      if (!is_masked(weights[r * stride + c]))
+        add_row(vectors + r * width, width, factors[r * stride + c], out + c * out_stride);
+}
+
 }  // namespace subquad::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -98,6 +121,8 @@ HWY_EXPORT(WeightRows);
 HWY_EXPORT(ScoreGradientRows);
 HWY_EXPORT(DotRows);
 HWY_EXPORT(AddRows);
+HWY_EXPORT(ScatterRows);
+HWY_EXPORT(AddOuter);
 
 void weight_rows(float* scores, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                  const float* m) {
@@ -116,6 +141,19 @@ void dot_rows(const float* a, const float* b, std::int64_t rows, std::int64_t wi
 void add_rows(const float* values, std::int64_t stride, std::int64_t rows, std::int64_t width,
               float factor, float* out, std::int64_t out_stride) {
   HWY_DYNAMIC_DISPATCH(AddRows)(values, stride, rows, width, factor, out, out_stride);
+}
+
+void scatter_rows(const float* values, std::int64_t stride, const std::int32_t* ids,
+                  std::int64_t rows, std::int64_t width, float factor, float* out,
+                  std::int64_t out_stride) {
+  HWY_DYNAMIC_DISPATCH(ScatterRows)(values, stride, ids, rows, width, factor, out, out_stride);
+}
+
+void add_outer(const float* factors, const float* weights, std::int64_t stride, std::int64_t rows,
+               std::int64_t columns, const float* vectors, std::int64_t width, float* out,
+               std::int64_t out_stride) {
+  HWY_DYNAMIC_DISPATCH(AddOuter)
+  (factors, weights, stride, rows, columns, vectors, width, out, out_stride);
 }
 
 }  // namespace subquad::kernels

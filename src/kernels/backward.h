@@ -27,4 +27,15 @@ void dot_rows(const float* a, const float* b, std::int64_t rows, std::int64_t wi
 void add_rows(const float* values, std::int64_t stride, std::int64_t rows, std::int64_t width,
               float factor, float* out, std::int64_t out_stride);
 
+// Likewise to rows anywhere: out[ids[r] * out_stride + c] += factor * values[r * stride + c].
+void scatter_rows(const float* values, std::int64_t stride, const std::int32_t* ids,
+                  std::int64_t rows, std::int64_t width, float factor, float* out,
+                  std::int64_t out_stride);
+
+// out[c * out_stride + i] += sum over rows r of factors[r * stride + c] * vectors[r * width + i],
+// c < columns, i < width; entries whose weight is masked stay out. For few rows; else use gemm.
+void add_outer(const float* factors, const float* weights, std::int64_t stride, std::int64_t rows,
+               std::int64_t columns, const float* vectors, std::int64_t width, float* out,
+               std::int64_t out_stride);
+
 }  // namespace subquad::kernels

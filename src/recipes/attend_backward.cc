@@ -1,7 +1,10 @@
-// attend_backward(): checks, then the exact backward pass.
+// attend_backward(): checks, then the backward pass of the method that the spec names.
 #include "core/checks.h"
 #include "exact/backward.h"
 #include "recipes/call.h"
+#include "recipes/method.h"
+#include "recipes/route.h"
+#include "recipes/split_backward.h"
 #include "subquad/attention.h"
 
 namespace subquad {
@@ -39,16 +42,38 @@ void check_arguments(const Problem& problem, const BackwardArguments& arguments)
     throw_invalid("grad_query, grad_key, grad_value: none has data, ask for at least one");
 }
 
+// Returns the path taken.
+std::string run_route(const Route& route, const BackwardArguments& arguments,
+                      const Options& options, Call& call) {
+  Report& report = call.report();
+  if (route.method->exact) {
+    report.scored_entries += exact_backward(route.heads, arguments, call.threads());
+    return "exact";
+  }
+  const SplitCounts counts = split_backward(route.heads, *route.method, arguments, options);
+  report.fallback_rows += counts.fallback_rows;
+  report.scored_entries += counts.scored_entries;
+  return route.method->names;
+}
+
 }  // namespace
+
+Report attend_backward(const Problem& problem, std::string_view spec,
+                       const BackwardArguments& arguments, const Options& options) {
+  check_call(problem, options);
+  check_arguments(problem, arguments);
+  const Method method = parse_method(spec, options.given);
+  Call call(problem, options);
+  std::vector<std::string> paths;
+  for (const Route& route : route_heads(call.heads(), method))
+    paths.push_back(run_route(route, arguments, options, call));
+  call.report().path = join_paths(method, paths) + ":backward";
+  return call.close();
+}
 
 Report attend_backward(const Problem& problem, const BackwardArguments& arguments,
                        const Options& options) {
-  check_call(problem, options);
-  check_arguments(problem, arguments);
-  Call call(problem, options);
-  call.report().path = "exact:backward";
-  call.report().scored_entries = exact_backward(call.heads(), arguments, call.threads());
-  return call.close();
+  return attend_backward(problem, "exact", arguments, options);
 }
 
 }  // namespace subquad

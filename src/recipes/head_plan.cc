@@ -15,6 +15,7 @@ HeadPlan::HeadPlan(const HeadProblem& head, const Method& method, std::uint64_t 
     return set->row_order() == RowOrder::own;
   });
   for (const auto& set : sets_) all_sets_.push_back(set.get());
+  if (light_ != nullptr) light_->begin(all_sets_, threads);
   const auto own = static_cast<std::size_t>(others - sets_.begin());
   const bool led = own > 0 && sets_[own - 1]->groups_all_rows() && !wants_positions();
   const std::size_t early = led ? own - 1 : own;

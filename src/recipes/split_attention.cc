@@ -1,38 +1,17 @@
 #include "recipes/split_attention.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <mutex>
 
 #include "core/threads.h"
-#include "exact/tile_scratch.h"
 #include "exact/write_rows.h"
 #include "light/sample_error.h"
-#include "recipes/head_plan.h"
+#include "recipes/plan_run.h"
 
 namespace subquad {
 namespace {
-
-// One thread's memory, and what it counted; the counts are added up when the thread is done.
-class Worker {
- public:
-  Worker(const HeadProblem& head, std::atomic<std::int64_t>& entries)
-      : rows(head.head_dim(), head.value_dim(), row_block_size(head.head_dim(), head.value_dim())),
-        scratch(head.head_dim(), head.value_dim()),
-        entries_(&entries) {}
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
-  ~Worker() { *entries_ += scratch.panel.entries(); }
-
-  RowBlock rows;
-  TileScratch scratch;
-  RunList runs;
-
- private:
-  std::atomic<std::int64_t>* entries_;
-};
 
 // One head's way through its plan.
 class HeadRun {
@@ -42,63 +21,14 @@ class HeadRun {
       : head_(head), outputs_(outputs), threads_(threads), plan_(head, method, seed, threads) {}
 
   SplitCounts run() {
-    const std::span<const PlanPass> passes = plan_.passes();
-    if (passes.size() > 1) {
-      waiting_ = PartialBuffer(head_.num_rows(), head_.value_dim());
-      set_identity(waiting_.view(head_.num_rows()));
-    }
-    for (const PlanPass& pass : passes.first(passes.size() - 1)) early_pass(pass);
-    final_pass(passes.back());
+    const std::int64_t entries =
+        run_plan(head_, plan_, threads_, [&](PlanWorker& worker) { finish(worker); });
     redo_rejected();
-    return {static_cast<std::int64_t>(rejected_.size()), entries_};
+    return {static_cast<std::int64_t>(rejected_.size()), entries};
   }
 
  private:
-  template <typename Function>
-  void for_groups(const PlanPass& pass, const Function& function) {
-    parallel_workers(threads_, static_cast<std::int64_t>(pass.groups.size()), [&] {
-      return [&, worker = Worker(head_, entries_)](std::int64_t g) mutable {
-        worker.rows.load(head_, pass.groups[static_cast<std::size_t>(g)]);
-        for (const PlanStep& step : pass.steps) {
-          worker.runs.clear();
-          step.set->add_runs(worker.rows.rows(), g, worker.runs);
-          attend_runs(worker, step.taken);
-        }
-        function(worker);
-      };
-    });
-  }
-
-  void attend_runs(Worker& worker, const EntrySets& taken) const {
-    for (const KeyRun& run : worker.runs.runs())
-      attend_run(head_, worker.rows, run, taken, worker.scratch);
-  }
-
-  // The sums of a pass that is not the last one wait, row by row, for it.
-  void early_pass(const PlanPass& pass) {
-    for_groups(pass, [&](Worker& worker) { exchange_waiting(worker.rows, false); });
-  }
-
-  // Merges rows with what waits for them: into the waiting sums, or into the block.
-  void exchange_waiting(RowBlock& rows, bool into_block) {
-    const Partial waiting = waiting_.view(head_.num_rows()), block = rows.partial();
-    for (std::int64_t i = 0; i < rows.rows().count; ++i) {
-      const Partial stored = waiting.slice(rows.rows()[i], 1), row = block.slice(i, 1);
-      into_block ? merge_into(row, stored) : merge_into(stored, row);
-    }
-  }
-
-  void final_pass(const PlanPass& pass) {
-    for_groups(pass, [&](Worker& worker) {
-      if (plan_.passes().size() > 1) exchange_waiting(worker.rows, true);
-      worker.runs.clear();
-      if (plan_.light() != nullptr) plan_.light()->add_runs(worker.rows.rows(), worker.runs);
-      attend_runs(worker, plan_.sets());
-      finish(worker);
-    });
-  }
-
-  void finish(Worker& worker) {
+  void finish(PlanWorker& worker) {
     std::vector<std::int32_t> rejected;
     write_rows(head_, worker.rows.rows(), worker.rows.partial(), outputs_, &rejected);
     // After the sinks have joined the sums. Rejected rows get theirs with the exact second try.
@@ -108,7 +38,7 @@ class HeadRun {
     rejected_.insert(rejected_.end(), rejected.begin(), rejected.end());
   }
 
-  void write_errors(Worker& worker) {
+  void write_errors(PlanWorker& worker) {
     const IndexList& rows = worker.rows.rows();
     std::vector<float> squared(static_cast<std::size_t>(rows.count),
                                std::numeric_limits<float>::quiet_NaN());
@@ -136,8 +66,6 @@ class HeadRun {
   const Outputs& outputs_;
   int threads_;
   HeadPlan plan_;
-  PartialBuffer waiting_;
-  std::atomic<std::int64_t> entries_{0};
   std::mutex mutex_;
   std::vector<std::int32_t> rejected_;
 };

@@ -148,6 +148,30 @@ TEST(BackwardSmoke, EmptySidesGiveZeros) {
   }
 }
 
+// Groups of rows in parallel, with more keys in a batch of them than may wait for its turn.
+TEST(BackwardSmoke, MethodsGiveTheSameBitsOnManyThreads) {
+  const OwnedProblem owned = gaussian_problem({.queries = 700, .keys = 4100, .head_dim = 8}, 11);
+  const Upstream upstream = upstream_of(owned, 12);
+  for (const std::string spec : {"sortlsh(block=60,rounds=2)+sink(3)+uniform(m=40)",
+                                 "window(3900)+uniform(m=9)", "window(5)"}) {
+    SCOPED_TRACE(spec);
+    const ForwardRun forward = run_forward(owned.problem, DType::f32, 4, {}, spec);
+    const auto backward = [&](int threads) {
+      BackwardRun run{TensorBuffer(DType::f32, owned.query.shape()),
+                      TensorBuffer(DType::f32, owned.key.shape()),
+                      TensorBuffer(DType::f32, owned.value.shape()),
+                      {}};
+      attend_backward(owned.problem, spec, backward_arguments(forward, upstream, run),
+                      {.threads = threads});
+      return run;
+    };
+    const BackwardRun single = backward(1), several = backward(4);
+    EXPECT_EQ(single.query.words(), several.query.words());
+    EXPECT_EQ(single.key.words(), several.key.words());
+    EXPECT_EQ(single.value.words(), several.value.words());
+  }
+}
+
 TEST(BackwardSmoke, AFailureReleasesThoseWhoWait) {
   Turns turns(2);
   turns.start(0, 3);

@@ -47,13 +47,21 @@ TEST(CApi, BackwardMatchesTheAnalyticGradient) {
   std::vector<float> grad_out{1, 0}, grad_value(4);
   const subquad_tensor grad_out_view = subquad_dense(grad_out.data(), SUBQUAD_F32, 1, 1, 1, 2);
   const subquad_tensor grad_value_view = subquad_dense(grad_value.data(), SUBQUAD_F32, 1, 1, 2, 2);
-  ASSERT_EQ(SUBQUAD_OK,
-            subquad_attend_backward(&small.problem, &small.out_view, &lse_view, &grad_out_view,
-                                    nullptr, nullptr, nullptr, &grad_value_view, 1, nullptr));
+  const auto backward = [&](const char* spec) {
+    return subquad_attend_backward(&small.problem, spec, &small.out_view, &lse_view, &grad_out_view,
+                                   nullptr, nullptr, nullptr, &grad_value_view, 1, 0, nullptr);
+  };
+  ASSERT_EQ(SUBQUAD_OK, backward("exact"));
   const double weight = std::exp(1.0) / (std::exp(1.0) + 1.0);
   EXPECT_NEAR(grad_value[0], weight, 1e-6);
   EXPECT_NEAR(grad_value[1], 0, 1e-6);
   EXPECT_NEAR(grad_value[2], 1 - weight, 1e-6);
+  // With every key sampled the other methods' gradient is the same.
+  ASSERT_EQ(SUBQUAD_OK, backward("sink(1)+uniform(m=2)"));
+  EXPECT_NEAR(grad_value[0], weight, 1e-6);
+  EXPECT_NEAR(grad_value[2], 1 - weight, 1e-6);
+  EXPECT_EQ(SUBQUAD_INVALID_ARGUMENT, backward("nonsense"));
+  EXPECT_EQ(SUBQUAD_INVALID_ARGUMENT, backward(nullptr));
 }
 
 TEST(CApi, BadInputGivesACodeAndALine) {

@@ -7,6 +7,7 @@
 #include "buffer.h"
 #include "commands.h"
 #include "common_options.h"
+#include "given_file.h"
 #include "names.h"
 #include "number_text.h"
 #include "output_file.h"
@@ -54,7 +55,8 @@ void check_out(const AttendOptions& options, DType dtype) {
   check_writable(options.out, "--out");
 }
 
-Results compute(const Layer& layer, const AttendOptions& options, DType dtype) {
+Results compute(const Layer& layer, const GivenFiles& given, const AttendOptions& options,
+                DType dtype) {
   Shape4 shape = layer.problem.query.shape;
   Shape4 row_shape = shape;
   shape[3] = layer.problem.value.channels();
@@ -63,9 +65,11 @@ Results compute(const Layer& layer, const AttendOptions& options, DType dtype) {
   Progress progress("attend");
   progress.expect(1);
   progress.step(options.method);
+  Options run = options.common.run();
+  run.given = given.masks;
   const auto start = std::chrono::steady_clock::now();
-  results.report = attend(layer.problem, options.method,
-                          {results.out.view(), results.lse.view(), {}}, options.common.run());
+  results.report =
+      attend(layer.problem, options.method, {results.out.view(), results.lse.view(), {}}, run);
   results.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return results;
 }
@@ -130,10 +134,11 @@ void print_summary(const RunRecord& run, const std::string& out) {
 void run_attend(const AttendOptions& options) {
   check_writable(options.common.json, "--json");
   const Layer layer = load_layer(options.input, options.common.layer);
+  const GivenFiles given = load_given(options.common.given, {&options.method, 1});
   const DType dtype = options.out_dtype.empty() ? layer.problem.query.dtype
                                                 : parse_dtype(options.out_dtype, "--out-dtype");
   check_out(options, dtype);
-  const Results results = compute(layer, options, dtype);
+  const Results results = compute(layer, given, options, dtype);
   write_out(options, layer, results);
   const RunRecord run = record(options, layer, results);
   write_json(options.common.json, to_json(machine_record(options.common.threads), {run}));
@@ -158,6 +163,7 @@ void add_attend(CLI::App& app) {
       ->type_name("WORD");
   add_causal(command, options->common);
   add_scale(command, options->common);
+  add_given(command, options->common);
   add_seed(command, options->common);
   add_threads(command, options->common);
   add_json(command, options->common);

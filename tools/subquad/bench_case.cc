@@ -26,12 +26,14 @@ Shape4 out_shape(const Problem& problem) {
   return shape;
 }
 
+bool has_backward(Pass pass) { return pass == Pass::backward || pass == Pass::both; }
+
 Workspace make_workspace(const Problem& problem, Pass pass) {
   Shape4 rows = problem.query.shape;
   rows[3] = 1;
   Workspace work{
       problem, Buffer(out_shape(problem), DType::f32), Buffer(rows, DType::f32), {}, {}, {}, {}};
-  if (pass == Pass::backward) {
+  if (has_backward(pass)) {
     work.grad_out = gaussian_buffer(out_shape(problem), DType::f32, 1, 3);
     work.grad_query = Buffer(problem.query.shape, DType::f32);
     work.grad_key = Buffer(problem.key.shape, DType::f32);
@@ -44,7 +46,7 @@ Report run_forward(Workspace& work, const std::string& method, const Options& op
   return attend(work.problem, method, {work.out.view(), work.lse.view(), {}}, options);
 }
 
-Report run_backward(Workspace& work, const Options& options) {
+Report run_backward(Workspace& work, const std::string& method, const Options& options) {
   BackwardArguments arguments;
   arguments.out = as_const(work.out.view());
   arguments.lse = as_const(work.lse.view());
@@ -52,7 +54,7 @@ Report run_backward(Workspace& work, const Options& options) {
   arguments.grad_query = work.grad_query.view();
   arguments.grad_key = work.grad_key.view();
   arguments.grad_value = work.grad_value.view();
-  return attend_backward(work.problem, arguments, options);
+  return attend_backward(work.problem, method, arguments, options);
 }
 
 void add_report(Report& total, const Report& part) {
@@ -61,6 +63,18 @@ void add_report(Report& total, const Report& part) {
   total.fallback_rows += part.fallback_rows;
   total.scored_entries += part.scored_entries;
   total.peak_extra_bytes = std::max(total.peak_extra_bytes, part.peak_extra_bytes);
+}
+
+Report run_pass(Workspace& work, Pass pass, const std::string& method, const Options& options) {
+  if (pass == Pass::backward) return run_backward(work, method, options);
+  Report report = run_forward(work, method, options);
+  if (pass == Pass::both) {
+    const std::int64_t rows = report.rows, fallback_rows = report.fallback_rows;
+    add_report(report, run_backward(work, method, options));
+    report.rows = rows;  // the same ones again
+    report.fallback_rows = fallback_rows;
+  }
+  return report;
 }
 
 // The run over a case: exact's pieces first, then one workspace for each method.
@@ -74,10 +88,8 @@ struct Bench {
 
 Report run_exact(Bench& bench) {
   Report total;
-  for (Workspace& work : bench.exact) {
-    add_report(total, bench.pass == Pass::backward ? run_backward(work, bench.options)
-                                                   : run_forward(work, "exact", bench.options));
-  }
+  for (Workspace& work : bench.exact)
+    add_report(total, run_pass(work, bench.pass, "exact", bench.options));
   return total;
 }
 
@@ -92,12 +104,10 @@ void add_exact(Bench& bench, const Problem& problem, std::int64_t rows) {
 void add_methods(Bench& bench, const Problem& problem, const std::vector<std::string>& methods) {
   for (const std::string& method : methods) {
     if (method == "exact") continue;
-    if (bench.pass == Pass::backward) {
-      throw_invalid(fmt::format("--method {}: only exact has a backward pass", method));
-    }
     bench.methods.push_back(make_workspace(problem, bench.pass));
-    auto run = [&work = bench.methods.back(), method, options = bench.options] {
-      return run_forward(work, method, options);
+    if (bench.pass == Pass::backward) run_forward(bench.methods.back(), method, bench.options);
+    auto run = [&work = bench.methods.back(), method, &bench] {
+      return run_pass(work, bench.pass, method, bench.options);
     };
     bench.contenders.push_back({method, run, {}, {}});
   }

@@ -33,7 +33,8 @@ struct BenchResult {
   Number fma_gflops, read_gbps;
 };
 
-// pass: forward and decode run attend(); backward runs attend_backward(), which only exact has.
+// pass: forward and decode run attend(), backward runs attend_backward(), both the one after the
+// other. Errors are those of the forward's output.
 BenchResult run_bench_case(const Layer& layer, Pass pass, const BenchSettings& settings,
                            Progress& progress);
 

@@ -28,15 +28,19 @@ const char* const examples =
     "  subquad bench attention --method \"uniform(m=512)\" --seq 131072 --heads 4 --exact-rows "
     "2048\n"
     "  subquad bench attention --pass backward --seq 4096 --causal top_left --threads 1\n"
+    "  subquad bench attention --pass both --seq 32768 --heads 1 --method "
+    "\"sortlsh+uniform\"\n"
     "  subquad bench attention --pass decode --seq 131072 --heads 8 --kv-heads 2 --dtype bf16\n"
     "  subquad bench attention --problem shapes.json --json -\n"
     "shapes.json: [{\"seq\": [4096, 8192], \"heads\": 8, \"head_dim\": 64, \"pass\": \"forward\"}, "
     "..]; keys\n"
     "batch, heads, kv_heads, queries, seq, head_dim, value_dim, dtype, pass, causal.\n"
-    "Exact is always run. Its GFLOP/s count 4 n^2 d forward (half when causal), 10 n^2 d backward; "
-    "the\n"
-    "limit is this machine's multiply-add rate, or its read rate when decoding, from the same "
-    "run.\n\n";
+    "Exact is always run. Its GFLOP/s count 4 n^2 d forward (half when causal), 10 n^2 d backward, "
+    "14\n"
+    "n^2 d for both; the limit is this machine's multiply-add rate, or its read rate when "
+    "decoding, "
+    "from\n"
+    "the same run.\n\n";
 
 std::vector<ProblemSize> sizes_of(const BenchOptions& options) {
   ShapeOptions shape = options.shape;
@@ -121,7 +125,7 @@ void add_shape(CLI::App& command, BenchOptions& options) {
   add_size(command, "--value-dim", shape.value_dim, "Channels of values; default: --head-dim");
   command.add_option("--dtype", shape.dtype, "f32 | bf16 | f16: storage of q, k, v (f32)")
       ->type_name("WORD");
-  command.add_option("--pass", shape.pass, "forward | backward | decode (forward)")
+  command.add_option("--pass", shape.pass, "forward | backward | both | decode (forward)")
       ->type_name("WORD");
 }
 

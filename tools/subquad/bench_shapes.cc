@@ -85,10 +85,10 @@ std::vector<ProblemSize> read_problem(const nlohmann::json& problem, ShapeOption
 }  // namespace
 
 Pass parse_pass(const std::string& word, const std::string& where) {
-  for (const Pass pass : {Pass::forward, Pass::backward, Pass::decode}) {
+  for (const Pass pass : {Pass::forward, Pass::backward, Pass::both, Pass::decode}) {
     if (word == pass_name(pass)) return pass;
   }
-  throw_invalid(fmt::format("{}: '{}' is none of forward, backward, decode", where, word));
+  throw_invalid(fmt::format("{}: '{}' is none of forward, backward, both, decode", where, word));
 }
 
 std::vector<ProblemSize> resolve(const ShapeOptions& options) {

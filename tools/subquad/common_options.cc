@@ -8,6 +8,7 @@ const char* const spec_help =
     "or estimates the rest (light):\n"
     "  sink(N)                  heavy: the first N keys\n"
     "  window(W)                heavy: the W keys around the query (causal: the last W)\n"
+    "  given(I)                 heavy: the entries that the file of --given number I names\n"
     "  sortlsh(block=B)         heavy: keys that share a block of B after sorting by hash\n"
     "  uniform(m=M)             light: M keys drawn at random stand for the rest\n"
     "  drop                     light: leave the rest out (the default)\n"
@@ -47,6 +48,13 @@ void add_scale(CLI::App& app, CommonOptions& options) {
   app.add_option("--scale", options.layer.scale,
                  "Multiplies q.k; default: the file's, else 1/sqrt(head_dim)")
       ->type_name("X");
+}
+
+void add_given(CLI::App& app, CommonOptions& options) {
+  app.add_option("--given", options.given,
+                 "A predefined mask: per-row lists of keys, or blocks; repeat for given(1), ..")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
 }
 
 }  // namespace subquad::cli

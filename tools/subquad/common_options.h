@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "layer.h"
 #include "subquad/attention.h"
@@ -15,7 +16,8 @@ struct CommonOptions {
   LayerOptions layer;
   int threads = 0;
   std::uint64_t seed = 0;
-  std::string json;  // empty: none, "-": stdout, else a file
+  std::string json;                // empty: none, "-": stdout, else a file
+  std::vector<std::string> given;  // files; load_given reads them
 
   Options run() const { return {threads, seed}; }
   bool json_on_stdout() const { return json == "-"; }
@@ -26,6 +28,7 @@ void add_seed(CLI::App& app, CommonOptions& options);
 void add_json(CLI::App& app, CommonOptions& options);
 void add_causal(CLI::App& app, CommonOptions& options);
 void add_scale(CLI::App& app, CommonOptions& options);
+void add_given(CLI::App& app, CommonOptions& options);
 
 // What a spec looks like, for the footers.
 extern const char* const spec_help;

@@ -7,6 +7,7 @@
 #include "common_options.h"
 #include "comparison.h"
 #include "contenders.h"
+#include "given_file.h"
 #include "html_report.h"
 #include "output_file.h"
 #include "subquad/error.h"
@@ -73,10 +74,11 @@ std::vector<Layer> load_all(const CompareOptions& options) {
   return layers;
 }
 
-std::vector<Comparison> compare_all(const std::vector<Layer>& layers,
+std::vector<Comparison> compare_all(const std::vector<Layer>& layers, const GivenFiles& given,
                                     const CompareOptions& options) {
   CompareSettings settings = options.settings;
   settings.run = options.common.run();
+  settings.run.given = given.masks;
   settings.operator_norm = !options.no_operator_norm;
   if (settings.methods.empty()) settings.methods = default_methods;
   std::vector<Comparison> comparisons;
@@ -114,7 +116,8 @@ void run_compare(const CompareOptions& options) {
   check_writable(options.common.json, "--json");
   check_writable(options.html, "--html");
   const std::vector<Layer> layers = load_all(options);
-  write_reports(compare_all(layers, options), options);
+  const GivenFiles given = load_given(options.common.given, options.settings.methods);
+  write_reports(compare_all(layers, given, options), options);
 }
 
 }  // namespace
@@ -134,6 +137,7 @@ void add_compare(CLI::App& app, const std::string& command_line) {
   add_settings(command, *options);
   add_causal(command, options->common);
   add_scale(command, options->common);
+  add_given(command, options->common);
   add_seed(command, options->common);
   add_threads(command, options->common);
   add_json(command, options->common);

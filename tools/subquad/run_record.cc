@@ -84,8 +84,17 @@ Json run_json(const RunRecord& run) {
 }  // namespace
 
 const char* pass_name(Pass pass) {
-  if (pass == Pass::forward) return "forward";
-  return pass == Pass::backward ? "backward" : "decode";
+  switch (pass) {
+    case Pass::forward:
+      return "forward";
+    case Pass::backward:
+      return "backward";
+    case Pass::both:
+      return "both";
+    case Pass::decode:
+      break;
+  }
+  return "decode";
 }
 
 ProblemSize size_of(const Problem& problem, Pass pass) {
@@ -106,8 +115,9 @@ ProblemSize size_of(const Problem& problem, Pass pass) {
 double nominal_flops(const ProblemSize& size) {
   const double matrices = static_cast<double>(size.batch * size.heads) * visible_scores(size);
   const double d = static_cast<double>(size.head_dim), dv = static_cast<double>(size.value_dim);
-  const double per_score = size.pass == Pass::backward ? 3 * d + 2 * dv : d + dv;
-  return 2 * matrices * per_score;
+  const double forward = d + dv, backward = 3 * d + 2 * dv;
+  if (size.pass == Pass::both) return 2 * matrices * (forward + backward);
+  return 2 * matrices * (size.pass == Pass::backward ? backward : forward);
 }
 
 double cache_bytes(const ProblemSize& size) {

@@ -12,7 +12,7 @@
 
 namespace subquad::cli {
 
-enum class Pass : std::uint8_t { forward, backward, decode };
+enum class Pass : std::uint8_t { forward, backward, both, decode };
 const char* pass_name(Pass pass);
 
 // The sizes of a problem, as the records state them.
@@ -26,7 +26,8 @@ struct ProblemSize {
 ProblemSize size_of(const Problem& problem, Pass pass);
 
 // Arithmetic of exact attention, in floating-point operations: 2 (D + Dv) for each visible score
-// forward (4 n^2 D when square and not causal, half when causal), 2 (3 D + 2 Dv) backward.
+// forward (4 n^2 D when square and not causal, half when causal), 2 (3 D + 2 Dv) backward, their
+// sum for both.
 double nominal_flops(const ProblemSize& size);
 
 // Bytes of K and V: what decoding has to read.
