@@ -3,12 +3,14 @@
 #include "core/checks.h"
 #include "core/isa.h"
 #include "core/threads.h"
+#include "heavy/given.h"
 
 namespace subquad {
 
 void check_call(const Problem& problem, const Options& options) {
   ensure_isa();
   validate(problem);
+  validate_given(problem, options.given);
   if (options.threads < 0)
     throw_invalid(fmt::format("threads: {} must be 0 (default) or more", options.threads));
 }

@@ -2,25 +2,30 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "heavy/heavy_set.h"
 #include "light/light_part.h"
+#include "recipes/recipe.h"
+#include "subquad/given.h"
 
 namespace subquad {
 
 // What a spec names. Exact: no rules at all. Otherwise heavy parts in the order given, and at most
-// one light part (none: the rest is dropped).
+// one light part (none: the rest is dropped). With a recipe, the recipe's choice instead.
 struct Method {
   bool exact = false;
   std::vector<std::unique_ptr<HeavyRule>> heavy;
   std::unique_ptr<LightRule> light;
+  std::unique_ptr<Recipe> recipe;
   std::string names;  // "sink+window+uniform", for Report::path
 };
 
 // Throws Error (invalid_argument): unknown part, bad argument, two light parts, exact with others.
-Method parse_method(std::string_view spec);
+// `given`: what given(i) stands for; it has passed validate_given and outlives the method.
+Method parse_method(std::string_view spec, std::span<const GivenMask> given = {});
 
 }  // namespace subquad

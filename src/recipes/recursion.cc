@@ -105,10 +105,9 @@ class TreeRule final : public HeavyRule {
 class TreeSamples final : public LightPart {
  public:
   TreeSamples(const HeadProblem& head, const RecursionOptions& options, const Rng& rng, int threads)
-      : tree_(head, options.base) {
+      : head_(head), tree_(head, options.base) {
     std::uint32_t stream = 0;
     for (const auto& nodes : tree_.levels) {
-      std::vector<std::vector<std::int32_t>> drawn(nodes.size());
       std::vector<std::unique_ptr<SampledKeys>> packed(nodes.size());
       parallel_for(threads, static_cast<std::int64_t>(nodes.size()), [&](std::int64_t i) {
         const auto at = static_cast<std::size_t>(i);
@@ -127,13 +126,21 @@ class TreeSamples final : public LightPart {
       const std::span<const CausalNode> all = tree_.levels[level];
       for (const CausalNode& node : nodes_of(all, rows)) {
         KeyRun run = samples_[level][static_cast<std::size_t>(&node - all.data())]->run(0);
-        run.rows = rows_in(node, rows);
-        runs.add(run);
+        run.rows = rows_seeing(node, rows);
+        if (!run.rows.empty()) runs.add(run);
       }
     }
   }
 
  private:
+  // The rows of the node that see some of its keys: a window hides them all from its last rows,
+  // which the sample then says nothing about.
+  Range rows_seeing(const CausalNode& node, const IndexList& rows) const {
+    Range part = rows_in(node, rows);
+    while (!part.empty() && head_.visible(rows[part.end - 1]).begin >= node.keys.end) --part.end;
+    return part;
+  }
+
   static std::unique_ptr<SampledKeys> draw(const HeadProblem& head, const Range& keys,
                                            std::int64_t num_samples, const Rng& rng,
                                            std::uint32_t stream) {
@@ -144,6 +151,7 @@ class TreeSamples final : public LightPart {
     return std::make_unique<SampledKeys>(head, std::move(sample), weight, 1.0 - 1.0 / weight);
   }
 
+  const HeadProblem& head_;
   CausalTree tree_;
   std::vector<std::vector<std::unique_ptr<SampledKeys>>> samples_;  // level, node
 };
