@@ -50,6 +50,29 @@ TEST_F(BenchTest, Backward) {
               1e-6 * flops);
 }
 
+TEST_F(BenchTest, MethodsRunBackward) {
+  const auto json = bench({"--seq", "160", "--heads", "2", "--head-dim", "16", "--pass", "backward",
+                           "--method", "sortlsh(block=16)+uniform(m=16)", "uniform(m=160)"});
+  ASSERT_EQ(json["runs"].size(), 3u);
+  EXPECT_EQ(json["runs"][1]["path"], "sortlsh+uniform:backward");
+  EXPECT_EQ(json["runs"][1]["pass"], "backward");
+  EXPECT_GT(json["runs"][1]["speedup_over_exact"].get<double>(), 0);
+  EXPECT_GT(json["runs"][1]["rel_fro"].get<double>(), 1e-3);  // of the forward
+  EXPECT_LT(json["runs"][2]["rel_fro"].get<double>(), 1e-5);
+}
+
+TEST_F(BenchTest, BothPassesTogether) {
+  const auto json = bench({"--seq", "128", "--heads", "2", "--head-dim", "16", "--pass", "both",
+                           "--method", "sink(3)+uniform(m=16)"});
+  ASSERT_EQ(json["runs"].size(), 2u);
+  const auto& exact = json["runs"][0];
+  EXPECT_EQ(exact["pass"], "both");
+  const double flops = 14.0 * 128 * 128 * 16 * 2;
+  EXPECT_NEAR(exact["gflops"].get<double>() * exact["median_s"].get<double>() * 1e9, flops,
+              1e-6 * flops);
+  EXPECT_GT(json["runs"][1]["speedup_over_exact"].get<double>(), 0);
+}
+
 TEST_F(BenchTest, DecodeReportsBandwidth) {
   const auto json = bench({"--seq", "512", "--heads", "4", "--kv-heads", "2", "--head-dim", "16",
                            "--pass", "decode", "--dtype", "bf16", "--queries", "3"});

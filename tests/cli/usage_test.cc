@@ -60,11 +60,6 @@ TEST_F(UsageTest, BenchTooManyDecodingQueries) {
   expect_usage_error({"bench", "attention", "--seq", "64", "--pass", "decode", "--queries", "17"},
                      "--queries");
 }
-TEST_F(UsageTest, BackwardOfAnApproximation) {
-  expect_usage_error(
-      {"bench", "attention", "--seq", "64", "--pass", "backward", "--method", "window(4)"},
-      "backward");
-}
 TEST_F(UsageTest, FileWithShapeOptions) {
   write_layer(path("a.safetensors"));
   expect_usage_error({"bench", "attention", "--input", "a.safetensors", "--heads", "4"}, "--heads");

@@ -25,7 +25,24 @@ inline const std::vector<std::string> heavy_specs{
     "sink(2)+sink(7)+window(4)+window(12)",
     "sortlsh(block=24)+sink(2)+window(30)",
     "window(30)+sortlsh(block=24,bits=6,rounds=2)+sink(2)",
+    "sortlsh(block=16,neighbors=1,norm=true)",
+    "window(11)+sortlsh(block=8,rounds=2,neighbors=40)",
 };
+
+// The storage types in turn, f32 twice.
+inline DType type_of(std::uint64_t seed) {
+  constexpr DType types[] = {DType::f32, DType::bf16, DType::f32, DType::f16};
+  return types[seed % 4];
+}
+
+// Makes a random problem causal, in one of the two alignments, if it is not.
+inline OwnedProblem made_causal(OwnedProblem random, std::uint64_t seed) {
+  if (random.problem.causal == Causal::none) {
+    random.problem.causal = seed % 2 == 0 ? Causal::top_left : Causal::bottom_right;
+    random.description += seed % 2 == 0 ? ", made top_left" : ", made bottom_right";
+  }
+  return random;
+}
 
 inline std::string joined(const std::string& heavy, const std::string& light) {
   return heavy.empty() ? light : heavy + "+" + light;

@@ -6,18 +6,14 @@
 
 #include <gtest/gtest.h>
 
-#include "heavy_light_support.h"
+#include "property/heavy_light_support.h"
+#include "property/same_bits_support.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
 namespace {
 
 constexpr ProblemLimits limits{.max_length = 150, .max_head_dim = 80, .max_work = 1'500'000};
-
-DType type_of(std::uint64_t seed) {
-  constexpr DType types[] = {DType::f32, DType::bf16, DType::f32, DType::f16};
-  return types[seed % 4];
-}
 
 void expect_exact(const Problem& problem, const ReferenceAttention& reference,
                   const std::string& spec) {
@@ -39,7 +35,9 @@ void expect_all_exact(const std::vector<std::string>& specs, std::uint64_t first
 
 TEST(HeavyLight, AllKeysSampledIsExact) {
   std::vector<std::string> specs;
-  for (const std::string& heavy : heavy_specs) specs.push_back(joined(heavy, "uniform(m=150)"));
+  for (const std::string& heavy : heavy_specs)
+    for (const std::string light : {"uniform(m=150)", "prefix(m=150)"})
+      specs.push_back(joined(heavy, light));
   expect_all_exact(specs, 100);
 }
 
@@ -48,8 +46,10 @@ TEST(HeavyLight, HeavyPartOfEverythingIsExact) {
   std::vector<std::string> specs;
   for (const std::string all :
        {"sink(150)", "window(700)", "sortlsh(block=150)",
-        "sortlsh(block=150,rounds=2,bits=3)+sink(4)", "window(9)+sink(150)+sortlsh(block=8)"})
-    for (const std::string light : {"drop", "uniform(m=7)", "uniform(m=7,replace=true)"})
+        "sortlsh(block=150,rounds=2,bits=3)+sink(4)", "sortlsh(block=4,neighbors=40)",
+        "window(9)+sink(150)+sortlsh(block=8,neighbors=1)"})
+    for (const std::string light :
+         {"drop", "uniform(m=7)", "uniform(m=7,replace=true)", "prefix(m=7)"})
       specs.push_back(joined(all, light));
   expect_all_exact(specs, 200);
 }
@@ -64,15 +64,8 @@ TEST(HeavyLight, PlaceOfTheLightPartDoesNotMatter) {
   EXPECT_EQ(words("sink(3)+drop"), words("sink(3)"));
 }
 
-const std::vector<std::string> light_specs{"drop", "uniform(m=13)", "uniform(m=40,replace=true)"};
-
-void expect_same_bits(const MethodRun& a, const MethodRun& b) {
-  EXPECT_EQ(a.out.words(), b.out.words());
-  EXPECT_EQ(a.lse.words(), b.lse.words());
-  EXPECT_EQ(a.row_error.words(), b.row_error.words());
-  EXPECT_EQ(a.report.fallback_rows, b.report.fallback_rows);
-  EXPECT_EQ(a.report.scored_entries, b.report.scored_entries);
-}
+const std::vector<std::string> light_specs{"drop", "uniform(m=13)", "uniform(m=40,replace=true)",
+                                           "prefix(m=13)"};
 
 template <typename Check>
 void for_problems_and_specs(std::uint64_t first_seed, std::uint64_t count, Check check) {
@@ -88,12 +81,6 @@ void for_problems_and_specs(std::uint64_t first_seed, std::uint64_t count, Check
   }
 }
 
-void check_threads(const Problem& problem, const std::string& spec) {
-  const MethodRun single = run_method(problem, spec, 1, 5);
-  for (const int threads : {2, 3, 7})
-    expect_same_bits(single, run_method(problem, spec, threads, 5));
-}
-
 TEST(HeavyLight, ThreadsGiveTheSameBits) { for_problems_and_specs(400, 8, check_threads); }
 
 TEST(HeavyLight, ThreadsGiveTheSameBitsOnEveryIsa) {
@@ -104,46 +91,8 @@ TEST(HeavyLight, ThreadsGiveTheSameBitsOnOneLongHead) {
   OwnedProblem owned = gaussian_problem({.queries = 600, .keys = 1500, .head_dim = 32}, 1);
   owned.problem.causal = Causal::bottom_right;
   for (const std::string& heavy : heavy_specs)
-    check_threads(owned.problem, joined(heavy, "uniform(m=50)"));
-}
-
-template <typename View>
-View batch_element_view(View view, std::int64_t b) {
-  view.data = static_cast<const char*>(view.data) + b * view.stride[0] * size_of(view.dtype);
-  view.shape[0] = 1;
-  return view;
-}
-
-// Batch element b as a problem of its own.
-Problem batch_element(Problem problem, std::int64_t b) {
-  for (TensorView* view : {&problem.query, &problem.key, &problem.value})
-    *view = batch_element_view(*view, b);
-  Mask& mask = problem.mask;
-  if (mask.kind != MaskKind::none && mask.shape[0] != 1) {
-    const std::int64_t size = mask.kind == MaskKind::boolean ? 1 : 4;
-    mask.data = static_cast<const char*>(mask.data) + b * mask.stride[0] * size;
-    mask.shape[0] = 1;
-  }
-  return problem;
-}
-
-void expect_element(const TensorBuffer& all, const TensorBuffer& alone, std::int64_t element) {
-  std::int64_t mismatches = 0;
-  alone.for_each([&](auto b, auto h, auto i, auto c) {
-    const double a = all.get(b + element, h, i, c), other = alone.get(b, h, i, c);
-    mismatches += a == other || (std::isnan(a) && std::isnan(other)) ? 0 : 1;
-  });
-  EXPECT_EQ(mismatches, 0);
-}
-
-void check_batch(const Problem& problem, const std::string& spec) {
-  const MethodRun all = run_method(problem, spec);
-  for (std::int64_t b = problem.query.batch() - 1; b >= 0; --b) {
-    const MethodRun alone = run_method(batch_element(problem, b), spec);
-    expect_element(all.out, alone.out, b);
-    expect_element(all.lse, alone.lse, b);
-    expect_element(all.row_error, alone.row_error, b);
-  }
+    for (const std::string light : {"uniform(m=50)", "prefix(m=50)"})
+      check_threads(owned.problem, joined(heavy, light));
 }
 
 TEST(HeavyLight, ABatchElementDoesNotDependOnTheOthers) {
@@ -153,7 +102,7 @@ TEST(HeavyLight, ABatchElementDoesNotDependOnTheOthers) {
 TEST(HeavyLight, SeedsGiveDifferentSamples) {
   const OwnedProblem owned = gaussian_problem({.queries = 40, .keys = 400, .head_dim = 16}, 1);
   for (const std::string spec :
-       {"uniform(m=20)", "uniform(m=20,replace=true)", "sortlsh(block=20)"})
+       {"uniform(m=20)", "uniform(m=20,replace=true)", "prefix(m=20)", "sortlsh(block=20)"})
     EXPECT_NE(run_method(owned.problem, spec, 1, 1).out.words(),
               run_method(owned.problem, spec, 1, 2).out.words())
         << spec;
