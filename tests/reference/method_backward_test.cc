@@ -207,6 +207,19 @@ TEST_P(MethodBackward, SamplesForOneOfTheSums) {
   });
 }
 
+// Rows that see keys of the sample for values and none of that for weights were computed again
+// exactly: their sampled values do not count.
+TEST(MethodBackwardFallback, SampledValuesOfRejectedRowsDoNotCount) {
+  OwnedProblem owned = gaussian_problem({.queries = 60, .keys = 60, .head_dim = 20}, 11);
+  owned.problem.window = {0, 1, Alignment::top_left};  // row i sees keys i and i + 1
+  const Upstream upstream = random_upstream(owned.problem, 12, DType::f32);
+  Method method = parse_method("drop");
+  method.light = std::make_unique<SplitSamplesRule>();
+  const Runner runner{"drop", &method};
+  EXPECT_EQ(runner.forward(owned.problem, DType::f32).report.fallback_rows, 21);
+  on_every_isa([&] { expect_model(owned.problem, runner, upstream, DType::f32, {}); });
+}
+
 // Rows with lists of their own keys, which are read where they lie; some lists are empty.
 TEST(MethodBackwardGiven, GradientsAreThoseOfTheEntries) {
   OwnedProblem owned =
