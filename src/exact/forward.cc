@@ -151,7 +151,7 @@ std::string path_of(std::span<const Item> items, std::int64_t splits) {
 }  // namespace
 
 std::int64_t row_block_size(std::int64_t head_dim, std::int64_t value_dim) {
-  return std::min<std::int64_t>(long_block_size(head_dim, value_dim), 252);
+  return std::min<std::int64_t>(long_block_size(head_dim, value_dim), 264);
 }
 
 std::int64_t key_tile_size(std::int64_t head_dim, std::int64_t value_dim) {

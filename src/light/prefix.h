@@ -6,7 +6,7 @@
 // and heavy sets, with no more variance than as many uniform draws with replacement.
 // use when: causal problems or windows, beside window() and sortlsh().
 // do not use for: rows in an order of their own: it makes the executor group rows by position.
-// cost: 2 m (D + Dv) flops a row, and a gather of m keys for each block of up to 252 rows; blocks
+// cost: 2 m (D + Dv) flops a row, and a gather of m keys for each block of up to 264 rows; blocks
 // that see at most m keys take them all and are exact.
 // parameters: m num_samples, 1 to 2^20, default 256.
 #pragma once

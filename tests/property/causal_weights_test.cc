@@ -291,7 +291,7 @@ class PrefixCheck final : public WeightCheck {
   std::map<std::pair<std::int64_t, std::int64_t>, Draws> draws_;
 };
 
-// A head of several blocks of rows as well: 252 rows at most, groups stacked.
+// A head of several blocks of rows as well: 264 rows at most, groups stacked.
 TEST(PrefixWeights, RowsOfABlockShareASampleOfTheirKeys) {
   for (std::uint64_t seed = 1800; seed < 1830; ++seed) {
     OwnedProblem random = counting_problem(seed);

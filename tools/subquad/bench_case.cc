@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "gaussian.h"
 #include "query_slices.h"
+#include "subset_errors.h"
 #include "subquad/error.h"
 #include "subquad/info.h"
-#include "subquad/measure.h"
 
 namespace subquad::cli {
 namespace {
@@ -18,6 +17,7 @@ namespace {
 struct Workspace {
   Problem problem;
   Buffer out, lse, grad_out, grad_query, grad_key, grad_value;
+  std::int64_t first_row = 0;  // of a slice
 };
 
 Shape4 out_shape(const Problem& problem) {
@@ -32,7 +32,7 @@ Workspace make_workspace(const Problem& problem, Pass pass) {
   Shape4 rows = problem.query.shape;
   rows[3] = 1;
   Workspace work{
-      problem, Buffer(out_shape(problem), DType::f32), Buffer(rows, DType::f32), {}, {}, {}, {}};
+      problem, Buffer(out_shape(problem), DType::f32), Buffer(rows, DType::f32), {}, {}, {}, {}, 0};
   if (has_backward(pass)) {
     work.grad_out = gaussian_buffer(out_shape(problem), DType::f32, 1, 3);
     work.grad_query = Buffer(problem.query.shape, DType::f32);
@@ -94,8 +94,9 @@ Report run_exact(Bench& bench) {
 }
 
 void add_exact(Bench& bench, const Problem& problem, std::int64_t rows) {
-  for (const Problem& slice : query_slices(problem, rows)) {
-    bench.exact.push_back(make_workspace(slice, bench.pass));
+  for (const QuerySlice& slice : query_slices(problem, rows)) {
+    bench.exact.push_back(make_workspace(slice.problem, bench.pass));
+    bench.exact.back().first_row = slice.first;
     if (bench.pass == Pass::backward) run_forward(bench.exact.back(), "exact", bench.options);
   }
   bench.contenders.push_back({"exact", [&bench] { return run_exact(bench); }, {}, {}});
@@ -159,19 +160,15 @@ RunRecord make_record(const Bench& bench, const Contender& contender, const Laye
   return run;
 }
 
-void add_errors(RunRecord& run, const Problem& problem, const Workspace& approx,
-                const Workspace& exact, int threads) {
-  MeasureOptions options;
-  options.operator_norm = false;
-  options.threads = threads;
-  const auto metrics = measure_errors(problem, approx.out.view(), exact.out.view(), options);
-  const ErrorMetrics& all = metrics.back();
-  if (std::isnan(all.rel_fro)) return;
-  run.rel_fro = all.rel_fro;
-  run.max_over_vmax = all.max_over_vmax;
-  run.rows_over_1pct = all.rows_over_1pct;
-  run.rows_over_5pct = all.rows_over_5pct;
-  run.rows_over_20pct = all.rows_over_20pct;
+// A method's outputs on the rows that exact ran on.
+std::vector<SliceOutputs> outputs_of(const Bench& bench, const Workspace& method) {
+  std::vector<SliceOutputs> outputs;
+  for (const Workspace& slice : bench.exact) {
+    const std::int64_t last = slice.first_row + slice.problem.query.length();
+    outputs.push_back(
+        {&slice.problem, row_range(method.out.view(), slice.first_row, last), slice.out.view()});
+  }
+  return outputs;
 }
 
 BenchResult collect(const Bench& bench, const Layer& layer, const BenchSettings& settings,
@@ -181,12 +178,9 @@ BenchResult collect(const Bench& bench, const Layer& layer, const BenchSettings&
   if (yardsticks.size() > 1) result.read_gbps = median(yardsticks.back().values);
   for (std::size_t i = 0; i < bench.contenders.size(); ++i) {
     RunRecord run = make_record(bench, bench.contenders[i], layer);
-    const bool whole = bench.exact.size() == 1 && exact_rows(bench) == run.size.queries;
     if (i == 0) add_exact_rates(run, result);
-    if (i > 0 && settings.errors && whole) {
-      add_errors(run, layer.problem, bench.methods[i - 1], bench.exact.front(),
-                 settings.run.threads);
-    }
+    if (i > 0 && settings.errors)
+      add_errors(run, outputs_of(bench, bench.methods[i - 1]), settings.run.threads);
     result.runs.push_back(run);
   }
   return result;

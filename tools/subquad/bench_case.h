@@ -25,7 +25,7 @@ struct BenchSettings {
   std::int64_t exact_rows = 0;  // 0: all; else exact runs on that many query rows and is scaled up
   int repeats = 0;
   double budget_s = 6;
-  bool errors = true;  // measure errors (not op_rel) where exact ran on all rows
+  bool errors = true;  // measure errors (not op_rel) on the rows that exact ran on
 };
 
 struct BenchResult {

@@ -19,15 +19,15 @@ Problem causal_slice(const Problem& problem, std::int64_t first, std::int64_t la
   return slice;
 }
 
-std::vector<Problem> causal_slices(const Problem& problem, std::int64_t rows) {
+std::vector<QuerySlice> causal_slices(const Problem& problem, std::int64_t rows) {
   const std::int64_t length = problem.query.length();
   const std::int64_t count = std::clamp<std::int64_t>(rows / 64, 1, 8);
-  std::vector<Problem> slices;
+  std::vector<QuerySlice> slices;
   for (std::int64_t s = 0; s < count; ++s) {
     const std::int64_t size = rows * (s + 1) / count - rows * s / count;
     const std::int64_t middle = length * (2 * s + 1) / (2 * count);
     const std::int64_t first = std::clamp<std::int64_t>(middle - size / 2, 0, length - size);
-    slices.push_back(causal_slice(problem, first, first + size));
+    slices.push_back({causal_slice(problem, first, first + size), first});
   }
   return slices;
 }
@@ -41,8 +41,8 @@ TensorView row_range(const TensorView& view, std::int64_t first, std::int64_t la
   return part;
 }
 
-std::vector<Problem> query_slices(const Problem& problem, std::int64_t rows) {
-  if (rows <= 0 || rows >= problem.query.length()) return {problem};
+std::vector<QuerySlice> query_slices(const Problem& problem, std::int64_t rows) {
+  if (rows <= 0 || rows >= problem.query.length()) return {{problem, 0}};
   if (problem.causal != Causal::none) {
     if (problem.query.length() > problem.key.length()) {
       throw_invalid("--exact-rows: a causal problem with more queries than keys has to run whole");
@@ -51,7 +51,7 @@ std::vector<Problem> query_slices(const Problem& problem, std::int64_t rows) {
   }
   Problem slice = problem;
   slice.query = row_range(problem.query, 0, rows);
-  return {slice};
+  return {{slice, 0}};
 }
 
 }  // namespace subquad::cli
