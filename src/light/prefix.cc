@@ -11,10 +11,14 @@ class PrefixPart final : public LightPart {
   PrefixPart(const HeadProblem& head, std::int64_t num_samples, const Rng& rng)
       : head_(head), num_samples_(num_samples), rng_(rng) {}
 
-  RowOrder row_order() const override { return RowOrder::positions; }
+  // Without a band all rows see all keys: any group of rows may share a sample.
+  RowOrder row_order() const override {
+    return head_.has_band() ? RowOrder::positions : RowOrder::any;
+  }
 
   void add_runs(const IndexList& rows, RunList& runs) const override {
-    const Range seen = head_.visible(rows.first, rows.first + rows.count);
+    const Range seen = head_.has_band() ? head_.visible(rows.first, rows.first + rows.count)
+                                        : Range{0, head_.num_keys};
     const std::int64_t length = seen.end - seen.begin;
     if (length <= num_samples_) {
       runs.add({.rows = {0, rows.count}, .keys = index_range(seen.begin, seen.end)});
@@ -22,7 +26,7 @@ class PrefixPart final : public LightPart {
     }
     const double weight = static_cast<double>(length) / static_cast<double>(num_samples_);
     std::vector<std::int32_t>& ids = runs.new_ids();
-    draw(seen, rows.first, ids);
+    draw(seen, rows[0], ids);
     std::vector<float>& bias = runs.new_bias();
     bias.assign(ids.size(), static_cast<float>(std::log2(weight)));
     runs.add({.rows = {0, rows.count},

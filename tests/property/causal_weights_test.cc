@@ -291,14 +291,17 @@ class PrefixCheck final : public WeightCheck {
   std::map<std::pair<std::int64_t, std::int64_t>, Draws> draws_;
 };
 
-// A head of several blocks of rows as well: 264 rows at most, groups stacked.
+// A head of several blocks of rows as well: 264 rows at most, groups stacked. Without a band the
+// blocks of a sortlsh may lead, in an order that this test does not know.
 TEST(PrefixWeights, RowsOfABlockShareASampleOfTheirKeys) {
   for (std::uint64_t seed = 1800; seed < 1830; ++seed) {
     OwnedProblem random = counting_problem(seed);
     if (seed % 3 != 0) random = made_causal(std::move(random), seed);
     SCOPED_TRACE(random.description);
+    const bool banded = split_heads(random.problem).front().has_band();
     for (const std::string& heavy : heavy_specs)
       for (const std::int64_t num_samples : {1, 7, 40, 130}) {
+        if (!banded && heavy.find("sortlsh") != std::string::npos) continue;
         SCOPED_TRACE(::testing::Message() << heavy << " m " << num_samples);
         PrefixCheck(random.problem, heavy, num_samples).check();
         if (HasFailure()) return;
