@@ -16,7 +16,7 @@ constexpr double kOverhead = 1.7;
 
 struct HyperOptions {
   std::int64_t block, num_samples, bits, rounds, neighbors, window, base;
-  bool center, norm, recursive, always;
+  bool center, norm, recursive, shared, always;
 };
 
 HyperOptions read_options(const SpecPart& spec) {
@@ -32,6 +32,7 @@ HyperOptions read_options(const SpecPart& spec) {
   o.recursive = reader.choice("causal", 0, {"onepass", "recursion"}) == 1;
   o.window = reader.integer("window", 256, 1, 1 << 20);
   o.base = reader.integer("base", 1024, 16, 1 << 20);
+  o.shared = reader.choice("sample", 0, {"own", "shared"}) == 1;
   o.always = reader.boolean("always", false);
   reader.finish();
   return o;
@@ -43,7 +44,7 @@ std::string sort_lsh(const HyperOptions& o) {
 }
 
 std::string full(const HyperOptions& o) {
-  return fmt::format("{}+uniform({})", sort_lsh(o), o.num_samples);
+  return fmt::format("{}+{}({})", sort_lsh(o), o.shared ? "uniform" : "prefix", o.num_samples);
 }
 
 std::string one_pass(const HyperOptions& o) {
