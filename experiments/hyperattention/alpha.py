@@ -46,15 +46,16 @@ def draw(probes, name):
     for (layer, skip), points in sorted(curves(probes).items()):
         color = colors.setdefault(layer, f"C{len(colors)}")
         style = dict(color=color, marker="o", linestyle="--" if skip else "-",
-                     label=f"{layer}, first {skip} columns left out" if skip else layer)
+                     label=None if skip else layer)
         left.plot([n for n, _ in points], [a for _, a in points], **style)
         right.plot([n for n, _ in points], [a / n for n, a in points], **style)
     left.set(xscale="log", yscale="log", xlabel="n", ylabel="alpha, mean over heads")
     right.set(xscale="log", yscale="log", xlabel="n", ylabel="alpha / n")
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    left.legend(fontsize=6)
-    figure.suptitle("alpha = n max_j |D^-1 A e_j|^2 on the first n positions of real layers")
+    right.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.02, 1))
+    figure.suptitle("alpha = n max_j |D^-1 A e_j|^2 on the first n positions of real layers "
+                    "(dashed: first 32 columns left out)")
     figure.savefig(name, dpi=130)
 
 

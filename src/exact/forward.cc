@@ -61,6 +61,13 @@ std::int64_t work_of(const Item& item) {
   return item.rows.count * (item.keys.end - item.keys.begin);
 }
 
+// Rows of the next block, of those left. No block ends so that a few rows remain: they would be
+// streamed, and whether a row is must not depend on where its head stands in the batch.
+std::int64_t next_block(std::int64_t left, std::int64_t size) {
+  if (left <= size) return left;
+  return left - size <= kMaxStreamedRows ? (left + 1) / 2 : size;
+}
+
 // Long blocks amortise packing, short ones let the threads finish together: the last quarter of all
 // rows is cut short.
 std::vector<Item> make_items(std::span<const HeadProblem> heads) {
@@ -71,7 +78,8 @@ std::vector<Item> make_items(std::span<const HeadProblem> heads) {
     const std::int64_t brief = row_block_size(head.head_dim(), head.value_dim());
     const std::int64_t lengthy = long_block_size(head.head_dim(), head.value_dim());
     for (std::int64_t begin = 0, end = 0; begin < head.num_rows(); begin = end) {
-      end = std::min(begin + (done + lengthy <= total / 4 * 3 ? lengthy : brief), head.num_rows());
+      const std::int64_t size = done + lengthy <= total / 4 * 3 ? lengthy : brief;
+      end = begin + next_block(head.num_rows() - begin, size);
       items.push_back({&head, index_range(begin, end), head.visible(begin, end)});
       done += end - begin;
     }
