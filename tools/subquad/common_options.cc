@@ -11,7 +11,10 @@ const char* const spec_help =
     "  given(I)                 heavy: the entries that the file of --given number I names\n"
     "  sortlsh(block=B)         heavy: keys that share a block of B after sorting by hash\n"
     "  uniform(m=M)             light: M keys drawn at random stand for the rest\n"
+    "  prefix(m=M)              light: M keys for each block of queries, of those it sees\n"
     "  drop                     light: leave the rest out (the default)\n"
+    "  recursion(block=B,m=M)   both, causal: HyperAttention's Algorithm 4\n"
+    "  hyper                    sortlsh and samples; exact where that is faster\n"
     "Example: \"sink(4)+window(256)+sortlsh(block=256)+uniform(m=256)\". Quote it in a shell.\n"
     "Every parameter: docs/guide/specs.md.\n";
 

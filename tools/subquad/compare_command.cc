@@ -27,9 +27,12 @@ struct CompareOptions {
   bool no_operator_norm = false;
 };
 
-const std::vector<std::string> default_methods{
-    "sink(4)+window(256)", "uniform(m=512)", "sortlsh(block=256)+uniform(m=256)",
-    "sink(4)+window(256)+sortlsh(block=256)+uniform(m=256)"};
+const std::vector<std::string> default_methods{"sortlsh(block=256)+uniform(m=256)",
+                                               "hyper",
+                                               "uniform(m=512)",
+                                               "prefix(m=512)",
+                                               "sink(4)+window(256)",
+                                               "sink(4)+window(256)+prefix(m=512)"};
 
 const char* const examples =
     "Examples:\n"
