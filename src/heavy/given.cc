@@ -42,9 +42,12 @@ std::unique_ptr<HeavySet> make_block_set(const HeadProblem& head, const GivenMas
   std::vector<std::vector<RowKey>> entries{entries_of(head, mask, row_blocks)};
   std::vector<RowKey>& all = entries.front();
   const auto place = [](const RowKey& e) { return std::pair(e.row, e.key); };
-  std::ranges::sort(all, {}, place);
-  const auto repeated = std::ranges::unique(all, {}, place);
-  all.erase(repeated.begin(), repeated.end());
+  std::sort(all.begin(), all.end(),
+            [&](const RowKey& a, const RowKey& b) { return place(a) < place(b); });
+  const auto repeated = std::unique(all.begin(), all.end(), [&](const RowKey& a, const RowKey& b) {
+    return place(a) == place(b);
+  });
+  all.erase(repeated, all.end());
   return std::make_unique<RowListSet>(
       head, lists_of(entries, row_blocks * (shared ? 1 : head.group)),
       ListLayout{.query_block = mask.query_block_size,

@@ -32,8 +32,7 @@ Range rows_in(const CausalNode& node, const IndexList& rows) {
 // The exact triangles on the diagonal.
 class LeafSet final : public HeavySet {
  public:
-  LeafSet(const HeadProblem& head, std::int64_t base)
-      : head_(head), leaves_(CausalTree(head, base).leaves) {}
+  LeafSet(const HeadProblem& head, std::int64_t base) : leaves_(CausalTree(head, base).leaves) {}
 
   RowOrder row_order() const override { return RowOrder::positions; }
 
@@ -60,7 +59,6 @@ class LeafSet final : public HeavySet {
     return leaf.empty() ? Range{} : leaf.front().keys;
   }
 
-  const HeadProblem& head_;
   std::vector<CausalNode> leaves_;
 };
 
