@@ -1,11 +1,12 @@
 """Collects `subquad diagnose --lengths` JSON files into the study of alpha over n (section 4.3)."""
-import argparse
 import collections
 import csv
 import json
 import os
 
 import matplotlib
+
+from options import read_options
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -60,11 +61,7 @@ def draw(probes, name):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="+")
-    parser.add_argument("--csv", required=True)
-    parser.add_argument("--picture", required=True)
-    options = parser.parse_args()
+    options = read_options(__doc__)
     probes = read_probes(options.files)
     write_csv(probes, options.csv)
     draw(probes, options.picture)

@@ -1,9 +1,10 @@
 """Collects `subquad bench --json` files into Figure 4: speed-up over exact attention against n."""
-import argparse
 import csv
 import json
 
 import matplotlib
+
+from options import read_options
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -59,11 +60,7 @@ def draw(runs, name):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="+")
-    parser.add_argument("--csv", required=True)
-    parser.add_argument("--picture", required=True)
-    options = parser.parse_args()
+    options = read_options(__doc__)
     runs = read_runs(options.files)
     write_csv(runs, options.csv)
     draw(runs, options.picture)

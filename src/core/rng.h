@@ -11,7 +11,7 @@
 namespace subquad {
 
 // Keeps the draws of different uses apart.
-enum class Purpose : std::uint32_t { hyperplane, sample, probe_row, expander, value_row };
+enum class Purpose : std::uint32_t { hyperplane, sample, expander, value_row };
 
 class Rng {
  public:

@@ -9,9 +9,8 @@
 
 namespace subquad {
 
-// `count` of the head's query positions without replacement, every subset equally likely (up to
-// ties among 64-bit keys), as rows of the head: ascending, all rows of a position. 0 <= count <=
-// query_len. O(query_len).
+// `count` of the head's query positions without replacement, every subset equally likely, as rows
+// of the head: ascending, all rows of a position. 0 <= count <= query_len.
 std::vector<std::int32_t> sample_rows(const HeadProblem& head, std::int64_t count, const Rng& rng);
 
 }  // namespace subquad

@@ -1,7 +1,7 @@
 #include "recipes/recursion.h"
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "core/threads.h"
 #include "heavy/block_set.h"
@@ -32,7 +32,7 @@ Range rows_in(const CausalNode& node, const IndexList& rows) {
 // The exact triangles on the diagonal.
 class LeafSet final : public HeavySet {
  public:
-  LeafSet(const HeadProblem& head, std::int64_t base) : leaves_(CausalTree(head, base).leaves) {}
+  explicit LeafSet(std::vector<CausalNode> leaves) : leaves_(std::move(leaves)) {}
 
   RowOrder row_order() const override { return RowOrder::positions; }
 
@@ -81,7 +81,7 @@ class TreeRule final : public HeavyRule {
                                               int threads) const override {
     const CausalTree tree(head, options_.base);
     std::vector<std::unique_ptr<HeavySet>> sets;
-    sets.push_back(std::make_unique<LeafSet>(head, options_.base));
+    sets.push_back(std::make_unique<LeafSet>(tree.leaves));
     if (tree.levels.empty()) return sets;
     const HashBuckets buckets = hash_head(head, rng, 0, options_.hash, threads);
     sets.resize(1 + tree.levels.size());

@@ -74,22 +74,10 @@ class HeadRun {
 
 SplitCounts split_attention(std::span<const HeadProblem> heads, const Method& method,
                             const Outputs& outputs, const Options& options) {
-  const int threads = resolved_threads(options.threads);
-  const auto count = static_cast<std::int64_t>(heads.size());
-  // Enough heads: one thread each. Few: all threads on one head after the other.
-  const bool by_head = count / 2 >= threads;
-  std::vector<SplitCounts> counts(heads.size());
-  parallel_for(by_head ? threads : 1, count, [&](std::int64_t h) {
-    const auto i = static_cast<std::size_t>(h);
-    if (heads[i].num_rows() == 0) return;
-    counts[i] = HeadRun(heads[i], method, outputs, options.seed, by_head ? 1 : threads).run();
-  });
-  SplitCounts total;
-  for (const SplitCounts& c : counts) {
-    total.fallback_rows += c.fallback_rows;
-    total.scored_entries += c.scored_entries;
-  }
-  return total;
+  return run_heads(heads, resolved_threads(options.threads),
+                   [&](const HeadProblem& head, int threads) {
+                     return HeadRun(head, method, outputs, options.seed, threads).run();
+                   });
 }
 
 }  // namespace subquad

@@ -6,14 +6,10 @@
 
 #include "core/head_problem.h"
 #include "recipes/method.h"
+#include "recipes/run_heads.h"
 #include "subquad/attention.h"
 
 namespace subquad {
-
-struct SplitCounts {
-  std::int64_t fallback_rows = 0;
-  std::int64_t scored_entries = 0;
-};
 
 // For each head: find the heavy sets, prepare the light part, then for each group of rows add every
 // set (less the earlier ones) and the light part (less all sets), and write. Rows whose sum is not

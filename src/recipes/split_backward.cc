@@ -341,23 +341,10 @@ class HeadBackward {
 SplitCounts split_backward(std::span<const HeadProblem> heads, const Method& method,
                            const BackwardArguments& arguments, const Options& options) {
   const int threads = resolved_threads(options.threads);
-  const auto count = static_cast<std::int64_t>(heads.size());
   clear_gradients(heads, arguments, threads);
-  // Enough heads: one thread each. Few: all threads on one head after the other.
-  const bool by_head = count / 2 >= threads;
-  std::vector<SplitCounts> counts(heads.size());
-  parallel_for(by_head ? threads : 1, count, [&](std::int64_t h) {
-    const auto i = static_cast<std::size_t>(h);
-    if (heads[i].num_rows() == 0) return;
-    HeadBackward head(heads[i], method, arguments, options.seed, by_head ? 1 : threads);
-    counts[i] = head.run();
+  return run_heads(heads, threads, [&](const HeadProblem& head, int share) {
+    return HeadBackward(head, method, arguments, options.seed, share).run();
   });
-  SplitCounts total;
-  for (const SplitCounts& c : counts) {
-    total.fallback_rows += c.fallback_rows;
-    total.scored_entries += c.scored_entries;
-  }
-  return total;
 }
 
 }  // namespace subquad

@@ -29,20 +29,7 @@ OwnedProblem unpacked_problem(std::uint64_t seed, DType type = DType::f32) {
 
 MethodRun run_given(const Problem& problem, const std::string& spec,
                     std::span<const GivenMask> given, int threads = 1, std::uint64_t seed = 0) {
-  const Shape4& q = problem.query.shape;
-  const Shape4 rows{q[0], q[1], q[2], 1};
-  MethodRun run{TensorBuffer(DType::f32, {q[0], q[1], q[2], problem.value.shape[3]}),
-                TensorBuffer(DType::f32, rows),
-                TensorBuffer(DType::f32, rows),
-                {}};
-  Options options;
-  options.threads = threads;
-  options.seed = seed;
-  options.given = given;
-  run.report = attend(
-      problem, spec, {run.out.mutable_view(), run.lse.mutable_view(), run.row_error.mutable_view()},
-      options);
-  return run;
+  return run_method(problem, spec, threads, seed, given);
 }
 
 using Holds = std::function<bool(std::int64_t h, std::int64_t i, std::int64_t j)>;

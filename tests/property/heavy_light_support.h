@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,7 +55,7 @@ struct MethodRun {
 };
 
 inline MethodRun run_method(const Problem& problem, const std::string& spec, int threads = 1,
-                            std::uint64_t seed = 0) {
+                            std::uint64_t seed = 0, std::span<const GivenMask> given = {}) {
   const Shape4& q = problem.query.shape;
   const Shape4 rows{q[0], q[1], q[2], 1};
   MethodRun run{TensorBuffer(DType::f32, {q[0], q[1], q[2], problem.value.shape[3]}),
@@ -64,6 +65,7 @@ inline MethodRun run_method(const Problem& problem, const std::string& spec, int
   Options options;
   options.threads = threads;
   options.seed = seed;
+  options.given = given;
   run.report = attend(
       problem, spec, {run.out.mutable_view(), run.lse.mutable_view(), run.row_error.mutable_view()},
       options);

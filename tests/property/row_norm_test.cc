@@ -82,16 +82,7 @@ const std::vector<std::string> light_specs{
 
 template <typename Check>
 void for_problems_and_specs(std::uint64_t first_seed, std::uint64_t count, Check check) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
-    const OwnedProblem random = random_problem(seed, type_of(seed), limits);
-    SCOPED_TRACE(random.description);
-    for (const std::string& heavy : heavy_specs)
-      for (const std::string& light : light_specs) {
-        SCOPED_TRACE(joined(heavy, light));
-        check(random.problem, joined(heavy, light));
-        if (::testing::Test::HasFailure()) return;
-      }
-  }
+  for_problems_and_specs(first_seed, count, limits, light_specs, check);
 }
 
 TEST(RowNorm, ThreadsGiveTheSameBits) { for_problems_and_specs(1800, 6, check_threads); }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -63,6 +64,23 @@ inline void check_batch(const Problem& problem, const std::string& spec) {
     expect_element(all.out, alone.out, b);
     expect_element(all.lse, alone.lse, b);
     expect_element(all.row_error, alone.row_error, b);
+  }
+}
+
+// check(problem, spec) for random problems, every heavy spec with every one of `light_specs`.
+template <typename Check>
+void for_problems_and_specs(std::uint64_t first_seed, std::uint64_t count,
+                            const ProblemLimits& limits,
+                            const std::vector<std::string>& light_specs, Check check) {
+  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
+    const OwnedProblem random = random_problem(seed, type_of(seed), limits);
+    SCOPED_TRACE(random.description);
+    for (const std::string& heavy : heavy_specs)
+      for (const std::string& light : light_specs) {
+        SCOPED_TRACE(joined(heavy, light));
+        check(random.problem, joined(heavy, light));
+        if (::testing::Test::HasFailure()) return;
+      }
   }
 }
 

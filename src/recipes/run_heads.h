@@ -1,0 +1,37 @@
+// How a pass over heads shares out the threads, forward and backward.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/head_problem.h"
+#include "core/threads.h"
+
+namespace subquad {
+
+struct SplitCounts {
+  std::int64_t fallback_rows = 0;
+  std::int64_t scored_entries = 0;
+};
+
+// The sum of run_head(head, threads) over the heads with rows. Enough heads: one thread each. Few:
+// all threads on one head after the other.
+template <typename RunHead>
+SplitCounts run_heads(std::span<const HeadProblem> heads, int threads, const RunHead& run_head) {
+  const auto count = static_cast<std::int64_t>(heads.size());
+  const bool by_head = count / 2 >= threads;
+  std::vector<SplitCounts> counts(heads.size());
+  parallel_for(by_head ? threads : 1, count, [&](std::int64_t h) {
+    const auto i = static_cast<std::size_t>(h);
+    if (heads[i].num_rows() > 0) counts[i] = run_head(heads[i], by_head ? 1 : threads);
+  });
+  SplitCounts total;
+  for (const SplitCounts& c : counts) {
+    total.fallback_rows += c.fallback_rows;
+    total.scored_entries += c.scored_entries;
+  }
+  return total;
+}
+
+}  // namespace subquad
