@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "subquad/certificate.h"
 #include "subquad/given.h"
 #include "subquad/problem.h"
 #include "subquad/tensor.h"
@@ -37,6 +39,13 @@ struct Report {
   std::int64_t fallback_rows = 0;     // rows recomputed exactly: the estimate was not positive
   std::int64_t scored_entries = 0;    // score entries evaluated (visible or not), for cost models
   std::int64_t peak_extra_bytes = 0;  // largest scratch memory held at once, all threads together
+  std::int64_t exact_heads = 0;  // key/value heads that a method with a target error ran exactly
+  // Relative Frobenius error of the output by the method's own probes (multipole with fit > 0:
+  // their leave-one-out errors; exact heads count as 0, and their outputs not at all); NaN: none.
+  double estimated_error = std::numeric_limits<double>::quiet_NaN();
+  // Of rows recomputed exactly after the run, drawn apart from all else; rows = 0: not asked for
+  // (far(certify=R) asks). Its confidence holds for every output.
+  Certificate certificate;
 };
 
 // Attention by a method given as a spec string: "exact", or heavy and light parts joined by '+',
@@ -62,8 +71,10 @@ struct BackwardArguments {
 };
 
 // The exact derivative of attend(problem, spec, ..), approximate or not: what was drawn at random
-// (samples, buckets) is held fixed, everything else is differentiated. `spec`, options.seed and
-// options.given must be those of the forward; the thread count may differ. Throws Error.
+// or chosen (samples, buckets, clusters, probes, what is opened, the ridge) is held fixed,
+// everything else is differentiated, the fit to the probes included. multipole(order=1,2) has none:
+// an Error. `spec`, options.seed and options.given must be those of the forward; the thread count
+// may differ. Throws Error.
 Report attend_backward(const Problem& problem, std::string_view spec,
                        const BackwardArguments& arguments, const Options& options = {});
 // Of "exact".

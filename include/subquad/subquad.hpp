@@ -2,6 +2,7 @@
 #pragma once
 
 #include "subquad/attention.h"
+#include "subquad/certificate.h"
 #include "subquad/error.h"
 #include "subquad/given.h"
 #include "subquad/hyper.h"

@@ -11,7 +11,15 @@
 namespace subquad {
 
 // Keeps the draws of different uses apart.
-enum class Purpose : std::uint32_t { hyperplane, sample, expander, value_row };
+enum class Purpose : std::uint32_t {
+  hyperplane,
+  sample,
+  expander,
+  value_row,
+  cluster,
+  certificate,
+  probe
+};
 
 class Rng {
  public:

@@ -1,6 +1,10 @@
 // attend(): checks, then the method that the spec names.
 #include "subquad/attention.h"
 
+#include <cmath>
+#include <iterator>
+#include <limits>
+
 #include "exact/forward.h"
 #include "recipes/call.h"
 #include "recipes/method.h"
@@ -13,7 +17,7 @@ namespace {
 
 // Returns the path taken.
 std::string run_route(const Route& route, const Outputs& outputs, const Options& options,
-                      Call& call) {
+                      Call& call, LightPart::Squares& squares) {
   Report& report = call.report();
   if (route.method->exact) {
     const ExactRun run = exact_forward(route.heads, outputs, call.threads());
@@ -23,7 +27,10 @@ std::string run_route(const Route& route, const Outputs& outputs, const Options&
   const SplitCounts counts = split_attention(route.heads, *route.method, outputs, options);
   report.fallback_rows += counts.fallback_rows;
   report.scored_entries += counts.scored_entries;
-  return route.method->names;
+  report.exact_heads += counts.exact_heads;
+  squares.error += counts.error_square;
+  squares.out += counts.out_square;
+  return split_path(*route.method, counts, std::ssize(route.heads));
 }
 
 }  // namespace
@@ -35,9 +42,22 @@ Report attend(const Problem& problem, std::string_view spec, const Outputs& outp
   const Method method = parse_method(spec, options.given);
   Call call(problem, options);
   std::vector<std::string> paths;
+  LightPart::Squares squares;
   for (const Route& route : route_heads(call.heads(), method))
-    paths.push_back(run_route(route, outputs, options, call));
-  call.report().path = join_paths(method, paths);
+    paths.push_back(run_route(route, outputs, options, call, squares));
+  Report& report = call.report();
+  report.path = join_paths(method, paths);
+  if (squares.out > 0) report.estimated_error = std::sqrt(squares.error / squares.out);
+  if (method.recipe == nullptr || method.recipe->certified_rows() == 0) return call.close();
+  report.certificate = certify_output(problem, as_const(outputs.out), *method.recipe, options);
+  if (report.certificate.rel_fro > method.recipe->error_limit()) {
+    const ExactRun run = exact_forward(call.heads(), outputs, call.threads());
+    report.scored_entries += run.scored_entries;
+    report.exact_heads = std::ssize(call.heads());
+    report.path += "|exact after all";
+    report.estimated_error = std::numeric_limits<double>::quiet_NaN();
+    report.certificate = certify_output(problem, as_const(outputs.out), *method.recipe, options);
+  }
   return call.close();
 }
 

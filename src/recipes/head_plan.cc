@@ -10,18 +10,30 @@ HeadPlan::HeadPlan(const HeadProblem& head, const Method& method, std::uint64_t 
   const Rng rng(seed, head.kv_head);
   for (const auto& rule : method.heavy)
     for (auto& set : rule->find(head, rng, threads)) sets_.push_back(std::move(set));
-  if (method.light != nullptr) light_ = method.light->prepare(head, rng, threads);
+  if (method.light != nullptr) prepare_light(head, *method.light, rng, threads);
+}
+
+void HeadPlan::finish(const HeadProblem& head) {
+  if (light_ != nullptr) light_->add_sets(sets_);
   const auto others = std::stable_partition(sets_.begin(), sets_.end(), [](const auto& set) {
     return set->row_order() == RowOrder::own;
   });
   for (const auto& set : sets_) all_sets_.push_back(set.get());
-  if (light_ != nullptr) light_->begin(all_sets_, threads);
   const auto own = static_cast<std::size_t>(others - sets_.begin());
   const bool led = own > 0 && sets_[own - 1]->groups_all_rows() && !wants_positions();
   const std::size_t early = led ? own - 1 : own;
   for (std::size_t s = 0; s < early; ++s) add_pass(sets_[s]->row_groups(), s, s + 1);
   if (!led) cut_blocks(head);
   add_pass(led ? sets_[early]->row_groups() : blocks_, early, sets_.size());
+}
+
+void HeadPlan::prepare_light(const HeadProblem& head, const LightRule& rule, const Rng& rng,
+                             int threads) {
+  light_ = rule.prepare(head, rng, threads);
+  if (light_ == nullptr) return;
+  EntrySets heavy;
+  for (const auto& set : sets_) heavy.push_back(set.get());
+  light_->begin(heavy, threads);
 }
 
 bool HeadPlan::wants_positions() const {

@@ -29,13 +29,20 @@ struct PlanPass {
 // joins there.
 class HeadPlan {
  public:
+  // Finds the heavy sets and begins the light part.
   HeadPlan(const HeadProblem& head, const Method& method, std::uint64_t seed, int threads);
+  // Puts the parts in order, once the light part has settled. Nothing else may be asked before.
+  void finish(const HeadProblem& head);
 
   std::span<const PlanPass> passes() const { return passes_; }
   const LightPart* light() const { return light_.get(); }  // nullptr: nothing is added
+  LightPart* light() { return light_.get(); }
   const EntrySets& sets() const { return all_sets_; }
+  // The light part advises against the method: run the head exactly.
+  bool wants_exact() const { return light_ != nullptr && light_->wants_exact(); }
 
  private:
+  void prepare_light(const HeadProblem& head, const LightRule& rule, const Rng& rng, int threads);
   void add_pass(std::span<const IndexList> groups, std::size_t first, std::size_t last);
   bool wants_positions() const;
   void cut_blocks(const HeadProblem& head);

@@ -9,10 +9,12 @@
 #include "heavy/sort_lsh.h"
 #include "heavy/window.h"
 #include "light/approx_d.h"
+#include "light/multipole.h"
 #include "light/prefix.h"
 #include "light/row_norm.h"
 #include "light/uniform.h"
 #include "plan/spec.h"
+#include "recipes/far.h"
 #include "recipes/hyper.h"
 #include "recipes/recursion.h"
 #include "subquad/error.h"
@@ -42,11 +44,10 @@ struct LightEntry {
   const char* name;
   std::unique_ptr<LightRule> (*make)(const SpecPart&);
 };
-constexpr LightEntry kLight[] = {{"drop", make_drop_rule},
-                                 {"uniform", make_uniform_rule},
-                                 {"prefix", make_prefix_rule},
-                                 {"rownorm", make_row_norm_rule},
-                                 {"approxd", make_approx_d_rule}};
+constexpr LightEntry kLight[] = {
+    {"drop", make_drop_rule},        {"uniform", make_uniform_rule},
+    {"prefix", make_prefix_rule},    {"rownorm", make_row_norm_rule},
+    {"approxd", make_approx_d_rule}, {"multipole", make_multipole_rule}};
 
 // Parts that are both heavy and light.
 struct WholeEntry {
@@ -61,7 +62,7 @@ struct RecipeEntry {
   std::unique_ptr<Recipe> (*make)(const SpecPart&, const std::string& others,
                                   std::span<const GivenMask>);
 };
-constexpr RecipeEntry kRecipes[] = {{"hyper", make_hyper}};
+constexpr RecipeEntry kRecipes[] = {{"hyper", make_hyper}, {"far", make_far}};
 
 template <typename Entry, std::size_t count>
 const Entry* find_entry(const Entry (&entries)[count], const std::string& name) {

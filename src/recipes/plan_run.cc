@@ -55,8 +55,12 @@ class PlanRun {
   void add_step(const PlanStep& step, std::int64_t group, PlanWorker& worker) const {
     worker.runs.clear();
     step.set->add_runs(worker.rows.rows(), group, worker.runs);
-    for (const KeyRun& run : worker.runs.runs())
+    for (const KeyRun& run : worker.runs.runs()) {
       attend_run(head_, worker.rows, run, step.taken, worker.scratch);
+      if (plan_.light() != nullptr)
+        plan_.light()->take_out(head_, worker.rows, *step.set, group, run, step.taken,
+                                worker.scratch);
+    }
   }
 
   void add_light(PlanWorker& worker) const {

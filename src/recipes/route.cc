@@ -20,9 +20,24 @@ std::vector<Route> route_heads(std::span<const HeadProblem> heads, const Method&
   return routes;
 }
 
+std::string split_path(const Method& method, const SplitCounts& counts, std::int64_t heads) {
+  if (counts.exact_heads == 0) return method.names;
+  if (counts.exact_heads == heads) return "exact";
+  return fmt::format("{}[{} of {} heads exact]", method.names, counts.exact_heads, heads);
+}
+
 std::string join_paths(const Method& method, const std::vector<std::string>& paths) {
   const std::string joined = fmt::format("{}", fmt::join(paths, "|"));
   return method.recipe == nullptr ? joined : method.names + ":" + joined;
+}
+
+Certificate certify_output(const Problem& problem, const TensorView& out, const Recipe& recipe,
+                           const Options& options) {
+  CertificateOptions asked;
+  asked.rows = recipe.certified_rows();
+  asked.seed = options.seed;
+  asked.threads = options.threads;
+  return certify(problem, out, asked);
 }
 
 }  // namespace subquad

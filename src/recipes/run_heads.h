@@ -13,6 +13,18 @@ namespace subquad {
 struct SplitCounts {
   std::int64_t fallback_rows = 0;
   std::int64_t scored_entries = 0;
+  std::int64_t exact_heads = 0;  // run exactly: the method advised against itself
+
+  double error_square = 0;  // sums of |error|_2^2 and |out|_2^2 over the rows of heads whose light
+  double out_square = 0;    // part estimates them
+
+  void add(const SplitCounts& other) {
+    fallback_rows += other.fallback_rows;
+    scored_entries += other.scored_entries;
+    exact_heads += other.exact_heads;
+    error_square += other.error_square;
+    out_square += other.out_square;
+  }
 };
 
 // The sum of run_head(head, threads) over the heads with rows. Enough heads: one thread each. Few:
@@ -27,10 +39,7 @@ SplitCounts run_heads(std::span<const HeadProblem> heads, int threads, const Run
     if (heads[i].num_rows() > 0) counts[i] = run_head(heads[i], by_head ? 1 : threads);
   });
   SplitCounts total;
-  for (const SplitCounts& c : counts) {
-    total.fallback_rows += c.fallback_rows;
-    total.scored_entries += c.scored_entries;
-  }
+  for (const SplitCounts& c : counts) total.add(c);
   return total;
 }
 

@@ -6,9 +6,11 @@
 #include <mutex>
 
 #include "core/threads.h"
+#include "exact/forward.h"
 #include "exact/write_rows.h"
 #include "light/sample_error.h"
 #include "recipes/plan_run.h"
+#include "recipes/run_plans.h"
 
 namespace subquad {
 namespace {
@@ -16,18 +18,28 @@ namespace {
 // One head's way through its plan.
 class HeadRun {
  public:
-  HeadRun(const HeadProblem& head, const Method& method, const Outputs& outputs, std::uint64_t seed,
-          int threads)
-      : head_(head), outputs_(outputs), threads_(threads), plan_(head, method, seed, threads) {}
+  HeadRun(const HeadProblem& head, const HeadPlan& plan, const Outputs& outputs, int threads)
+      : head_(head), outputs_(outputs), threads_(threads), plan_(plan) {}
 
   SplitCounts run() {
+    if (plan_.wants_exact()) return run_exactly();
     const std::int64_t entries =
         run_plan(head_, plan_, threads_, [&](PlanWorker& worker) { finish(worker); });
     redo_rejected();
-    return {static_cast<std::int64_t>(rejected_.size()), entries};
+    SplitCounts counts{static_cast<std::int64_t>(rejected_.size()), entries};
+    if (plan_.light() == nullptr) return counts;
+    const LightPart::Squares squares = plan_.light()->squares();
+    counts.error_square = squares.error;
+    counts.out_square = squares.out;
+    return counts;
   }
 
  private:
+  SplitCounts run_exactly() {
+    const ExactRun run = exact_forward({&head_, 1}, outputs_, threads_);
+    return {0, run.scored_entries, 1};
+  }
+
   void finish(PlanWorker& worker) {
     std::vector<std::int32_t> rejected;
     write_rows(head_, worker.rows.rows(), worker.rows.partial(), outputs_, &rejected);
@@ -42,9 +54,12 @@ class HeadRun {
     const IndexList& rows = worker.rows.rows();
     std::vector<float> squared(static_cast<std::size_t>(rows.count),
                                std::numeric_limits<float>::quiet_NaN());
-    if (plan_.light() != nullptr)
+    if (plan_.light() != nullptr && plan_.light()->row_errors(rows, squared.data())) {
+      for (float& error : squared) error *= error;
+    } else if (plan_.light() != nullptr) {
       sample_errors(head_, worker.rows, worker.runs.runs(), plan_.sets(), worker.scratch,
                     squared.data());
+    }
     for (std::int64_t i = 0; i < rows.count; ++i) {
       const bool hidden = head_.visible(rows[i]).empty();
       const float error = hidden ? 0.0f : std::sqrt(squared[static_cast<std::size_t>(i)]);
@@ -65,7 +80,7 @@ class HeadRun {
   const HeadProblem& head_;
   const Outputs& outputs_;
   int threads_;
-  HeadPlan plan_;
+  const HeadPlan& plan_;
   std::mutex mutex_;
   std::vector<std::int32_t> rejected_;
 };
@@ -74,9 +89,9 @@ class HeadRun {
 
 SplitCounts split_attention(std::span<const HeadProblem> heads, const Method& method,
                             const Outputs& outputs, const Options& options) {
-  return run_heads(heads, resolved_threads(options.threads),
-                   [&](const HeadProblem& head, int threads) {
-                     return HeadRun(head, method, outputs, options.seed, threads).run();
+  return run_plans(heads, method, options.seed, resolved_threads(options.threads),
+                   [&](const HeadProblem& head, const HeadPlan& plan, int threads) {
+                     return HeadRun(head, plan, outputs, threads).run();
                    });
 }
 

@@ -16,6 +16,7 @@
 #include "exact/forward.h"
 #include "exact/tile_scratch.h"
 #include "recipes/plan_run.h"
+#include "recipes/run_plans.h"
 
 namespace subquad {
 namespace {
@@ -26,7 +27,8 @@ constexpr std::int64_t kMaxBatch = 8;
 constexpr std::int64_t kMinSharedKeys = 32;
 
 // The entries of rows that have met nothing in their sum of weights: the forward threw their other
-// sums away. Asked row by row once all runs of weights are done.
+// sums away. Asked row by row once all runs of weights are done; with a LightBackward, which rows
+// those are is known from a repeated forward.
 class UnmetRows final : public EntrySet {
  public:
   explicit UnmetRows(std::int64_t rows) : met_(static_cast<std::size_t>(rows)) {}
@@ -45,11 +47,13 @@ class UnmetRows final : public EntrySet {
   std::vector<std::uint8_t> met_;
 };
 
-// A run of the group, and the sets whose entries it leaves out.
+// A run of the group, and the sets whose entries it leaves out. No step: the light part's.
 struct PlannedRun {
   KeyRun run;
   const EntrySets* taken;
-  bool light = false;
+  const PlanStep* step = nullptr;
+
+  bool light() const { return step == nullptr; }
 };
 
 // What the backward pass of a part with a LightGradient keeps: the pull of each row at the sum it
@@ -63,9 +67,11 @@ struct SharedPulls {
 class Worker {
  public:
   Worker(const HeadProblem& head, const HeadPlan& plan, const BackwardArguments& arguments,
-         UnmetRows& unmet, SharedPulls& shared)
+         UnmetRows& unmet, SharedPulls& shared, LightBackward* light = nullptr)
       : Worker(head, plan, arguments, unmet, shared,
-               max_backward_keys(head.head_dim(), head.value_dim())) {}
+               max_backward_keys(head.head_dim(), head.value_dim())) {
+    if (light != nullptr) light_ = light->make_worker();
+  }
 
   // Groups [groups.begin, groups.end). If another thread fails, the rest is left undone. `turns`
   // has one slot: batches of groups add to the gradients of keys in their order.
@@ -75,6 +81,10 @@ class Worker {
     for (std::int64_t group = groups.begin; group < groups.end; ++group)
       if (!run_group(pass, final, group, turn, turns)) return;
     if (!flush(turn, turns)) return;
+    if (light_ != nullptr) {
+      if (!turns.wait(0, turn)) return;
+      light_->flush();
+    }
     turns.pass_on(0);
   }
 
@@ -119,10 +129,28 @@ class Worker {
     plan_runs(pass, final, rows, group);
     rows_.load(head_, arguments_, rows);
     if (gradient() != nullptr) learn_rows(final);
+    if (light_ != nullptr) begin_light(pass, group);
     for (const PlannedRun& planned : planned_)
       if (!add_run(planned, turn, turns)) return false;
+    if (light_ != nullptr) {
+      if (final) light_->add_estimate();
+      light_->end_group();
+    }
     if (wanted_.query) rows_.add_grad_query(head_, arguments_.grad_query);
     return true;
+  }
+
+  void begin_light(const PlanPass& pass, std::int64_t group) {
+    skipped_.clear();
+    any_skipped_ = false;
+    for (std::int64_t i = 0; i < rows_.rows().count; ++i) {
+      skipped_.push_back(unmet_.met(rows_.rows()[i]) ? 0 : 1);
+      any_skipped_ = any_skipped_ || skipped_.back() != 0;
+    }
+    light_->begin_group(rows_, skipped_);
+    done_.clear();
+    for (const PlanStep& step : pass.steps)
+      if (light_->take_out_set(*step.set, group, step.taken)) done_.push_back(&step);
   }
 
   // All runs of the group; those that add to weighted values alone come last.
@@ -131,21 +159,21 @@ class Worker {
     for (const PlanStep& step : pass.steps) {
       const std::size_t before = runs_.runs().size();
       step.set->add_runs(rows, group, runs_);
-      plan_from(before, step.taken, false);
+      plan_from(before, step.taken, &step);
     }
     const std::size_t before = runs_.runs().size();
     if (final && plan_.light() != nullptr) plan_.light()->add_runs(rows, runs_);
-    plan_from(before, plan_.sets(), true);
+    plan_from(before, plan_.sets(), nullptr);
     std::stable_partition(planned_.begin(), planned_.end(), [](const PlannedRun& planned) {
       return planned.run.sums != Sums::values;
     });
   }
 
-  void plan_from(std::size_t first, const EntrySets& taken, bool light) {
+  void plan_from(std::size_t first, const EntrySets& taken, const PlanStep* step) {
     for (KeyRun run : runs_.runs().subspan(first)) {
-      if (!light && gradient() != nullptr && !gradient()->has_heavy_values())
+      if (step != nullptr && gradient() != nullptr && !gradient()->has_heavy_values())
         run.sums = Sums::weights;
-      planned_.push_back({run, &taken, light});
+      planned_.push_back({run, &taken, step});
     }
   }
 
@@ -166,8 +194,8 @@ class Worker {
 
   // The derivative of this run's part of the sum of weights.
   void use_gradient(const PlannedRun& planned) {
-    rows_.set_offset_factors(planned.light ? std::span<const float>() : heavy_factors_);
-    if (planned.light && planned.run.sums == Sums::weights)
+    rows_.set_offset_factors(planned.light() ? std::span<const float>() : heavy_factors_);
+    if (planned.light() && planned.run.sums == Sums::weights)
       left_out_.push_back(&gradient()->constant_entries());
   }
 
@@ -175,20 +203,24 @@ class Worker {
     const KeyRun& run = planned.run;
     if (run.rows.empty()) return true;
     collect_left_out(run, rows_.rows(), *planned.taken, left_out_);
-    if (run.sums == Sums::values) left_out_.push_back(&unmet_);
+    if (run.sums == Sums::values || (light_ != nullptr && any_skipped_))
+      left_out_.push_back(&unmet_);
+    const bool taken_out = light_ != nullptr && !planned.light() &&
+                           std::find(done_.begin(), done_.end(), planned.step) == done_.end();
     if (gradient() != nullptr) use_gradient(planned);
     for (std::int64_t begin = 0; begin < run.keys.count; begin += tile_keys_) {
       const IndexList keys = run.keys.slice(begin, std::min(tile_keys_, run.keys.count - begin));
       if (tile_columns(head_, rows_.rows(), run.rows, keys, left_out_).empty()) continue;
       // With too many keys in a batch, those before are added first; the turn is then kept.
       if (!sums_.fits(keys) && !flush(turn, turns)) return false;
-      add_tile(run, keys, begin);
+      const KeySums& sums = sums_.open(keys);
+      add_tile(run, keys, begin, sums);
+      if (taken_out) light_->take_out(run.rows, keys, left_out_, sums);
     }
     return true;
   }
 
-  void add_tile(const KeyRun& run, const IndexList& keys, std::int64_t begin) {
-    const KeySums& sums = sums_.open(keys);
+  void add_tile(const KeyRun& run, const IndexList& keys, std::int64_t begin, const KeySums& sums) {
     if (!stream_tile(run, keys, begin, sums)) add_packed(run, load(run, keys, begin), sums);
   }
 
@@ -228,7 +260,7 @@ class Worker {
 
   // Which of the rows that the tile has just seen met an entry of their sum of weights.
   void note_met(const KeyRun& run, const Range& part) {
-    if (run.sums == Sums::values) return;
+    if (run.sums == Sums::values || light_ != nullptr) return;
     for (std::int64_t i = part.begin; i < part.end; ++i)
       if (!unmet_.met(rows_.rows()[i]) && tile_.met_any(i - part.begin))
         unmet_.meet(rows_.rows()[i]);
@@ -249,27 +281,34 @@ class Worker {
   RunList runs_;
   std::vector<PlannedRun> planned_;
   std::vector<float> heavy_factors_;
+  std::unique_ptr<LightBackward::Worker> light_;  // nullptr: the light part is its runs
+  std::vector<std::uint8_t> skipped_;             // rows of the group that the forward threw away
+  bool any_skipped_ = false;
+  std::vector<const PlanStep*> done_;  // steps whose runs have left the estimate as a whole
 };
 
 // One head's way back through its plan.
 class HeadBackward {
  public:
-  HeadBackward(const HeadProblem& head, const Method& method, const BackwardArguments& arguments,
-               std::uint64_t seed, int threads)
+  HeadBackward(const HeadProblem& head, const HeadPlan& plan, const BackwardArguments& arguments,
+               int threads)
       : head_(head),
         arguments_(arguments),
         threads_(threads),
-        plan_(head, method, seed, threads),
+        plan_(plan),
         unmet_(head.num_rows()) {
+    if (plan_.light() != nullptr) light_ = plan_.light()->backward(arguments, threads);
     if (plan_.light() == nullptr || plan_.light()->gradient() == nullptr) return;
     shared_.gradient = plan_.light()->gradient();
     shared_.pulls.resize(static_cast<std::size_t>(head.num_rows()));
   }
 
   SplitCounts run() {
-    if (shared_.gradient != nullptr) repeat_forward();
+    if (plan_.wants_exact()) return run_exactly();
+    if (shared_.gradient != nullptr || light_ != nullptr) repeat_forward();
     for (const PlanPass& pass : plan_.passes()) run_pass(pass, &pass == &plan_.passes().back());
     if (shared_.gradient != nullptr) add_shared();
+    if (light_ != nullptr) light_->finish(threads_);
     const std::vector<std::int32_t> rejected = rejected_rows();
     const HeadRows work{&head_, {rejected.data(), 0, std::ssize(rejected), true}};
     if (!rejected.empty()) add_exact_backward({&work, 1}, arguments_, threads_);
@@ -277,13 +316,20 @@ class HeadBackward {
   }
 
  private:
+  SplitCounts run_exactly() {
+    const HeadRows all{&head_, index_range(0, head_.num_rows())};
+    return {0, add_exact_backward({&all, 1}, arguments_, threads_), 1};
+  }
+
   // Groups in batches, which share the sums of keys that they have in common.
   void run_pass(const PlanPass& pass, bool final) {
     const std::int64_t groups = std::ssize(pass.groups);
     const std::int64_t size = std::clamp<std::int64_t>(groups / kEnoughBatches, 1, kMaxBatch);
     Turns turns(1);
     turns.start(0, 0);
-    const auto make_worker = [&] { return Worker(head_, plan_, arguments_, unmet_, shared_); };
+    const auto make_worker = [&] {
+      return Worker(head_, plan_, arguments_, unmet_, shared_, light_.get());
+    };
     parallel_workers(threads_, count_blocks(groups, size), [&] {
       return [&, worker = turns.guard(make_worker)](std::int64_t batch) mutable {
         const std::int64_t before = worker.entries();
@@ -295,7 +341,7 @@ class HeadBackward {
     });
   }
 
-  // For what the light part learns of each row on its way.
+  // For what the light part learns of each row on its way, and for the rows that were rejected.
   void repeat_forward() {
     entries_ += run_plan(head_, plan_, threads_, [&](PlanWorker& worker) {
       const IndexList& rows = worker.rows.rows();
@@ -330,9 +376,10 @@ class HeadBackward {
   const HeadProblem& head_;
   const BackwardArguments& arguments_;
   int threads_;
-  HeadPlan plan_;
+  const HeadPlan& plan_;
   UnmetRows unmet_;
   SharedPulls shared_;
+  std::unique_ptr<LightBackward> light_;
   std::atomic<std::int64_t> entries_{0};
 };
 
@@ -342,9 +389,10 @@ SplitCounts split_backward(std::span<const HeadProblem> heads, const Method& met
                            const BackwardArguments& arguments, const Options& options) {
   const int threads = resolved_threads(options.threads);
   clear_gradients(heads, arguments, threads);
-  return run_heads(heads, threads, [&](const HeadProblem& head, int share) {
-    return HeadBackward(head, method, arguments, options.seed, share).run();
-  });
+  return run_plans(heads, method, options.seed, threads,
+                   [&](const HeadProblem& head, const HeadPlan& plan, int share) {
+                     return HeadBackward(head, plan, arguments, share).run();
+                   });
 }
 
 }  // namespace subquad

@@ -97,7 +97,8 @@ class PlanModel {
 
   void add_plan(const HeadProblem& head, const Method& method, std::uint64_t seed,
                 std::size_t first) {
-    const HeadPlan plan(head, method, seed, 1);
+    HeadPlan plan(head, method, seed, 1);
+    plan.finish(head);
     for (const PlanPass& pass : plan.passes())
       for (std::size_t g = 0; g < pass.groups.size(); ++g) {
         const IndexList& rows = pass.groups[g];

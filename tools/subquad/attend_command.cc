@@ -3,8 +3,10 @@
 #include <array>
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "buffer.h"
+#include "certificate_text.h"
 #include "commands.h"
 #include "common_options.h"
 #include "given_file.h"
@@ -30,6 +32,7 @@ struct Results {
   Buffer out, lse;
   Report report;
   double seconds = 0;
+  std::optional<Certificate> certificate;
 };
 
 const char* const examples =
@@ -61,9 +64,9 @@ Results compute(const Layer& layer, const GivenFiles& given, const AttendOptions
   Shape4 row_shape = shape;
   shape[3] = layer.problem.value.channels();
   row_shape[3] = 1;
-  Results results{Buffer(shape, dtype), Buffer(row_shape, DType::f32), {}, 0};
+  Results results{Buffer(shape, dtype), Buffer(row_shape, DType::f32), {}, 0, {}};
   Progress progress("attend");
-  progress.expect(1);
+  progress.expect(options.common.certify > 0 ? 2 : 1);
   progress.step(options.method);
   Options run = options.common.run();
   run.given = given.masks;
@@ -71,6 +74,8 @@ Results compute(const Layer& layer, const GivenFiles& given, const AttendOptions
   results.report =
       attend(layer.problem, options.method, {results.out.view(), results.lse.view(), {}}, run);
   results.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (options.common.certify > 0) progress.step("certificate");
+  results.certificate = certificate_of(layer.problem, results.out, options.common.certify, run);
   return results;
 }
 
@@ -114,13 +119,11 @@ RunRecord record(const AttendOptions& options, const Layer& layer, const Results
   RunRecord run;
   run.method = options.method;
   run.input = options.input;
-  run.path = results.report.path;
   run.size = size_of(layer.problem, Pass::forward);
   run.median_s = results.seconds;
   run.repeats = 1;
-  run.peak_extra_bytes = results.report.peak_extra_bytes;
-  run.fallback_rows = results.report.fallback_rows;
-  run.scored_entries = results.report.scored_entries;
+  add_report(run, results.report);
+  if (results.certificate) run.certificate = results.certificate;
   return run;
 }
 
@@ -128,6 +131,9 @@ void print_summary(const RunRecord& run, const std::string& out) {
   fmt::print("{}: {}\n{} [{}] took {} (a single, cold run), {} extra memory, {} fallback rows\n",
              run.input, size_text(run.size), run.method, run.path, seconds_text(run.median_s),
              bytes_text(run.peak_extra_bytes), *run.fallback_rows);
+  if (run.estimated_error)
+    fmt::print("relative Frobenius error by its own probes: {:.2g}\n", *run.estimated_error);
+  if (run.certificate) fmt::print("{}\n", certificate_text(*run.certificate));
   if (!out.empty()) fmt::print("wrote {}\n", out);
 }
 
@@ -164,6 +170,7 @@ void add_attend(CLI::App& app) {
   add_causal(command, options->common);
   add_scale(command, options->common);
   add_given(command, options->common);
+  add_certify(command, options->common);
   add_seed(command, options->common);
   add_threads(command, options->common);
   add_json(command, options->common);

@@ -57,7 +57,7 @@ Report run_backward(Workspace& work, const std::string& method, const Options& o
   return attend_backward(work.problem, method, arguments, options);
 }
 
-void add_report(Report& total, const Report& part) {
+void sum_reports(Report& total, const Report& part) {
   total.path = part.path;
   total.rows += part.rows;
   total.fallback_rows += part.fallback_rows;
@@ -70,7 +70,7 @@ Report run_pass(Workspace& work, Pass pass, const std::string& method, const Opt
   Report report = run_forward(work, method, options);
   if (pass == Pass::both) {
     const std::int64_t rows = report.rows, fallback_rows = report.fallback_rows;
-    add_report(report, run_backward(work, method, options));
+    sum_reports(report, run_backward(work, method, options));
     report.rows = rows;  // the same ones again
     report.fallback_rows = fallback_rows;
   }
@@ -89,7 +89,7 @@ struct Bench {
 Report run_exact(Bench& bench) {
   Report total;
   for (Workspace& work : bench.exact)
-    add_report(total, run_pass(work, bench.pass, "exact", bench.options));
+    sum_reports(total, run_pass(work, bench.pass, "exact", bench.options));
   return total;
 }
 
@@ -146,7 +146,6 @@ RunRecord make_record(const Bench& bench, const Contender& contender, const Laye
   RunRecord run;
   run.method = contender.label;
   run.input = layer.input;
-  run.path = contender.report.path;
   run.size = size_of(layer.problem, bench.pass);
   run.exact_rows = exact_rows(bench);
   run.exact_median_s = exact_seconds(bench, run.size);
@@ -154,9 +153,7 @@ RunRecord make_record(const Bench& bench, const Contender& contender, const Laye
   run.median_s = is_exact ? *run.exact_median_s : median(contender.seconds);
   run.speedup_over_exact = *run.exact_median_s / *run.median_s;
   run.repeats = static_cast<std::int64_t>(contender.seconds.size());
-  run.peak_extra_bytes = contender.report.peak_extra_bytes;
-  run.fallback_rows = contender.report.fallback_rows;
-  run.scored_entries = contender.report.scored_entries;
+  add_report(run, contender.report);
   return run;
 }
 

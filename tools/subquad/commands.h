@@ -13,6 +13,7 @@ void add_compare(CLI::App& app, const std::string& command_line);
 void add_bench(CLI::App& app);
 void add_diagnose(CLI::App& app);
 void add_info(CLI::App& app);
+void add_kernel(CLI::App& app);
 void add_synth(CLI::App& app);
 
 }  // namespace subquad::cli

@@ -60,4 +60,12 @@ void add_given(CLI::App& app, CommonOptions& options) {
       ->type_name("FILE");
 }
 
+void add_certify(CLI::App& app, CommonOptions& options) {
+  app.add_option("--certify", options.certify,
+                 "Recompute R random query rows exactly: a bound on the errors of 95 % of all rows "
+                 "with confidence 1 - 0.95^R (59: 95 %, 90: 99 %)")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
+      ->type_name("R");
+}
+
 }  // namespace subquad::cli

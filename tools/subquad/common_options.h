@@ -18,6 +18,7 @@ struct CommonOptions {
   std::uint64_t seed = 0;
   std::string json;                // empty: none, "-": stdout, else a file
   std::vector<std::string> given;  // files; load_given reads them
+  std::int64_t certify = 0;        // rows to recompute; 0: no certificate
 
   Options run() const { return {threads, seed}; }
   bool json_on_stdout() const { return json == "-"; }
@@ -29,6 +30,7 @@ void add_json(CLI::App& app, CommonOptions& options);
 void add_causal(CLI::App& app, CommonOptions& options);
 void add_scale(CLI::App& app, CommonOptions& options);
 void add_given(CLI::App& app, CommonOptions& options);
+void add_certify(CLI::App& app, CommonOptions& options);
 
 // What a spec looks like, for the footers.
 extern const char* const spec_help;

@@ -83,6 +83,7 @@ std::vector<Comparison> compare_all(const std::vector<Layer>& layers, const Give
   settings.run = options.common.run();
   settings.run.given = given.masks;
   settings.operator_norm = !options.no_operator_norm;
+  settings.certify = options.common.certify;
   if (settings.methods.empty()) settings.methods = default_methods;
   std::vector<Comparison> comparisons;
   for (const Layer& layer : layers) {
@@ -141,6 +142,7 @@ void add_compare(CLI::App& app, const std::string& command_line) {
   add_causal(command, options->common);
   add_scale(command, options->common);
   add_given(command, options->common);
+  add_certify(command, options->common);
   add_seed(command, options->common);
   add_threads(command, options->common);
   add_json(command, options->common);

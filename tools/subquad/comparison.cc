@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "buffer.h"
+#include "certificate_text.h"
 #include "contenders.h"
 #include "subquad/info.h"
 #include "subquad/measure.h"
@@ -48,15 +49,12 @@ RunRecord timed_record(const Contender& contender, const Contender& exact,
   run.method = contender.label;
   run.input = result.input;
   run.size = result.size;
-  run.path = contender.report.path;
   run.median_s = median(contender.seconds);
   run.repeats = static_cast<std::int64_t>(contender.seconds.size());
   run.exact_median_s = median(exact.seconds);
   run.exact_rows = result.size.queries;
   run.speedup_over_exact = *run.exact_median_s / *run.median_s;
-  run.peak_extra_bytes = contender.report.peak_extra_bytes;
-  run.fallback_rows = contender.report.fallback_rows;
-  run.scored_entries = contender.report.scored_entries;
+  add_report(run, contender.report);
   return run;
 }
 
@@ -167,6 +165,9 @@ void record_runs(const Layer& layer, const CompareSettings& settings,
     progress.step("errors of " + contenders[i].label);
     RunRecord record = timed_record(contenders[i], exact, result);
     record.seeds = settings.seeds;
+    if (settings.certify > 0)
+      record.certificate =
+          certificate_of(layer.problem, outputs[i], settings.certify, settings.run);
     add_method(
         record,
         errors_over_seeds(layer, settings, contenders[i].label, outputs[0], outputs[i], measure),

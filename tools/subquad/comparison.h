@@ -18,6 +18,7 @@ struct CompareSettings {
   int repeats = 0;            // timed rounds; 0 chooses
   double budget_s = 6;        // seconds of timed rounds that the choice aims at
   bool operator_norm = true;  // op_rel: the slowest metric
+  std::int64_t certify = 0;   // rows of a certificate for each method, of its first seed; 0: none
 };
 
 struct Comparison {

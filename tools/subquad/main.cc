@@ -56,6 +56,7 @@ int run(int argc, char** argv) {
   add_bench(app);
   add_diagnose(app);
   add_info(app);
+  add_kernel(app);
   add_synth(app);
   check_command(app, argc, argv);
   try {

@@ -64,10 +64,22 @@ Json error_json(const RunRecord& run) {
           {"rows_over_20pct", json_of(run.rows_over_20pct)}};
 }
 
+// An infinite number becomes null.
+Json certificate_json(const Certificate& c) {
+  return {{"rows", c.rows},
+          {"share", c.share},
+          {"confidence", c.confidence},
+          {"largest_row_error", c.largest_row_error},
+          {"largest_row_error_to_rms", c.largest_row_error_to_rms},
+          {"rel_fro", c.rel_fro}};
+}
+
 Json report_json(const RunRecord& run) {
   return {{"peak_extra_bytes", json_of(run.peak_extra_bytes)},
           {"fallback_rows", json_of(run.fallback_rows)},
           {"scored_entries", json_of(run.scored_entries)},
+          {"exact_heads", run.exact_heads},
+          {"estimated_error", json_of(run.estimated_error)},
           {"path", run.path.empty() ? Json(nullptr) : Json(run.path)}};
 }
 
@@ -78,6 +90,7 @@ Json run_json(const RunRecord& run) {
        {size_json(run.size), time_json(run), error_json(run), report_json(run)}) {
     json.update(part);
   }
+  json["certificate"] = run.certificate ? certificate_json(*run.certificate) : Json(nullptr);
   return json;
 }
 
@@ -141,6 +154,16 @@ nlohmann::ordered_json to_json(const MachineRecord& machine, const std::vector<R
                           {"threads", machine.threads},
                           {"isa", machine.isa}};
   return {{"machine", machine_json}, {"runs", list}};
+}
+
+void add_report(RunRecord& run, const Report& report) {
+  run.path = report.path;
+  run.peak_extra_bytes = report.peak_extra_bytes;
+  run.fallback_rows = report.fallback_rows;
+  run.scored_entries = report.scored_entries;
+  run.exact_heads = report.exact_heads;
+  if (!std::isnan(report.estimated_error)) run.estimated_error = report.estimated_error;
+  if (report.certificate.rows > 0) run.certificate = report.certificate;
 }
 
 }  // namespace subquad::cli

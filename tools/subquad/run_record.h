@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "subquad/attention.h"
+#include "subquad/certificate.h"
 #include "subquad/problem.h"
 
 namespace subquad::cli {
@@ -45,7 +47,13 @@ struct RunRecord {
   Count exact_rows;  // query rows a head that exact ran on; its time is scaled to all of them
   Number rel_fro, max_over_vmax, op_rel, rows_over_1pct, rows_over_5pct, rows_over_20pct;
   Count peak_extra_bytes, fallback_rows, scored_entries, repeats, seeds;
+  std::int64_t exact_heads = 0;           // that a method with a target error ran exactly
+  std::optional<double> estimated_error;  // by the method's own probes
+  std::optional<Certificate> certificate;
 };
+
+// What the library says of a run.
+void add_report(RunRecord& run, const Report& report);
 
 struct MachineRecord {
   // All threads together: the best of the run, and the median (other guests share the memory).

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "certificate_text.h"
 #include "names.h"
 #include "number_text.h"
 
@@ -84,7 +85,13 @@ std::string comparison_text(const Comparison& comparison, bool per_head) {
   for (const RunRecord& run : comparison.runs) {
     if (per_head || run.head < 0) rows.push_back(comparison_row(run));
   }
-  return text + aligned_text(rows);
+  text += aligned_text(rows);
+  for (const RunRecord& run : comparison.runs) {
+    if (run.certificate) {
+      text += fmt::format("{}: {}\n", run.method, certificate_text(*run.certificate));
+    }
+  }
+  return text;
 }
 
 std::string bench_text(const std::vector<RunRecord>& runs, const MachineRecord& machine) {

@@ -1,0 +1,49 @@
+// Sums of Gaussian kernels: y_i = sum_k exp(-|q_i - k|^2 / (2 sigma^2)) x_k.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include "subquad/attention.h"
+#include "subquad/tensor.h"
+
+namespace subquad {
+
+// query (B, H, m, D), key (B, H, n, D), value (B, H, n, C): the x above, C of them at once. D and C
+// from 1 to 512, any m, n >= 0; heads are independent problems. bandwidth: sigma, positive, in the
+// units of the points.
+// A point with a NaN has a NaN kernel with everything: such a key makes its head's outputs NaN,
+// such a query its own row. A point with an infinite coordinate (and no NaN) is infinitely far from
+// everything: such a key adds nothing, such a query's row is zero. A value that is Inf or NaN
+// reaches its column of every row, as 0 * NaN does where the kernel is too small for a float.
+struct KernelProblem {
+  TensorView query;
+  TensorView key;
+  TensorView value;
+  double bandwidth = 0;
+};
+
+// `out` (B, H, m, C) of any DType.
+struct KernelOutputs {
+  MutableTensorView out;
+};
+
+struct KernelReport {
+  std::string path;                   // "exact", "far", or why far ran exactly: "far:exact(..)"
+  std::int64_t rows = 0;              // query rows, all heads together
+  std::int64_t scored_entries = 0;    // kernel values evaluated
+  std::int64_t peak_extra_bytes = 0;  // largest scratch memory held at once, all threads together
+  std::int64_t opened_entries = 0;    // of the rows' entries, those that far evaluated exactly
+  // |y - exact|_F / |exact|_F, estimated by far from its probe rows, each left out of the fit in
+  // turn; the largest head's. 0 where everything ran exactly, NaN where there is no estimate.
+  double estimated_error = std::numeric_limits<double>::quiet_NaN();
+};
+
+// By "exact", or "far(clusters=, order=, fit=, error=, ...)": see docs/guide/kernel_sums.md.
+// Options::given is not used. Throws Error; then nothing is written.
+KernelReport kernel_sums(const KernelProblem& problem, std::string_view spec,
+                         const KernelOutputs& outputs, const Options& options = {});
+
+}  // namespace subquad

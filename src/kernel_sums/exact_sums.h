@@ -1,0 +1,19 @@
+// Kernel sums without approximation: every query meets every key.
+//
+// source: DESIGN.md section 2 (attention's partial sums, stopped before the division).
+// use when: the yardstick; few queries or keys; bandwidths that leave a query few neighbours.
+// do not use for: lone queries by the thousand (query_blocks.h).
+// cost: 2 m n (D + C) flops; scratch of a few MB a thread.
+#pragma once
+
+#include <cstdint>
+
+#include "core/rng.h"
+#include "kernel_sums/kernel_head.h"
+
+namespace subquad {
+
+// Writes the sums of query i of the head to out + i * channels. Returns the kernels evaluated.
+std::int64_t exact_sums(const KernelHead& head, float* out, const Rng& rng, int threads);
+
+}  // namespace subquad

@@ -1,0 +1,24 @@
+// The checked parameters of far(..), see far_sums.h.
+#pragma once
+
+#include <cstdint>
+
+#include "light/key_clusters.h"
+#include "plan/spec.h"
+
+namespace subquad {
+
+// What a pseudo key's kernel is: the keys' own, theirs widened by the cluster's variance, or
+// whichever of the two fits the probes better.
+enum class FarOrder : std::uint8_t { best, zero, two };
+
+struct FarOptions {
+  std::int64_t clusters, fit, group;
+  FarOrder order;
+  double open, error, ridge, margin;
+  Clustering clustering;
+};
+
+FarOptions read_far_options(const SpecPart& spec);
+
+}  // namespace subquad

@@ -1,0 +1,54 @@
+// Fits the values of a head's pseudo keys to probe rows.
+//
+// source: ours (as light/far_fit.h): ridge regression of what the clusters miss at the probes on
+// their kernels times their counts. Every probe weighs the same, so that what is least is the
+// Frobenius norm of the error, in which kernel sums are measured; there is no denominator that
+// would make small rows matter, and dividing by the rows' own sums costs up to 10 times the error
+// on real data (a row without neighbours then outweighs all others). cost: p R^2 + R^3 / 3 flops a
+// ridge, 2 C R (p + R) a solve.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "kernel_sums/kernel_clusters.h"
+#include "light/ridge_fit.h"
+
+namespace subquad {
+
+struct KernelCorrection {
+  std::vector<float> values;  // R x C: joins the pseudo keys' values
+  double error = 0;           // relative Frobenius at the probes, each left out in turn
+};
+
+class KernelFit {
+ public:
+  // weights: p x R kernels of the probes; exact: p x C sums of all keys.
+  KernelFit(const KernelClusters& clusters, const std::vector<float>& weights,
+            const std::vector<double>& exact, std::int64_t channels, int threads);
+
+  // Chooses the ridge: the given one, or for 0 that power of ten from 1e-6 to 10 where the error
+  // for these residuals, falling from 1e-4 on, stops falling.
+  void choose_ridge(double ridge, const std::vector<double>& residual);
+  // residual: p x C, exact less the model.
+  KernelCorrection correct(const std::vector<double>& residual) const;
+
+  double rms() const { return rms_; }  // of |exact| over the probes
+
+ private:
+  // Takes the ridge if it makes the error less; says whether it does.
+  bool try_ridge(double ridge, const std::vector<double>& residual);
+  KernelCorrection solve(const RidgeFit& fit, const std::vector<float>& leverages,
+                         const std::vector<double>& residual) const;
+
+  const KernelClusters& clusters_;
+  std::int64_t probes_, channels_;
+  int threads_;
+  double rms_ = 0, feature_scale_ = 0, least_error_ = 0;
+  std::vector<float> features_;  // p x R, of mean square row norm 1
+  std::unique_ptr<RidgeFit> fit_;
+  std::vector<float> leverages_;
+};
+
+}  // namespace subquad

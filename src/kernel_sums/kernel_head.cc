@@ -1,0 +1,98 @@
+#include "kernel_sums/kernel_head.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include <fmt/format.h>
+
+#include "kernels/pack.h"
+#include "subquad/error.h"
+
+namespace subquad {
+namespace {
+
+// Squares of differences up to this many bandwidths, summed over 512 channels, fit a float.
+constexpr double kMaxExtent = 0x1p56;
+
+enum class PointKind : std::uint8_t { finite, infinite, nan };
+
+PointKind kind_of(const float* point, std::int64_t dim) {
+  PointKind kind = PointKind::finite;
+  for (std::int64_t c = 0; c < dim; ++c) {
+    if (std::isnan(point[c])) return PointKind::nan;
+    if (std::isinf(point[c])) kind = PointKind::infinite;
+  }
+  return kind;
+}
+
+kernels::RowSource rows_of(const TensorView& view, std::int64_t batch, std::int64_t head) {
+  const char* base =
+      static_cast<const char*>(view.data) + view.offset(batch, head, 0) * size_of(view.dtype);
+  return {base, view.dtype, view.stride[2], view.channels(), nullptr, 0, view.length()};
+}
+
+Scratch<float> load(const kernels::RowSource& rows) {
+  Scratch<float> data(rows.count * rows.width);
+  if (rows.count > 0) kernels::load_rows(rows, 1.0f, data.data(), rows.width, rows.width);
+  return data;
+}
+
+void move_row(Scratch<float>& data, std::int64_t width, std::int64_t from, std::int64_t to) {
+  if (from != to) std::copy_n(data.data() + from * width, width, data.data() + to * width);
+}
+
+void keep_finite_queries(KernelHead& head, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const PointKind kind = kind_of(head.query(i), head.dim);
+    if (kind == PointKind::nan) head.nan_rows.push_back(i);
+    if (kind == PointKind::infinite) head.zero_rows.push_back(i);
+    if (kind != PointKind::finite) continue;
+    move_row(head.queries, head.dim, i, head.num_queries++);
+    head.row_of.push_back(i);
+  }
+}
+
+void keep_finite_keys(KernelHead& head, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const PointKind kind = kind_of(head.keys.data() + i * head.dim, head.dim);
+    head.nan_key |= kind == PointKind::nan;
+    if (kind != PointKind::finite) continue;
+    move_row(head.keys, head.dim, i, head.num_keys);
+    move_row(head.values, head.channels, i, head.num_keys++);
+  }
+}
+
+void check_extent(const KernelHead& head, double bandwidth) {
+  float largest = 0;
+  const auto grow = [&](const float* data, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(data[i]));
+  };
+  grow(head.queries.data(), head.num_queries * head.dim);
+  grow(head.keys.data(), head.num_keys * head.dim);
+  if (largest * head.scale > kMaxExtent)
+    throw_invalid(
+        fmt::format("bandwidth: {} is too small for coordinates up to {}: at most 2^56 bandwidths "
+                    "are supported",
+                    bandwidth, largest));
+}
+
+}  // namespace
+
+KernelHead load_kernel_head(const KernelProblem& problem, std::int64_t batch, std::int64_t head) {
+  KernelHead result;
+  result.dim = problem.query.channels();
+  result.channels = problem.value.channels();
+  result.scale = std::sqrt(std::numbers::log2e) / problem.bandwidth;
+  result.queries = load(rows_of(problem.query, batch, head));
+  result.keys = load(rows_of(problem.key, batch, head));
+  result.values = load(rows_of(problem.value, batch, head));
+  keep_finite_queries(result, problem.query.length());
+  keep_finite_keys(result, problem.key.length());
+  result.finite_values = kernels::all_finite({result.values.data(), DType::f32, result.channels,
+                                              result.channels, nullptr, 0, result.num_keys});
+  check_extent(result, problem.bandwidth);
+  return result;
+}
+
+}  // namespace subquad

@@ -1,0 +1,145 @@
+#include "subquad/kernel_sums.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/checks.h"
+#include "core/isa.h"
+#include "core/threads.h"
+#include "kernel_sums/exact_sums.h"
+#include "kernel_sums/far_options.h"
+#include "kernel_sums/far_sums.h"
+#include "kernel_sums/kernel_head.h"
+#include "kernels/pack.h"
+
+namespace subquad {
+namespace {
+
+constexpr std::int64_t kMaxChannels = 512;
+constexpr std::int64_t kMaxLength = std::numeric_limits<std::int32_t>::max() / 2;
+
+void check_points(const char* name, const TensorView& view) {
+  check_view(name, view);
+  if (view.length() > kMaxLength)
+    throw_invalid(
+        fmt::format("{}: {} points, at most {} are supported", name, view.length(), kMaxLength));
+  if (view.channels() < 1 || view.channels() > kMaxChannels)
+    throw_invalid(
+        fmt::format("{}: last extent is {}, must be 1 to {}", name, view.channels(), kMaxChannels));
+}
+
+void check_equal(const char* name, const char* what, std::int64_t got, const char* other,
+                 std::int64_t expected) {
+  if (got != expected)
+    throw_invalid(fmt::format("{}: {} is {}, but {} has {}", name, what, got, other, expected));
+}
+
+void check_problem(const KernelProblem& p) {
+  check_points("query", p.query);
+  check_points("key", p.key);
+  check_points("value", p.value);
+  for (const auto& [name, view] : {std::pair{"key", &p.key}, std::pair{"value", &p.value}}) {
+    check_equal(name, "batch", view->batch(), "query", p.query.batch());
+    check_equal(name, "number of heads", view->heads(), "query", p.query.heads());
+  }
+  check_equal("key", "last extent", p.key.channels(), "query", p.query.channels());
+  check_equal("value", "length", p.value.length(), "key", p.key.length());
+  if (!(p.bandwidth > 0) || !std::isfinite(p.bandwidth))
+    throw_invalid(fmt::format("bandwidth: {} must be positive and finite", p.bandwidth));
+}
+
+Shape4 out_shape(const KernelProblem& p) {
+  return {p.query.batch(), p.query.heads(), p.query.length(), p.value.channels()};
+}
+
+// nullopt: exact.
+std::optional<FarOptions> read_method(std::string_view spec) {
+  const std::vector<SpecPart> parts = parse_spec(spec);
+  if (parts.size() != 1)
+    throw_invalid(fmt::format("spec '{}': kernel sums take one part, exact or far", spec));
+  const SpecPart& part = parts.front();
+  if (part.name == "far") return read_far_options(part);
+  if (part.name != "exact")
+    throw_invalid(fmt::format("spec '{}': unknown part '{}'; known: exact, far", spec, part.name));
+  SpecReader(part).finish();
+  return std::nullopt;
+}
+
+void store(const MutableTensorView& out, std::int64_t offset, const float* row) {
+  kernels::store_row(row, out.channels(), 1.0f, out.dtype,
+                     static_cast<char*>(out.data) + offset * size_of(out.dtype));
+}
+
+void write_head(const KernelHead& head, const float* sums, const MutableTensorView& out,
+                std::int64_t batch, std::int64_t index) {
+  const auto fill = [&](const std::vector<std::int64_t>& rows, float number) {
+    const std::vector<float> row(static_cast<std::size_t>(head.channels), number);
+    for (const std::int64_t r : rows) store(out, out.offset(batch, index, r), row.data());
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (std::int64_t i = 0; i < head.num_queries; ++i)
+    store(out, out.offset(batch, index, head.row_of[static_cast<std::size_t>(i)]),
+          sums + i * head.channels);
+  fill(head.nan_rows, nan);
+  fill(head.zero_rows, 0);
+  if (!head.nan_key) return;
+  fill(head.row_of, nan);
+  fill(head.zero_rows, nan);
+}
+
+FarRun run_head(const KernelHead& head, const std::optional<FarOptions>& far, float* out,
+                const Rng& rng, int threads) {
+  if (head.nan_key) return {far ? "far" : "exact", 0, 0, 0};
+  if (far) return far_sums(head, *far, out, rng, threads);
+  const std::int64_t entries = exact_sums(head, out, rng, threads);
+  return {"exact", entries, entries, 0};
+}
+
+void join(KernelReport& report, const FarRun& run) {
+  // The first head's path, unless another says more.
+  if (run.path.size() > report.path.size()) report.path = run.path;
+  report.scored_entries += run.entries;
+  report.opened_entries += run.opened_entries;
+  if (std::isnan(report.estimated_error) || std::isnan(run.error))
+    report.estimated_error = std::numeric_limits<double>::quiet_NaN();
+  else
+    report.estimated_error = std::max(report.estimated_error, run.error);
+}
+
+}  // namespace
+
+KernelReport kernel_sums(const KernelProblem& problem, std::string_view spec,
+                         const KernelOutputs& outputs, const Options& options) {
+  ensure_isa();
+  check_problem(problem);
+  check_target("out", outputs.out, out_shape(problem));
+  if (options.threads < 0)
+    throw_invalid(fmt::format("threads: {} must be 0 (default) or more", options.threads));
+  const std::optional<FarOptions> far = read_method(spec);
+  const int threads = resolved_threads(options.threads);
+  MemoryMeter meter;
+  const MeterScope scope(&meter);
+  KernelReport report;
+  report.estimated_error = 0;
+  const std::int64_t batch = problem.query.batch(), heads = problem.query.heads();
+  // Errors in the points of a later head come before anything is written.
+  if (batch * heads > 1)
+    for (std::int64_t i = 0; i < batch * heads; ++i)
+      load_kernel_head(problem, i / heads, i % heads);
+  for (std::int64_t i = 0; i < batch * heads; ++i) {
+    const KernelHead head = load_kernel_head(problem, i / heads, i % heads);
+    Scratch<float> sums(head.num_queries * head.channels);
+    join(report, run_head(head, far, sums.data(), Rng(options.seed, i % heads), threads));
+    write_head(head, sums.data(), outputs.out, i / heads, i % heads);
+    report.rows += problem.query.length();
+  }
+  if (report.path.empty()) report.path = far ? "far" : "exact";
+  report.peak_extra_bytes = meter.peak();
+  return report;
+}
+
+}  // namespace subquad

@@ -1,0 +1,29 @@
+// Blocks of near queries that meet keys together.
+//
+// source: ours: the tree of key_clusters.h; a query farther than 64 bandwidths from its block's
+// center would lose its kernels' bits to rounding (kernel_block.h), and stands alone.
+// cost: 2 m D log2(m / rows) flops; keys are packed once a block, so lone queries are dear.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/index_list.h"
+#include "core/rng.h"
+#include "kernel_sums/kernel_head.h"
+
+namespace subquad {
+
+struct QueryBlock {
+  std::vector<std::int32_t> rows;
+  std::vector<float> center;
+
+  IndexList list() const { return {rows.data(), 0, static_cast<std::int64_t>(rows.size()), true}; }
+};
+
+// All queries of the head, at most `rows` in a block. Neighbouring blocks are near each other; the
+// lone queries come last.
+std::vector<QueryBlock> make_query_blocks(const KernelHead& head, std::int64_t rows, const Rng& rng,
+                                          int threads);
+
+}  // namespace subquad

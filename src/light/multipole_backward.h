@@ -1,0 +1,55 @@
+// The derivative of the multipole part at order 0: of its clusters' means and sums, of the entries
+// that heavy sets take out of them, and through the fit of its coefficients.
+//
+// source: ours (docs/theory/far_field.md). The choices (clusters, groups, probes, opened clusters)
+// are constants of the derivative; means, sums, features and targets of the fit are not.
+// use when: gradients of a head that multipole(order=0) has served.
+// do not use for: orders 1 and 2.
+// cost: 4 R (D + Dv) multiply-adds a row; for the fit p n (3 D + 3 Dv) with the probes' sums, taken
+// again, and 6 p R Dv for each prefix. Scratch: 2 R (264 + D + Dv) floats a thread, p (2 R + 3 Dv)
+// for each prefix.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "light/light_backward.h"
+#include "light/multipole_fit_backward.h"
+#include "light/multipole_model.h"
+#include "subquad/attention.h"
+
+namespace subquad {
+
+class MultipoleBackward final : public LightBackward {
+ public:
+  // What the model and the arguments point to must outlive this.
+  MultipoleBackward(MultipoleModel model, MultipoleProbes probes,
+                    const BackwardArguments& arguments, int threads);
+
+  std::unique_ptr<LightBackward::Worker> make_worker() override;
+  void finish(int threads) override;
+
+ private:
+  class GroupWorker;
+  // Sums over rows of one prefix' coefficients.
+  struct CoefficientSums {
+    std::int64_t prefix;  // 0: those of the opened clusters' prior alone
+    Scratch<float> sums;  // R x (Dv + 1), rows a stride apart
+  };
+
+  void set_coefficients();
+  void add_sums(const CoefficientSums& sums, std::int64_t stride);
+  void add_to_keys(std::int64_t cluster) const;
+  void add_to_values(std::int64_t cluster) const;
+
+  MultipoleModel model_;
+  BackwardArguments arguments_;
+  std::unique_ptr<MultipoleFitBackward> fit_;           // nullptr: no probes
+  std::vector<std::vector<float>> coefficients_;        // of each prefix, R x (Dv + 1)
+  std::vector<double> grad_means_;                      // R x D, lacks a factor ln 2
+  std::vector<std::vector<double>> grad_coefficients_;  // of each prefix
+  std::vector<double> grad_opened_;                     // of the opened clusters' prior
+};
+
+}  // namespace subquad

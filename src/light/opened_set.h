@@ -1,0 +1,41 @@
+// The near field of the multipole part: for each group of rows, the keys of the clusters opened for
+// it.
+//
+// source: ours, as treecodes open cells (Barnes and Hut 1986), for groups of similar queries.
+// cost: opened keys a row, packed once a group.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "heavy/heavy_set.h"
+#include "light/key_clusters.h"
+
+namespace subquad {
+
+class OpenedSet final : public HeavySet {
+ public:
+  // groups: of the rows; opened[g]: clusters of `clusters` opened for group g. Both partitions are
+  // shared with the light part.
+  OpenedSet(std::shared_ptr<const Partition> clusters, std::shared_ptr<const Partition> groups,
+            std::vector<std::vector<std::int32_t>> opened);
+
+  RowOrder row_order() const override { return RowOrder::own; }
+  std::span<const IndexList> row_groups() const override { return groups_; }
+  void add_runs(const IndexList& rows, std::int64_t group, RunList& runs) const override;
+  void remove(const IndexList& rows, const IndexList& keys, float* scores, std::int64_t stride,
+              FilterScratch& scratch) const override;
+
+  const std::vector<std::int32_t>& opened(std::int64_t group) const {
+    return opened_[static_cast<std::size_t>(group)];
+  }
+  bool holds(std::int64_t row, std::int64_t key) const;
+
+ private:
+  std::shared_ptr<const Partition> clusters_, partition_;
+  std::vector<std::vector<std::int32_t>> opened_, keys_;
+  std::vector<IndexList> groups_;
+};
+
+}  // namespace subquad

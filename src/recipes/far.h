@@ -1,0 +1,31 @@
+// far(error, ..): the far field at a stated error, exact where that is faster or safer.
+//
+// source: ours (docs/theory/far_field.md). sink(1) + window(1) + multipole with a target: a few
+// hundred probe rows are evaluated exactly, the clusters' coefficients are fitted to them, and
+// their leave-one-out errors say how many clusters each group of rows must open. The heads of a
+// sequence share the error. use when: long sequences and an error of one to five per cent will do,
+// on layers nobody has looked at: it measures before it trusts. do not use for: fewer than about
+// 2,000 keys, element masks, sliding windows: those heads run exactly (the report's path says so).
+// cost: probes * n / rows + clusters + opened keys a row; a third of exact's time at n = 4,096, a
+// tenth at 16,384 on the layers of docs/guide/far.md.
+// parameters: error relative Frobenius error of a sequence's output, 1e-4 to 1, default 0.03;
+// clusters, fit: 0 (by length: 256 or 512, 256 to 1,024) or as in multipole; group, cluster, ridge,
+// chunk, margin, always as in multipole; certify rows recomputed exactly afterwards for
+// Report::certificate, 0 to 65,536, default 59.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "plan/spec.h"
+#include "recipes/recipe.h"
+#include "subquad/given.h"
+
+namespace subquad {
+
+// `others` and `given` as in make_hyper().
+std::unique_ptr<Recipe> make_far(const SpecPart& spec, const std::string& others,
+                                 std::span<const GivenMask> given);
+
+}  // namespace subquad

@@ -1,0 +1,121 @@
+// A plan with a multipole part, modelled in double precision (plain_multipole.h). Only the choices
+// are the library's: its clusters, its heavy entries, its groups of rows and opened clusters.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "core/rng.h"
+#include "exact/forward.h"
+#include "light/far_clusters.h"
+#include "light/multipole_options.h"
+#include "light/opened_set.h"
+#include "light/row_groups.h"
+#include "light/uniform.h"
+#include "plan/spec.h"
+#include "recipes/head_plan.h"
+#include "recipes/method.h"
+#include "support/plain_multipole.h"
+
+namespace subquad::testing {
+
+inline MultipoleOptions multipole_options(const std::string& spec) {
+  for (const SpecPart& part : parse_spec(spec))
+    if (part.name == "multipole") return read_multipole_options(part);
+  return {};
+}
+
+// The entries that heavy sets, but the opened clusters, hold.
+inline std::vector<std::uint8_t> heavy_entries(const HeadProblem& head, const EntrySets& sets) {
+  std::vector<std::uint8_t> heavy(at(head.num_rows() * head.num_keys), 0);
+  std::vector<float> scores(at(head.num_keys));
+  FilterScratch scratch;
+  for (std::int64_t i = 0; i < head.num_rows(); ++i) {
+    std::fill(scores.begin(), scores.end(), 0.0F);
+    for (const EntrySet* set : sets)
+      if (dynamic_cast<const OpenedSet*>(set) == nullptr)
+        set->remove(index_range(i, i + 1), index_range(0, head.num_keys), scores.data(),
+                    head.num_keys, scratch);
+    for (std::int64_t j = 0; j < head.num_keys; ++j)
+      heavy[at(i * head.num_keys + j)] = scores[at(j)] < 0 ? 1 : 0;
+  }
+  return heavy;
+}
+
+inline const OpenedSet* opened_set(const EntrySets& sets) {
+  for (const EntrySet* set : sets)
+    if (const auto* opened = dynamic_cast<const OpenedSet*>(set)) return opened;
+  return nullptr;
+}
+
+// The probe rows of a head without a causal mask: from each group alike, the first places of a
+// shuffle. All rows where `fit` is at least groups * rows.
+inline std::vector<std::int32_t> drawn_probes(const std::vector<std::vector<std::int32_t>>& groups,
+                                              std::int64_t fit, const Rng& rng) {
+  std::vector<std::int32_t> probes;
+  const auto count = static_cast<std::int64_t>(groups.size());
+  for (std::int64_t g = 0; g < count; ++g) {
+    std::vector<std::int32_t> rows = groups[at(g)];
+    const auto size = static_cast<std::int64_t>(rows.size());
+    const std::int64_t wanted = std::min(size, fit * (g + 1) / count - fit * g / count);
+    for (std::int64_t i = 0; i < wanted; ++i) {
+      std::swap(rows[at(i)],
+                rows[at(i + rng.below(size - i, Purpose::probe, static_cast<std::uint32_t>(g),
+                                      static_cast<std::uint32_t>(i)))]);
+      probes.push_back(rows[at(i)]);
+    }
+  }
+  return probes;
+}
+
+// Out and natural lse of one row from its sums, sink included.
+struct PlainRow {
+  std::vector<double> out;
+  double lse;
+};
+
+inline PlainRow finish_row(const HeadProblem& head, std::int64_t row,
+                           const std::vector<double>& sums, double reference) {
+  double l = sums.back();
+  if (!head.problem->sink_logits.empty())
+    l += std::exp(double{head.problem->sink_logits[at(head.query_head(row))]} - reference);
+  PlainRow result{{sums.begin(), sums.end() - 1}, std::log(l) + reference};
+  for (double& o : result.out) o /= l;
+  return result;
+}
+
+// All rows of a head without a causal mask, with the fit that the spec names or without it.
+inline std::vector<PlainRow> plain_multipole(const HeadProblem& head, const std::string& spec,
+                                             std::uint64_t seed, bool fitted) {
+  const Method method = parse_method(spec);
+  HeadPlan plan(head, method, seed, 1);
+  plan.finish(head);
+  const MultipoleOptions options = multipole_options(spec);
+  const Rng rng(seed, head.kv_head);
+  const auto clusters = FarClusters::build(head, options.shape, rng, 1);
+  const PlainTensors plain(head);
+  PlainFar far(plain, *clusters->keys, options.shape.order);
+  far.heavy = heavy_entries(head, plan.sets());
+  std::vector<std::vector<std::int32_t>> groups(1, std::vector<std::int32_t>(at(plain.rows)));
+  std::iota(groups[0].begin(), groups[0].end(), 0);
+  if (const OpenedSet* opened = opened_set(plan.sets())) {
+    groups.clear();
+    for (const IndexList& rows : opened->row_groups()) {
+      groups.emplace_back(rows.ids, rows.ids + rows.count);
+      for (const std::int32_t i : groups.back())
+        for (const std::int32_t c : opened->opened(static_cast<std::int64_t>(groups.size()) - 1))
+          far.opened[at(i * clusters->far->size() + c)] = 1;
+    }
+  }
+  if (fitted && options.fit > 0) far.fit(drawn_probes(groups, options.fit, rng), options.ridge);
+  std::vector<PlainRow> rows;
+  for (std::int64_t i = 0; i < plain.rows; ++i)
+    rows.push_back(finish_row(head, i, far.estimate(i), far.reference[at(i)]));
+  return rows;
+}
+
+}  // namespace subquad::testing

@@ -1,0 +1,253 @@
+// The multipole part straight from its definition (docs/theory/far_field.md), in double precision,
+// for one head. The partition of the keys, what is heavy and what is opened are given; sums,
+// moments and the fit share no code with the library.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "core/head_problem.h"
+#include "light/key_clusters.h"
+#include "support/reference_attention.h"
+
+namespace subquad::testing {
+
+inline std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+// A dense row-major table.
+struct Table {
+  std::int64_t rows = 0, columns = 0;
+  std::vector<double> values;
+
+  Table() = default;
+  Table(std::int64_t r, std::int64_t c) : rows(r), columns(c), values(at(r * c), 0.0) {}
+  double* row(std::int64_t i) { return values.data() + i * columns; }
+  const double* row(std::int64_t i) const { return values.data() + i * columns; }
+};
+
+inline double dot(const double* a, const double* b, std::int64_t n) {
+  double sum = 0;
+  for (std::int64_t j = 0; j < n; ++j) sum += a[j] * b[j];
+  return sum;
+}
+
+inline void add_scaled(double factor, const double* from, std::int64_t n, double* to) {
+  for (std::int64_t j = 0; j < n; ++j) to[j] += factor * from[j];
+}
+
+// X of (F^T F + mu I) X = F^T T, mu = lambda * trace(F^T F) / r, by Gaussian elimination.
+// mu >= 0: that ridge instead.
+inline Table plain_ridge(const Table& f, const Table& t, double lambda, double mu = -1) {
+  const std::int64_t r = f.columns, c = t.columns;
+  Table a(r, r), x(r, c);
+  for (std::int64_t i = 0; i < f.rows; ++i)
+    for (std::int64_t j = 0; j < r; ++j) {
+      add_scaled(f.row(i)[j], f.row(i), r, a.row(j));
+      add_scaled(f.row(i)[j], t.row(i), c, x.row(j));
+    }
+  double trace = 0;
+  for (std::int64_t j = 0; j < r; ++j) trace += a.row(j)[j];
+  if (mu < 0) mu = lambda * trace / static_cast<double>(r);
+  for (std::int64_t j = 0; j < r; ++j) a.row(j)[j] += mu;
+  for (std::int64_t j = 0; j < r; ++j)
+    for (std::int64_t i = 0; i < r; ++i) {
+      if (i == j || a.row(j)[j] == 0) continue;
+      const double factor = -a.row(i)[j] / a.row(j)[j];
+      add_scaled(factor, a.row(j), r, a.row(i));
+      add_scaled(factor, x.row(j), c, x.row(i));
+    }
+  for (std::int64_t j = 0; j < r; ++j)
+    for (std::int64_t d = 0; d < c; ++d) x.row(j)[d] /= a.row(j)[j] == 0 ? 1.0 : a.row(j)[j];
+  return x;
+}
+
+// Queries (scale included), keys and values of one head; scores are natural logits.
+struct PlainTensors {
+  explicit PlainTensors(const HeadProblem& head)
+      : rows(head.num_rows()),
+        keys(head.num_keys),
+        dim(head.head_dim()),
+        value_dim(head.value_dim()),
+        query(rows, dim),
+        key(keys, dim),
+        value(keys, value_dim) {
+    const Problem& p = *head.problem;
+    const DenseTensor q = read_tensor(p.query), k = read_tensor(p.key), v = read_tensor(p.value);
+    const double scale = p.scale ? double{*p.scale} : 1 / std::sqrt(static_cast<double>(dim));
+    for (std::int64_t i = 0; i < rows; ++i)
+      add_scaled(scale, q.row(head.batch, head.query_head(i), head.query_begin + head.position(i)),
+                 dim, query.row(i));
+    for (std::int64_t j = 0; j < keys; ++j) {
+      std::copy_n(k.row(head.batch, head.kv_head, head.key_begin + j), dim, key.row(j));
+      std::copy_n(v.row(head.batch, head.kv_head, head.key_begin + j), value_dim, value.row(j));
+    }
+  }
+  double score(std::int64_t i, std::int64_t j) const { return dot(query.row(i), key.row(j), dim); }
+
+  std::int64_t rows, keys, dim, value_dim;
+  Table query, key, value;
+};
+
+// Mean, covariances and radius of the keys of one cluster.
+struct PlainCluster {
+  PlainCluster(const PlainTensors& head, const IndexList& members)
+      : mean(at(head.dim), 0.0),
+        key_covariance(head.dim, head.dim),
+        value_covariance(head.dim, head.value_dim) {
+    const auto n = static_cast<double>(members.count);
+    for (std::int64_t k = 0; k < members.count; ++k)
+      add_scaled(1 / n, head.key.row(members[k]), head.dim, mean.data());
+    for (std::int64_t k = 0; k < members.count; ++k) {
+      std::vector<double> x(mean.size());
+      add_scaled(1, head.key.row(members[k]), head.dim, x.data());
+      add_scaled(-1, mean.data(), head.dim, x.data());
+      radius = std::max(radius, std::sqrt(dot(x.data(), x.data(), head.dim)));
+      for (std::int64_t a = 0; a < head.dim; ++a) {
+        add_scaled(x[at(a)] / n, x.data(), head.dim, key_covariance.row(a));
+        add_scaled(x[at(a)] / n, head.value.row(members[k]), head.value_dim,
+                   value_covariance.row(a));
+      }
+    }
+  }
+  // Natural logit of the cluster's weight at q.
+  double logit(const double* q, int order) const {
+    const auto dim = static_cast<std::int64_t>(mean.size());
+    double square = 0;
+    for (std::int64_t a = 0; order > 1 && a < dim; ++a)
+      square += 0.5 * q[a] * dot(q, key_covariance.row(a), dim);
+    return dot(q, mean.data(), dim) + std::min(square, std::sqrt(dot(q, q, dim)) * radius);
+  }
+
+  std::vector<double> mean;
+  Table key_covariance, value_covariance;
+  double radius = 0;
+};
+
+// The far field of one head: sums are Dv + 1 numbers, the weights' last, times e^-reference(row).
+class PlainFar {
+ public:
+  PlainFar(const PlainTensors& head, const Partition& clusters, int order)
+      : head_(head),
+        clusters_(clusters),
+        order_(order),
+        scores(head.rows, head.keys),
+        logits(head.rows, clusters.size()),
+        reference(at(head.rows), -std::numeric_limits<double>::infinity()),
+        heavy(at(head.rows * head.keys), 0),
+        opened(at(head.rows * clusters.size()), 0),
+        correction(clusters.size(), head.value_dim + 1) {
+    for (std::int64_t c = 0; c < clusters.size(); ++c)
+      moments_.emplace_back(head, clusters.members(c));
+    for (std::int64_t i = 0; i < head.rows; ++i) {
+      for (std::int64_t j = 0; j < head.keys; ++j) scores.row(i)[j] = head.score(i, j);
+      for (std::int64_t c = 0; c < clusters.size(); ++c)
+        logits.row(i)[c] = moments_[at(c)].logit(head.query.row(i), order);
+      for (std::int64_t j = 0; j < head.keys; ++j)
+        reference[at(i)] = std::max(reference[at(i)], scores.row(i)[j]);
+      for (std::int64_t c = 0; c < clusters.size(); ++c)
+        reference[at(i)] = std::max(reference[at(i)], logits.row(i)[c]);
+    }
+  }
+
+  const PlainTensors& head() const { return head_; }
+  const Partition& clusters() const { return clusters_; }
+  std::int64_t width() const { return head_.value_dim + 1; }
+  double key_weight(std::int64_t i, std::int64_t j) const {
+    return std::exp(scores.row(i)[j] - reference[at(i)]);
+  }
+  double cluster_weight(std::int64_t i, std::int64_t c) const {
+    return std::exp(logits.row(i)[c] - reference[at(i)]);
+  }
+  std::int64_t cluster_of(std::int64_t j) const { return clusters_.cluster_of[at(j)]; }
+  bool is_heavy(std::int64_t i, std::int64_t j) const { return heavy[at(i * head_.keys + j)] != 0; }
+  bool is_opened(std::int64_t i, std::int64_t c) const {
+    return opened[at(i * clusters_.size() + c)] != 0;
+  }
+  void add_key(double weight, std::int64_t j, double* sums) const {
+    add_scaled(weight, head_.value.row(j), head_.value_dim, sums);
+    sums[head_.value_dim] += weight;
+  }
+
+  // Adds what the clusters that are closed to row i give it beyond their keys' shares, that is the
+  // slopes of their values: in proportion to the keys that are not heavy.
+  void add_slopes(std::int64_t i, std::int64_t c, double factor, double* sums) const {
+    const IndexList members = clusters_.members(c);
+    std::int64_t light = 0;
+    for (std::int64_t k = 0; k < members.count; ++k) light += is_heavy(i, members[k]) ? 0 : 1;
+    for (std::int64_t a = 0; order_ > 0 && a < head_.dim; ++a)
+      add_scaled(factor * cluster_weight(i, c) * static_cast<double>(light) * head_.query.row(i)[a],
+                 moments_[at(c)].value_covariance.row(a), head_.value_dim, sums);
+  }
+
+  // Exact sums over all keys.
+  std::vector<double> exact(std::int64_t i) const {
+    std::vector<double> sums(at(width()), 0.0);
+    for (std::int64_t j = 0; j < head_.keys; ++j) add_key(key_weight(i, j), j, sums.data());
+    return sums;
+  }
+  // What row i is given: heavy and opened entries exactly, the rest by clusters, and corrections.
+  std::vector<double> estimate(std::int64_t i) const {
+    std::vector<double> sums(at(width()), 0.0);
+    for (std::int64_t j = 0; j < head_.keys; ++j) {
+      const std::int64_t c = cluster_of(j);
+      const bool exactly = is_heavy(i, j) || is_opened(i, c);
+      add_key(exactly ? key_weight(i, j) : cluster_weight(i, c), j, sums.data());
+    }
+    for (std::int64_t c = 0; c < clusters_.size(); ++c) {
+      if (!is_opened(i, c)) add_slopes(i, c, 1, sums.data());
+      add_scaled(cluster_weight(i, c), correction.row(c), width(), sums.data());
+    }
+    return sums;
+  }
+  // What the closed clusters of row i miss of their keys that are not heavy.
+  std::vector<double> missed(std::int64_t i) const {
+    std::vector<double> sums(at(width()), 0.0);
+    for (std::int64_t j = 0; j < head_.keys; ++j)
+      if (!is_heavy(i, j) && !is_opened(i, cluster_of(j)))
+        add_key(key_weight(i, j) - cluster_weight(i, cluster_of(j)), j, sums.data());
+    for (std::int64_t c = 0; c < clusters_.size(); ++c)
+      if (!is_opened(i, c)) add_slopes(i, c, -1, sums.data());
+    return sums;
+  }
+
+  // Features and targets of probe rows.
+  Table features(const std::vector<std::int32_t>& probes) const {
+    Table f(static_cast<std::int64_t>(probes.size()), clusters_.size());
+    for (std::int64_t p = 0; p < f.rows; ++p)
+      for (std::int64_t c = 0; c < f.columns; ++c)
+        f.row(p)[c] = cluster_weight(probes[at(p)], c) *
+                      static_cast<double>(clusters_.members(c).count) / exact(probes[at(p)]).back();
+    return f;
+  }
+  Table targets(const std::vector<std::int32_t>& probes) const {
+    Table t(static_cast<std::int64_t>(probes.size()), width());
+    for (std::int64_t p = 0; p < t.rows; ++p)
+      add_scaled(1 / exact(probes[at(p)]).back(), missed(probes[at(p)]).data(), width(), t.row(p));
+    return t;
+  }
+  // Corrects the coefficients by the ridge fit of what is missed at the probes.
+  void fit(const std::vector<std::int32_t>& probes, double lambda) {
+    correction = plain_ridge(features(probes), targets(probes), lambda);
+    for (std::int64_t c = 0; c < correction.rows; ++c)
+      for (std::int64_t d = 0; d < width(); ++d)
+        correction.row(c)[d] *= static_cast<double>(clusters_.members(c).count);
+  }
+
+ private:
+  const PlainTensors& head_;
+  const Partition& clusters_;
+  int order_;
+  std::vector<PlainCluster> moments_;
+
+ public:
+  Table scores, logits;
+  std::vector<double> reference;
+  std::vector<std::uint8_t> heavy;   // rows x keys
+  std::vector<std::uint8_t> opened;  // rows x clusters
+  Table correction;                  // clusters x (Dv + 1)
+};
+
+}  // namespace subquad::testing
