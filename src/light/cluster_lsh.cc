@@ -64,8 +64,8 @@ std::vector<std::uint32_t> hash_points(const ScaledPoints& points, const Planes&
 
 void sort_by_lsh(const ScaledPoints& points, std::span<std::int32_t> ids, std::int64_t count,
                  const Rng& rng, int threads) {
-  const std::int64_t bits =
-      std::min<std::int64_t>(24, std::bit_width(static_cast<std::uint64_t>(count)) + 2);
+  const std::int64_t bits = std::min<std::int64_t>(
+      24, static_cast<std::int64_t>(std::bit_width(static_cast<std::uint64_t>(count))) + 2);
   const auto all = hash_points(points, draw_planes(bits, points.dim, rng), threads);
   std::vector<std::uint32_t> codes;
   for (const std::int32_t i : ids) codes.push_back(all[static_cast<std::size_t>(i)]);

@@ -8,7 +8,7 @@
 // the largest `open` is taken whose leave-one-out error stays below it, and the head runs exactly
 // if there is none or if exact is faster. use when: attention is spread over many keys: sampling
 // needs ten times the keys for its error. do not use for: element masks, sliding windows (an error
-// says so), fewer than about 2,000 keys. cost: clusters + opened keys + probes * n / rows a row,
+// says so), fewer than about 2,500 keys. cost: clusters + opened keys + probes * n / rows a row,
 // for all n. backward: order 0, through the fit; orders 1 and 2 throw Error. parameters: clusters 1
 // to 16,384, default 256; order 0 to 2, default 0; rank of the spread (order 1, 2) 0 to 512,
 // default 8; fit probe rows, 0 to 65,536, default 512; open threshold relative to the output's rms,

@@ -15,8 +15,8 @@
 namespace subquad {
 namespace {
 
-constexpr double kMargin = 0.9;     // of the target error, for the leave-one-out error
-constexpr double kProbeCost = 2.5;  // of a key of exact attention: probes meet all keys, and twice
+constexpr double kMargin = 0.9;   // of the target error, for the leave-one-out error
+constexpr double kProbeCost = 3;  // of a key of exact attention: probes meet all keys, and twice
 constexpr double kLeastWeight = 0.05;
 constexpr double kRidge = 1e-3;
 constexpr std::uint32_t kProbeStream = 1u << 31;

@@ -26,8 +26,9 @@ constexpr double kRidges[] = {1e-3, 1e-5};
 constexpr double kOneRidge[] = {3e-4};
 constexpr std::int64_t kFewKeys = 8192;
 constexpr double kLeastShare = 0.01;  // of the model's sum of weights, for an exact sum from it
-// A probe's key costs this much more than one of exact attention, an opened one likewise.
-constexpr double kProbeCost = 1.5, kOpenedCost = 1.2;
+// What a key of a probe, a cluster and an opened key cost in keys of exact attention, all overheads
+// included: measured at 4,096 and 16,384 keys (docs/guide/far.md).
+constexpr double kProbeCost = 3, kClusterCost = 3, kOpenedCost = 2;
 
 bool is_finite(const float* values, std::int64_t count) {
   return std::all_of(values, values + count, [](float x) { return std::isfinite(x); });
@@ -54,7 +55,7 @@ bool MultipolePart::too_dear(double opened_keys) const {
   const auto keys = static_cast<double>(head_.num_keys);
   const double probes =
       static_cast<double>(options_.fit) * kProbeCost * keys / static_cast<double>(head_.num_rows());
-  const double far = static_cast<double>(options_.shape.clusters) + 128;
+  const double far = kClusterCost * (static_cast<double>(options_.shape.clusters) + 128);
   return probes + far + kOpenedCost * opened_keys > options_.margin * keys;
 }
 

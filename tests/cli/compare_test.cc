@@ -122,7 +122,7 @@ TEST_F(CompareTest, SeveralInputsAndDefaultMethods) {
     EXPECT_EQ(run["causal"], run["input"] == "b.safetensors" ? "top_left" : "none");
     EXPECT_TRUE(run["op_rel"].is_null());
   }
-  EXPECT_EQ(overall, 14u);  // exact and six methods each
+  EXPECT_EQ(overall, 16u);  // exact and seven methods each
 }
 
 TEST_F(CompareTest, TableHasHeadsOnRequest) {

@@ -30,9 +30,10 @@ struct CompareOptions {
 const std::vector<std::string> default_methods{"sortlsh(block=256)+uniform(m=256)",
                                                "hyper",
                                                "uniform(m=512)",
-                                               "prefix(m=512)",
+                                               "uniform(m=2048)",
                                                "sink(4)+window(256)",
-                                               "sink(4)+window(256)+prefix(m=512)"};
+                                               "sink(4)+window(256)+prefix(m=512)",
+                                               "far"};
 
 const char* const examples =
     "Examples:\n"
