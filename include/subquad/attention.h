@@ -40,6 +40,12 @@ struct Report {
   std::int64_t scored_entries = 0;    // score entries evaluated (visible or not), for cost models
   std::int64_t peak_extra_bytes = 0;  // largest scratch memory held at once, all threads together
   std::int64_t exact_heads = 0;  // key/value heads that a method with a target error ran exactly
+  // Rows whose sum of weights was negative and was divided by as it stood: linear(map=none), which
+  // is defined so. Every other method computes such rows again (fallback_rows).
+  std::int64_t negative_rows = 0;
+  // Share of each row's true top-k keys that a search through candidates found, on rows searched
+  // in full for it; NaN: no such search.
+  double recall = std::numeric_limits<double>::quiet_NaN();
   // Relative Frobenius error of the output by the method's own probes (multipole with fit > 0:
   // their leave-one-out errors; exact heads count as 0, and their outputs not at all); NaN: none.
   double estimated_error = std::numeric_limits<double>::quiet_NaN();

@@ -1,7 +1,6 @@
 #include "light/far_clusters.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/threads.h"
 #include "exact/head_rows.h"
@@ -42,9 +41,9 @@ std::vector<double> second_moment(const HeadProblem& head) {
   std::vector<float> q(static_cast<std::size_t>(dim));
   std::int64_t count = 0;
   for (std::int64_t row = 0; row < head.num_rows(); row += step) {
+    if (!has_finite_query(head, row)) continue;
     load_head_rows(head, head.problem->query, index_range(row, row + 1), head.scale_log2, q.data(),
                    dim);
-    if (!std::all_of(q.begin(), q.end(), [](float x) { return std::isfinite(x); })) continue;
     for (std::size_t a = 0; a < q.size(); ++a)
       for (std::size_t b = 0; b < q.size(); ++b)
         moment[a * q.size() + b] += static_cast<double>(q[a]) * q[b];
@@ -78,6 +77,12 @@ std::unique_ptr<FarClusters> FarClusters::build(const HeadProblem& head,
   result->far = std::make_unique<FarField>(std::move(means), dim, value_dim, std::move(shape));
   result->keys = std::move(partition);
   return result;
+}
+
+bool has_finite_query(const HeadProblem& head, std::int64_t row) {
+  const TensorView& query = head.problem->query;
+  return kernels::all_finite(
+      {head.row_in(query, row), query.dtype, query.stride[2], query.channels(), nullptr, 0, 1});
 }
 
 Scratch<float> base2_queries(const HeadProblem& head) {

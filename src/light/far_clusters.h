@@ -31,6 +31,9 @@ struct FarClusters {
                                             const Rng& rng, int threads);
 };
 
+// Whether the row's query has no Inf or NaN: what a probe needs.
+bool has_finite_query(const HeadProblem& head, std::int64_t row);
+
 // Queries of all rows of the head, rows x D, in units that make q . k a base-2 logit.
 Scratch<float> base2_queries(const HeadProblem& head);
 

@@ -55,66 +55,51 @@ void FarField::score(const float* queries, std::int64_t rows, float* scores, std
 }
 
 void FarField::add_to(const float* queries, const Partial& sums,
-                      const FarCoefficients& coefficients, FarScratch& s) const {
-  for (std::int64_t begin = 0; begin < sums.rows; begin += kRows) {
-    const std::int64_t count = std::min(kRows, sums.rows - begin);
-    const float* q = queries + begin * head_dim_;
-    const Partial far = s.sums.view(count);
-    score(q, count, s.scores.data(), s.stride, s.shape);
-    set_identity(far);
-    kernels::softmax_update(s.scores.data(), s.stride, count, size_,
-                            {far.m, far.l, far.o, far.o_stride, far.value_dim});
-    kernels::gemm({s.scores.data(), s.stride, 1}, coefficients.matrix(), count, far.value_dim,
-                  size_, far.o, far.o_stride, true);
-    if (shape_ != nullptr)
-      shape_->add_dipole(q, count, s.scores.data(), s.stride, nullptr, far.o, far.o_stride,
-                         s.shape);
-    merge_far(sums.slice(begin, count), far, 1);
-  }
+                      const FarCoefficients& coefficients, FarScratch& scratch) const {
+  add_rows(queries, sums, coefficients, nullptr, 1, scratch);
 }
 
 void FarField::take_out(const float* queries, const Partial& sums,
                         const std::vector<std::int32_t>& chosen, const float* prior) const {
   const auto count = static_cast<std::int64_t>(chosen.size());
   if (count == 0) return;
-  const std::int64_t width = value_dim_ + 1;
-  FarScratch s(shape_ != nullptr ? size_ : count, value_dim_);
   if (shape_ == nullptr) {
     std::vector<float> means;
     for (const std::int32_t c : chosen)
       means.insert(means.end(), means_.begin() + c * head_dim_,
                    means_.begin() + (c + 1) * head_dim_);
     const FarField part(std::move(means), head_dim_, value_dim_, nullptr);
-    std::vector<float> negative;
-    for (const std::int32_t c : chosen)
-      for (std::int64_t d = 0; d < width; ++d) negative.push_back(-prior[c * width + d]);
-    part.add_to(queries, sums, {negative.data(), width, count}, s);
+    FarScratch scratch(count, value_dim_);
+    part.add_rows(queries, sums, {prior, value_dim_ + 1, count, chosen.data()}, nullptr, -1,
+                  scratch);
     return;
   }
-  std::vector<float> coefficients(static_cast<std::size_t>(size_ * width), 0.0f);
   std::vector<std::uint8_t> skip(static_cast<std::size_t>(size_), 1);
-  for (const std::int32_t c : chosen) {
-    skip[static_cast<std::size_t>(c)] = 0;
-    std::copy_n(prior + c * width, width, coefficients.begin() + c * width);
-  }
-  const FarCoefficients packed(coefficients.data(), width, size_);
+  for (const std::int32_t c : chosen) skip[static_cast<std::size_t>(c)] = 0;
+  FarScratch scratch(size_, value_dim_);
+  add_rows(queries, sums, {prior, value_dim_ + 1, size_}, skip.data(), -1, scratch);
+}
+
+// sums += sign * the clusters' terms, less those that `skip` marks (nullptr: none).
+void FarField::add_rows(const float* queries, const Partial& sums,
+                        const FarCoefficients& coefficients, const std::uint8_t* skip, float sign,
+                        FarScratch& s) const {
   for (std::int64_t begin = 0; begin < sums.rows; begin += kRows) {
-    const std::int64_t rows = std::min(kRows, sums.rows - begin);
+    const std::int64_t count = std::min(kRows, sums.rows - begin);
     const float* q = queries + begin * head_dim_;
-    const Partial far = s.sums.view(rows);
-    score(q, rows, s.scores.data(), s.stride, s.shape);
-    for (std::int64_t r = 0; r < rows; ++r)
-      for (std::int64_t c = 0; c < size_; ++c)
-        if (skip[static_cast<std::size_t>(c)] != 0)
-          s.scores[r * s.stride + c] = -std::numeric_limits<float>::infinity();
+    const Partial far = s.sums.view(count);
+    score(q, count, s.scores.data(), s.stride, s.shape);
+    for (std::int64_t c = 0; skip != nullptr && c < size_; ++c)
+      for (std::int64_t r = 0; skip[c] != 0 && r < count; ++r)
+        s.scores[r * s.stride + c] = -std::numeric_limits<float>::infinity();
     set_identity(far);
-    kernels::softmax_update(s.scores.data(), s.stride, rows, size_,
+    kernels::softmax_update(s.scores.data(), s.stride, count, size_,
                             {far.m, far.l, far.o, far.o_stride, far.value_dim});
-    kernels::gemm({s.scores.data(), s.stride, 1}, packed.matrix(), rows, far.value_dim, size_,
-                  far.o, far.o_stride, true);
-    shape_->add_dipole(q, rows, s.scores.data(), s.stride, skip.data(), far.o, far.o_stride,
-                       s.shape);
-    merge_far(sums.slice(begin, rows), far, -1);
+    kernels::gemm({s.scores.data(), s.stride, 1}, coefficients.matrix(), count, far.value_dim,
+                  size_, far.o, far.o_stride, true);
+    if (shape_ != nullptr)
+      shape_->add_dipole(q, count, s.scores.data(), s.stride, skip, far.o, far.o_stride, s.shape);
+    merge_far(sums.slice(begin, count), far, sign);
   }
 }
 

@@ -71,6 +71,9 @@ class FarField {
   static constexpr std::int64_t kRows = 48;
 
  private:
+  void add_rows(const float* queries, const Partial& sums, const FarCoefficients& coefficients,
+                const std::uint8_t* skip, float sign, FarScratch& scratch) const;
+
   std::int64_t head_dim_, value_dim_, size_, panel_stride_ = 0;
   std::vector<float> means_;
   Scratch<float> packed_means_;

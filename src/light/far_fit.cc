@@ -11,13 +11,6 @@
 #include "kernels/gemm.h"
 
 namespace subquad {
-namespace {
-
-// Least share of its exact sum of weights that an estimate may hold before it counts as that.
-constexpr double kLeastWeight = 0.05;
-
-}  // namespace
-
 FarFit::FarFit(const Input& input, int threads)
     : input_(input),
       threads_(threads),
@@ -198,20 +191,6 @@ FarTrial FarFit::evaluate_opening(double threshold) {
   return trial;
 }
 
-// |error of the output|_2^2 of a probe of which the estimate misses `missed`, relative to its sum
-// of weights.
-double FarFit::error_square(std::int64_t probe, const float* missed) const {
-  const std::int64_t dv = width_ - 1;
-  const double weight = missed[dv], divisor = std::max(kLeastWeight, 1 - weight);
-  double square = 0;
-  for (std::int64_t d = 0; d < dv; ++d) {
-    const double out = input_.exact.out[static_cast<std::size_t>(probe * dv + d)];
-    const double e = (missed[d] - out * weight) / divisor;
-    square += e * e;
-  }
-  return square;
-}
-
 // Errors of all rows, from those of the probes: the probes' own as they are; the other rows of a
 // group as its probes' by the fit and the choice without them. `left`: what that choice leaves to
 // the fit, where the fit had `targets`; trial.correction is still relative to the counts. Without
@@ -262,10 +241,12 @@ double FarFit::group_square(std::int64_t group, const std::vector<float>& target
       return fitted == nullptr ? t[d] : t[d] - fitted[i * stride + d];
     };
     for (std::int64_t d = 0; d < width_; ++d) missed[static_cast<std::size_t>(d)] = rest(d);
-    own += error_square(i, missed.data());
+    own +=
+        output_error_square(input_.exact.out.data() + i * (width_ - 1), missed.data(), width_ - 1);
     for (std::int64_t d = 0; d < width_; ++d)
       missed[static_cast<std::size_t>(d)] = rest(d) / free + more[d] - t[d];
-    without += error_square(i, missed.data());
+    without +=
+        output_error_square(input_.exact.out.data() + i * (width_ - 1), missed.data(), width_ - 1);
   }
   const auto count = static_cast<double>(probes.end - probes.begin);
   const auto rows = static_cast<double>(input_.groups.members(group).count);

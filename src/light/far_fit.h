@@ -73,7 +73,6 @@ class FarFit {
                       std::int64_t stride) const;
   void choose_ridge(std::span<const double> candidates);
   FarTrial evaluate_opening(double threshold);
-  double error_square(std::int64_t probe, const float* missed) const;
 
   Input input_;
   int threads_;

@@ -57,14 +57,9 @@ class ImpliedRows {
 
   void leave(const Partial& main) {
     if (far_.shape() != nullptr) add_dipole();
-    Partial out = sums_;
-    out.value_dim -= 1;
-    for (std::int64_t r = 0; r < out.rows; ++r) {
-      out.l[r] = -out.l[r];
-      float* o = out.o + r * out.o_stride;
-      std::transform(o, o + out.value_dim, o, [](float x) { return -x; });
-    }
-    merge_into(main, out);
+    for (std::int64_t r = 0; r < sums_.rows; ++r)
+      sums_.o[r * sums_.o_stride + far_.value_dim()] = sums_.l[r];
+    merge_far(main, sums_, -1);
   }
 
  private:

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <numeric>
 #include <limits>
 #include <utility>
 
 #include "exact/forward.h"
 #include "kernels/pack.h"
+#include "light/causal_fit.h"
 #include "light/implied_entries.h"
-#include "light/ridge_fit.h"
 #include "light/uniform.h"
 
 namespace subquad {
@@ -17,7 +18,6 @@ namespace {
 
 constexpr double kMargin = 0.9;   // of the target error, for the leave-one-out error
 constexpr double kProbeCost = 3;  // of a key of exact attention: probes meet all keys, and twice
-constexpr double kLeastWeight = 0.05;
 constexpr double kRidge = 1e-3;
 constexpr std::uint32_t kProbeStream = 1u << 31;
 
@@ -89,123 +89,70 @@ void CausalMultipole::begin(const EntrySets& heavy, int threads) {
 
 // Rows whose queries are finite, in order of position.
 void CausalMultipole::draw_probes() {
-  RowBlock row(head_.head_dim(), head_.value_dim(), 1);
   for (const std::int32_t probe :
-       sample_without_replacement(head_.num_rows(), options_.fit, rng_, kProbeStream)) {
-    row.load(head_, {&probe, 0, 1, true});
-    const float* q = row.query(0);
-    if (std::all_of(q, q + head_.head_dim(), [](float x) { return std::isfinite(x); }))
-      probes_.push_back(probe);
-  }
+       sample_without_replacement(head_.num_rows(), options_.fit, rng_, kProbeStream))
+    if (has_finite_query(head_, probe)) probes_.push_back(probe);
 }
 
-// Adds to each prefix what its far field misses at the probes.
+// Adds to each prefix what its far field misses at the probes, if that helps.
 void CausalMultipole::fit(const EntrySets& heavy, std::vector<std::vector<float>>& prefixes,
                           int threads) {
   draw_probes();
-  const auto p = static_cast<std::int64_t>(probes_.size());
-  const std::int64_t r = clusters_->far->size(), width = head_.value_dim() + 1;
-  const IndexList probes{probes_.data(), 0, p, true};
+  const IndexList probes{probes_.data(), 0, std::ssize(probes_), true};
   std::vector<IndexList> segments;
   for (std::int64_t t = 0; t < chunks_; ++t)
     segments.push_back(index_range(t * options_.chunk, (t + 1) * options_.chunk));
-  exact_ = p == 0;
+  exact_ = probes.count == 0;
   if (exact_) return;
   const ProbeTable table(
       {open_head_, *clusters_->far, *clusters_->keys, probes, heavy, nullptr, segments}, threads);
   exact_ = !table.finite();
   if (exact_) return;
-
-  const std::vector<float>& whole = prefixes.back();
-  std::vector<double> totals(static_cast<std::size_t>(p), 0.0);
-  std::vector<float> features(static_cast<std::size_t>(p * r));
-  for (std::int64_t i = 0; i < p; ++i) {
-    double& total = totals[static_cast<std::size_t>(i)];
-    for (std::int64_t t = 0; t < chunks_; ++t) total += table.missed_weight(t, i);
-    for (std::int64_t c = 0; c < r; ++c)
-      total += table.weights(i)[c] * whole[static_cast<std::size_t>(c * width + width - 1)];
-    for (std::int64_t c = 0; c < r; ++c)
-      features[static_cast<std::size_t>(i * r + c)] = static_cast<float>(
-          table.weights(i)[c] * whole[static_cast<std::size_t>(c * width + width - 1)] / total);
-  }
-  std::vector<float> targets(static_cast<std::size_t>(p * chunks_ * width), 0.0f);
-  for (std::int64_t i = 0; i < p; ++i) {
-    const double scale = 1 / totals[static_cast<std::size_t>(i)];
-    std::vector<double> sum(static_cast<std::size_t>(width), 0.0);
-    for (std::int64_t t = 0; t < chunks_; ++t) {
-      for (std::int64_t d = 0; d < width - 1; ++d)
-        sum[static_cast<std::size_t>(d)] += table.missed_values(t, i)[d];
-      sum.back() += table.missed_weight(t, i);
-      for (std::int64_t d = 0; d < width; ++d)
-        targets[static_cast<std::size_t>((i * chunks_ + t) * width + d)] =
-            static_cast<float>(sum[static_cast<std::size_t>(d)] * scale);
-    }
-  }
-  const RidgeFit ridge(features.data(), p, r, options_.ridge, threads);
-  exact_ = !ridge.ok();
+  std::vector<float> counts;
+  const std::int64_t width = head_.value_dim() + 1;
+  for (std::int64_t c = 0; c < clusters_->far->size(); ++c)
+    counts.push_back(prefixes.back()[static_cast<std::size_t>(c * width + width - 1)]);
+  const CausalFit fit(table, std::move(counts), options_.ridge, threads);
+  exact_ = !fit.ok();
   if (exact_) return;
-  const std::int64_t columns = chunks_ * width;
-  std::vector<float> correction(static_cast<std::size_t>(r * columns));
-  ridge.solve(targets.data(), columns, columns, correction.data(), columns, threads);
-  const std::vector<float> leverages = ridge.leverages(threads);
+  choose_fit(fit, evaluate_probes(head_, probes, table, threads));
+  if (fitted_) fit.add_to(prefixes);
+}
 
-  // What the prefixes that the probes' own blocks use leave out: without the fit, and by the fit
-  // without the probe.
-  std::vector<float> bare(static_cast<std::size_t>(p * width), 0.0f), left(bare);
-  for (std::int64_t i = 0; i < p; ++i) {
-    const std::int64_t t = prefix_of(probes_[static_cast<std::size_t>(i)]) - 1;
-    if (t < 0) continue;
-    const double free = std::max(1e-6, 1.0 - leverages[static_cast<std::size_t>(i)]);
-    for (std::int64_t d = 0; d < width; ++d) {
-      double residual = targets[static_cast<std::size_t>(i * columns + t * width + d)];
-      bare[static_cast<std::size_t>(i * width + d)] = static_cast<float>(residual);
-      for (std::int64_t c = 0; c < r; ++c)
-        residual -= static_cast<double>(features[static_cast<std::size_t>(i * r + c)]) *
-                    correction[static_cast<std::size_t>(c * columns + t * width + d)];
-      left[static_cast<std::size_t>(i * width + d)] = static_cast<float>(residual / free);
-    }
-  }
-  const ProbeRows exact = evaluate_probes(head_, probes, table, threads);
-  const Judgement without = judge(bare, exact, totals), with = judge(left, exact, totals);
-  fitted_ = with.squares.error < without.squares.error;
-  const Judgement& best = fitted_ ? with : without;
+// Whether the fit is in force: by the errors of the probes' outputs in the prefixes that their own
+// blocks use. Exact if they are above the error asked for.
+void CausalMultipole::choose_fit(const CausalFit& fit, const ProbeRows& exact) {
+  const Judgement plain = judge(fit, exact, false), fitted = judge(fit, exact, true);
+  fitted_ = fitted.squares.error < plain.squares.error;
+  const Judgement& best = fitted_ ? fitted : plain;
   squares_ = best.squares;
   error_ = best.by_prefix;
   const double allowed = kMargin * kMargin * options_.error * options_.error * squares_.out;
   exact_ = options_.error > 0 && squares_.error > allowed;
-  for (std::int64_t t = 0; fitted_ && t < chunks_; ++t)
-    for (std::int64_t c = 0; c < r; ++c)
-      for (std::int64_t d = 0; d < width; ++d)
-        prefixes[static_cast<std::size_t>(t)][static_cast<std::size_t>(c * width + d)] +=
-            correction[static_cast<std::size_t>(c * columns + t * width + d)] *
-            whole[static_cast<std::size_t>(c * width + width - 1)];
 }
 
-// Errors of the probes' outputs from what their far fields leave out, relative to `totals`.
-CausalMultipole::Judgement CausalMultipole::judge(const std::vector<float>& left,
-                                                  const ProbeRows& exact,
-                                                  const std::vector<double>& totals) const {
-  const std::int64_t dv = head_.value_dim(), probes = std::ssize(totals);
+// Errors of the probes' outputs by the plain coefficients, or by the fit without the probe.
+CausalMultipole::Judgement CausalMultipole::judge(const CausalFit& fit, const ProbeRows& exact,
+                                                  bool fitted) const {
+  const std::int64_t dv = head_.value_dim();
   std::vector<double> square(static_cast<std::size_t>(chunks_ + 1), 0.0), count(square.size(), 0.0);
+  std::vector<float> plain(static_cast<std::size_t>(dv + 1)), left(plain.size());
   Judgement result;
-  for (std::int64_t i = 0; i < probes; ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    const float* missed = left.data() + i * (dv + 1);
-    const double share = exact.l[at] > 0 ? totals[at] / exact.l[at] : 0;
-    const double weight = missed[dv] * share, divisor = std::max(kLeastWeight, 1 - weight);
-    double sum = 0;
-    for (std::int64_t d = 0; d < dv; ++d) {
-      const double out = exact.out[static_cast<std::size_t>(i * dv + d)];
-      const double e = (missed[d] * share - out * weight) / divisor;
-      sum += e * e;
-      result.squares.out += out * out;
-    }
-    result.squares.error += sum;
-    const auto prefix = static_cast<std::size_t>(prefix_of(probes_[at]));
-    square[prefix] += sum;
-    count[prefix] += 1;
+  for (std::size_t i = 0; i < probes_.size(); ++i) {
+    const auto probe = static_cast<std::int64_t>(i);
+    const float* out = exact.out.data() + probe * dv;
+    result.squares.out += std::inner_product(out, out + dv, out, 0.0);
+    const std::int64_t prefix = prefix_of(probes_[i]);
+    if (prefix == 0 || exact.l[i] <= 0) continue;
+    fit.missed(probe, prefix, plain.data(), left.data());
+    std::vector<float>& missed = fitted ? left : plain;
+    for (float& m : missed) m *= static_cast<float>(fit.total(probe) / exact.l[i]);
+    const double error = output_error_square(out, missed.data(), dv);
+    result.squares.error += error;
+    square[static_cast<std::size_t>(prefix)] += error;
+    count[static_cast<std::size_t>(prefix)] += 1;
   }
-  const auto mean = result.squares.error / static_cast<double>(std::max<std::int64_t>(1, probes));
+  const double mean = result.squares.error / static_cast<double>(probes_.size());
   for (std::size_t t = 0; t < square.size(); ++t)
     result.by_prefix.push_back(
         static_cast<float>(t == 0 ? 0 : std::sqrt(count[t] > 0 ? square[t] / count[t] : mean)));

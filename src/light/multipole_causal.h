@@ -19,6 +19,8 @@
 
 namespace subquad {
 
+class CausalFit;
+
 class CausalMultipole final : public LightPart {
  public:
   // `head` must outlive the part.
@@ -34,6 +36,8 @@ class CausalMultipole final : public LightPart {
   void take_out(const HeadProblem& head, RowBlock& rows, const HeavySet& set, std::int64_t group,
                 const KeyRun& run, const EntrySets& taken, TileScratch& scratch) const override;
   Squares squares() const override { return squares_; }
+  // The ridge of the corrections in force; 0: there are none.
+  double fit_ridge() const { return fitted_ ? options_.ridge : 0; }
   bool row_errors(const IndexList& rows, float* error) const override;
   std::unique_ptr<LightBackward> backward(const BackwardArguments& arguments,
                                           int threads) const override;
@@ -50,8 +54,8 @@ class CausalMultipole final : public LightPart {
     Squares squares;               // over the probes
     std::vector<float> by_prefix;  // rms |error|_2 of a row
   };
-  Judgement judge(const std::vector<float>& left, const ProbeRows& exact,
-                  const std::vector<double>& totals) const;
+  void choose_fit(const CausalFit& fit, const ProbeRows& exact);
+  Judgement judge(const CausalFit& fit, const ProbeRows& exact, bool fitted) const;
 
   const HeadProblem& head_;
   MultipoleOptions options_;

@@ -30,10 +30,6 @@ constexpr double kLeastShare = 0.01;  // of the model's sum of weights, for an e
 // included: measured at 4,096 and 16,384 keys (docs/guide/far.md).
 constexpr double kProbeCost = 3, kClusterCost = 3, kOpenedCost = 2;
 
-bool is_finite(const float* values, std::int64_t count) {
-  return std::all_of(values, values + count, [](float x) { return std::isfinite(x); });
-}
-
 Partition one_group(std::int64_t rows) {
   Partition all;
   all.ids.resize(static_cast<std::size_t>(rows));
@@ -139,14 +135,12 @@ void MultipolePart::settle(std::span<MultipolePart* const> heads, double error) 
 
 // The coefficients and opened clusters of the last trial. Frees what only trials need.
 void MultipolePart::take_trial() {
-  if (fit_ != nullptr) ridge_ = fit_->ridge();
   std::vector<float> coefficients = clusters_->prior;
   for (std::size_t i = 0; i < trial_.correction.size(); ++i)
     coefficients[i] += trial_.correction[i];
   const bool opens = std::any_of(trial_.opened.begin(), trial_.opened.end(),
                                  [](const auto& clusters) { return !clusters.empty(); });
-  if (opens || options_.open > 0)
-    opened_ = std::make_unique<OpenedSet>(clusters_->keys, groups_, trial_.opened);
+  if (opens) opened_ = std::make_unique<OpenedSet>(clusters_->keys, groups_, trial_.opened);
   coefficients_ =
       FarCoefficients(coefficients.data(), head_.value_dim() + 1, clusters_->far->size());
   release_trials();
@@ -160,8 +154,6 @@ void MultipolePart::release_trials() {
 // About the same number from every group, without replacement; rows that are not finite are none.
 void MultipolePart::draw_probes() {
   const std::int64_t groups = groups_->size();
-  std::vector<float> query(static_cast<std::size_t>(head_.head_dim()));
-  RowBlock row(head_.head_dim(), head_.value_dim(), 1);
   for (std::int64_t g = 0; g < groups; ++g) {
     const IndexList members = groups_->members(g);
     const std::int64_t wanted =
@@ -173,8 +165,7 @@ void MultipolePart::draw_probes() {
                          static_cast<std::uint32_t>(i));
       std::swap(left[static_cast<std::size_t>(i)], left[static_cast<std::size_t>(pick)]);
       const std::int32_t probe = left[static_cast<std::size_t>(i)];
-      row.load(head_, {&probe, 0, 1, true});
-      if (!is_finite(row.query(0), head_.head_dim())) continue;
+      if (!has_finite_query(head_, probe)) continue;
       probes_.push_back(probe);
       group_of_probe_.push_back(static_cast<std::int32_t>(g));
     }

@@ -34,7 +34,9 @@ class MultipolePart final : public LightPart {
   Squares squares() const override { return {trial_.square, out_square_}; }
   bool row_errors(const IndexList& rows, float* error) const override;
   // The ridge of the correction in force; 0: there is none.
-  double fit_ridge() const { return trial_.fitted ? ridge_ : 0; }
+  double fit_ridge() const { return trial_.fitted ? options_.ridge : 0; }
+  // Groups of rows that share what is opened for them; nullptr without a fit.
+  const Partition* groups() const { return groups_.get(); }
   // Order 0 (multipole_backward.h).
   std::unique_ptr<LightBackward> backward(const BackwardArguments& arguments,
                                           int threads) const override;
@@ -63,7 +65,6 @@ class MultipolePart final : public LightPart {
   ProbeRows exact_rows_;
   std::size_t tried_ = 0;  // thresholds
   FarTrial trial_;
-  double ridge_ = 0;
   double out_square_ = 0;
   FarCoefficients coefficients_;
   std::unique_ptr<OpenedSet> opened_;

@@ -89,8 +89,8 @@ std::unique_ptr<LightBackward> CausalMultipole::backward(const BackwardArguments
                        .prior = prior_prefixes(),
                        .segment = options_.chunk,
                        .prefix_of = [this](std::int64_t row) { return prefix_of(row); }};
-  MultipoleProbes probes{.head = &open_head_, .heavy_in_total = false, .ridge = options_.ridge};
-  if (options_.fit > 0) measure_probes(model, probes, threads);
+  MultipoleProbes probes{.head = &open_head_, .heavy_in_total = false, .ridge = fit_ridge()};
+  if (fit_ridge() > 0) measure_probes(model, probes, threads);
   return std::make_unique<MultipoleBackward>(std::move(model), std::move(probes), arguments,
                                              threads);
 }

@@ -257,6 +257,17 @@ void ProbeTable::evaluate(std::int64_t cluster, const Range& part, float* sums,
   }
 }
 
+double output_error_square(const float* out, const float* missed, std::int64_t value_dim) {
+  constexpr double kLeastWeight = 0.05;
+  const double weight = double{missed[value_dim]}, left = std::max(kLeastWeight, 1 - weight);
+  double square = 0;
+  for (std::int64_t d = 0; d < value_dim; ++d) {
+    const double e = (double{missed[d]} - double{out[d]} * weight) / left;
+    square += e * e;
+  }
+  return square;
+}
+
 ProbeRows evaluate_probes(const HeadProblem& head, const IndexList& probes, const ProbeTable& table,
                           int threads) {
   constexpr std::int64_t kBlock = 64;

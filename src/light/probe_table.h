@@ -118,6 +118,11 @@ class ProbeScratch : public TileScratch {
   Scratch<float> sums;  // of one register block of rows and a cluster
 };
 
+// |error of the output `out`|_2^2 of a row whose estimate misses `missed` (Dv + 1 numbers, the last
+// of the weights), relative to its exact sum of weights. An estimate of less than a twentieth of
+// that sum counts as that.
+double output_error_square(const float* out, const float* missed, std::int64_t value_dim);
+
 // Evaluates the probes of a table, under the head's masks. p n (D + Dv) multiply-adds.
 ProbeRows evaluate_probes(const HeadProblem& head, const IndexList& probes, const ProbeTable& table,
                           int threads);

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "property/exact_support.h"
 #include "property/multipole_support.h"
 #include "property/same_bits_support.h"
 #include "support/isa.h"
@@ -181,36 +182,19 @@ TEST(MultipoleCausal, OfManyBlocksIsItsPlainModel) {
     }
 }
 
-void expect_all_exact(const std::vector<std::string>& specs, std::uint64_t first_seed,
-                      std::uint64_t count) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
-    const OwnedProblem random = drawn(seed);
-    SCOPED_TRACE(random.description);
-    const ReferenceAttention reference(random.problem);
-    on_every_isa([&] {
-      for (const std::string& spec : specs) {
-        SCOPED_TRACE(spec);
-        expect_forward(random.problem, run_forward(random.problem, DType::f32, 1, {}, spec),
-                       reference);
-      }
-    });
-    if (::testing::Test::HasFailure()) return;
-  }
-}
-
 TEST(MultipoleCausal, OneKeyAClusterIsExact) {
   std::vector<std::string> specs;
   for (const std::string& heavy : heavy_specs)
     for (const std::string light :
          {"multipole(clusters=300,fit=0,chunk=64)", "multipole(clusters=300,fit=40,chunk=77)"})
       specs.push_back(joined(heavy, light));
-  expect_all_exact(specs, 3100, 8);
+  expect_all_exact(specs, 3100, 8, drawn);
 }
 
 // One chunk of everything: nothing is finished, all is exact.
 TEST(MultipoleCausal, AChunkOfAllKeysIsExact) {
-  expect_all_exact({"multipole(clusters=4)", "window(9)+multipole(clusters=4,chunk=301)"}, 3130,
-                   12);
+  expect_all_exact({"multipole(clusters=4)", "window(9)+multipole(clusters=4,chunk=301)"}, 3130, 12,
+                   drawn);
 }
 
 TEST(MultipoleCausal, HeavyPartOfEverythingIsExact) {
@@ -219,7 +203,7 @@ TEST(MultipoleCausal, HeavyPartOfEverythingIsExact) {
     for (const std::string light :
          {"multipole(clusters=7,fit=0,chunk=64)", "multipole(clusters=5,fit=30,chunk=64)"})
       specs.push_back(joined(all, light));
-  expect_all_exact(specs, 3150, 10);
+  expect_all_exact(specs, 3150, 10, drawn);
 }
 
 const std::vector<std::string> light_specs{"multipole(clusters=7,fit=0,chunk=64)",
@@ -227,12 +211,7 @@ const std::vector<std::string> light_specs{"multipole(clusters=7,fit=0,chunk=64)
                                            "multipole(clusters=9,fit=40,chunk=70,error=0.3)"};
 
 TEST(MultipoleCausal, ThreadsGiveTheSameBits) {
-  for (std::uint64_t seed = 3200; seed < 3204; ++seed)
-    for (const std::string& heavy : heavy_specs)
-      for (const std::string& light : light_specs) {
-        SCOPED_TRACE(joined(heavy, light));
-        check_threads(drawn(seed).problem, joined(heavy, light));
-      }
+  for_drawn_and_specs(drawn, 3200, 4, light_specs, check_threads);
 }
 
 TEST(MultipoleCausal, ThreadsGiveTheSameBitsOnOneLongHead) {
@@ -245,12 +224,7 @@ TEST(MultipoleCausal, ThreadsGiveTheSameBitsOnOneLongHead) {
 }
 
 TEST(MultipoleCausal, ABatchElementDoesNotDependOnTheOthers) {
-  for (std::uint64_t seed = 3250; seed < 3256; ++seed)
-    for (const std::string& heavy : heavy_specs)
-      for (const std::string& light : light_specs) {
-        SCOPED_TRACE(joined(heavy, light));
-        check_batch(drawn(seed).problem, joined(heavy, light));
-      }
+  for_drawn_and_specs(drawn, 3250, 6, light_specs, check_batch);
 }
 
 // Without a fit, rows see no more than their prefix: values after it do not matter.

@@ -84,4 +84,18 @@ inline ModelErrors model_errors(const Problem& problem, const MethodRun& run,
   return errors;
 }
 
+// check(problem, spec) for `count` drawn problems, all heavy parts and all of `lights`.
+inline void for_drawn_and_specs(OwnedProblem (*draw)(std::uint64_t), std::uint64_t first_seed,
+                                std::uint64_t count, const std::vector<std::string>& lights,
+                                void (*check)(const Problem&, const std::string&)) {
+  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
+    const OwnedProblem random = draw(seed);
+    for (const std::string& heavy : heavy_specs)
+      for (const std::string& light : lights) {
+        SCOPED_TRACE(joined(heavy, light));
+        check(random.problem, joined(heavy, light));
+      }
+  }
+}
+
 }  // namespace subquad::testing

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "property/exact_support.h"
 #include "property/given_support.h"
 #include "property/heavy_light_support.h"
 #include "property/multipole_support.h"
@@ -29,23 +30,6 @@ OwnedProblem drawn(std::uint64_t seed) {
 // Of |score| up to 4.
 OwnedProblem calm_drawn(std::uint64_t seed) { return calm(drawn(seed), 4); }
 
-void expect_all_exact(const std::vector<std::string>& specs, std::uint64_t first_seed,
-                      std::uint64_t count, OwnedProblem (*draw)(std::uint64_t) = drawn) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
-    const OwnedProblem random = draw(seed);
-    SCOPED_TRACE(random.description);
-    const ReferenceAttention reference(random.problem);
-    on_every_isa([&] {
-      for (const std::string& spec : specs) {
-        SCOPED_TRACE(spec);
-        expect_forward(random.problem, run_forward(random.problem, DType::f32, 1, {}, spec),
-                       reference);
-      }
-    });
-    if (::testing::Test::HasFailure()) return;
-  }
-}
-
 const std::vector<std::string> one_key_clusters{
     "multipole(clusters=150,fit=0)",
     "multipole(clusters=300,fit=0,order=1,rank=3)",
@@ -59,7 +43,7 @@ TEST(Multipole, OneKeyAClusterIsExact) {
   for (const std::string& heavy : heavy_specs)
     for (const std::string& light : one_key_clusters)
       if (light.find("kmeans") == std::string::npos) specs.push_back(joined(heavy, light));
-  expect_all_exact(specs, 2000, 16);
+  expect_all_exact(specs, 2000, 16, drawn);
 }
 
 TEST(Multipole, OneKeyAClusterIsExactWithAnExpander) {
@@ -67,7 +51,7 @@ TEST(Multipole, OneKeyAClusterIsExactWithAnExpander) {
   for (const std::string& light : one_key_clusters)
     if (light.find("kmeans") == std::string::npos)
       specs.push_back(joined("expander(tau=20)", light));
-  expect_all_exact(specs, 2030, 8);
+  expect_all_exact(specs, 2030, 8, drawn);
 }
 
 TEST(Multipole, OneKeyAClusterIsExactWithGivenMasks) {
@@ -97,7 +81,7 @@ TEST(Multipole, OpeningEverythingIsExact) {
     for (const std::string light : {"multipole(clusters=9,fit=65536,open=1e-9,group=16)",
                                     "multipole(clusters=20,fit=65536,open=1e-9,cluster=kmeans)"})
       specs.push_back(joined(heavy, light));
-  expect_all_exact(specs, 2100, 12);
+  expect_all_exact(specs, 2100, 12, drawn);
 }
 
 TEST(Multipole, OpeningEverythingOfHigherOrderIsExact) {
@@ -124,7 +108,7 @@ std::vector<std::string> with_everything(const std::vector<std::string>& lights)
 TEST(Multipole, HeavyPartOfEverythingIsExact) {
   expect_all_exact(with_everything({"multipole(clusters=7,fit=0)", "multipole(clusters=5,fit=30)",
                                     "multipole(clusters=6,fit=30,open=0.1,group=8)"}),
-                   2200, 16);
+                   2200, 16, drawn);
 }
 
 TEST(Multipole, HeavyPartOfEverythingIsExactAtHigherOrder) {
@@ -202,12 +186,7 @@ const std::vector<std::string> light_specs{
     "multipole(clusters=6,fit=20,error=0.2,always=true,group=16)"};
 
 TEST(Multipole, ThreadsGiveTheSameBits) {
-  for (std::uint64_t seed = 2500; seed < 2506; ++seed)
-    for (const std::string& heavy : heavy_specs)
-      for (const std::string& light : light_specs) {
-        SCOPED_TRACE(joined(heavy, light));
-        check_threads(drawn(seed).problem, joined(heavy, light));
-      }
+  for_drawn_and_specs(drawn, 2500, 6, light_specs, check_threads);
 }
 
 TEST(Multipole, ThreadsGiveTheSameBitsOnOneLongHead) {
@@ -220,12 +199,7 @@ TEST(Multipole, ThreadsGiveTheSameBitsOnOneLongHead) {
 }
 
 TEST(Multipole, ABatchElementDoesNotDependOnTheOthers) {
-  for (std::uint64_t seed = 2550; seed < 2562; ++seed)
-    for (const std::string& heavy : heavy_specs)
-      for (const std::string& light : light_specs) {
-        SCOPED_TRACE(joined(heavy, light));
-        check_batch(drawn(seed).problem, joined(heavy, light));
-      }
+  for_drawn_and_specs(drawn, 2550, 12, light_specs, check_batch);
 }
 
 TEST(Multipole, SeedsGiveDifferentResults) {

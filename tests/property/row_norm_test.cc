@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "property/exact_support.h"
 #include "property/heavy_light_support.h"
 #include "property/same_bits_support.h"
 #include "support/isa.h"
@@ -15,22 +16,7 @@ namespace {
 
 constexpr ProblemLimits limits{.max_length = 130, .max_head_dim = 64, .max_work = 1'000'000};
 
-void expect_all_exact(const std::vector<std::string>& specs, std::uint64_t first_seed,
-                      std::uint64_t count) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
-    const OwnedProblem random = random_problem(seed, type_of(seed), limits);
-    SCOPED_TRACE(random.description);
-    const ReferenceAttention reference(random.problem);
-    on_every_isa([&] {
-      for (const std::string& spec : specs) {
-        SCOPED_TRACE(spec);
-        expect_forward(random.problem, run_forward(random.problem, DType::f32, 1, {}, spec),
-                       reference);
-      }
-    });
-    if (::testing::Test::HasFailure()) return;
-  }
-}
+OwnedProblem drawn(std::uint64_t seed) { return random_problem(seed, type_of(seed), limits); }
 
 TEST(RowNorm, AllKeysSampledIsExact) {
   std::vector<std::string> specs;
@@ -40,7 +26,7 @@ TEST(RowNorm, AllKeysSampledIsExact) {
       specs.push_back(
           joined(heavy, "approxd(m=130,cap=0,floor=false,replace=false,printed=" + printed + ")"));
   }
-  expect_all_exact(specs, 1500, 30);
+  expect_all_exact(specs, 1500, 30, drawn);
 }
 
 // Nothing is left to estimate, to cap or to raise.
@@ -52,7 +38,7 @@ TEST(RowNorm, HeavyPartOfEverythingIsExact) {
          {"rownorm(m=7,d=9)", "rownorm(m=7,d=9,replace=true)", "approxd(m=8)",
           "approxd(m=30,kappa=1.5,eps=1,cap=1e-3,tau_samples=3,values=5,replace=false)"})
       specs.push_back(joined(all, light));
-  expect_all_exact(specs, 1600, 30);
+  expect_all_exact(specs, 1600, 30, drawn);
 }
 
 // Without caps approxd is rownorm with independent draws; cap and floor that cannot act change

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "light/multipole_causal.h"
 #include "light/multipole_part.h"
 #include "recipes/run_plans.h"
 #include "support/backward.h"
@@ -24,33 +25,6 @@ namespace subquad::testing {
 namespace {
 
 constexpr std::uint64_t kSeed = 5;
-
-// Queries (scale included), keys and values of one head; scores are natural logits.
-struct HeadInputs {
-  explicit HeadInputs(const HeadProblem& head)
-      : rows(head.num_rows()),
-        keys(head.num_keys),
-        dim(head.head_dim()),
-        value_dim(head.value_dim()),
-        query(rows, dim),
-        key(keys, dim),
-        value(keys, value_dim) {
-    const DenseTensor q = read_tensor(head.problem->query), k = read_tensor(head.problem->key),
-                      v = read_tensor(head.problem->value);
-    const double scale = double{resolved_scale(*head.problem)};
-    for (std::int64_t i = 0; i < rows; ++i)
-      add_scaled(scale, q.row(head.batch, head.query_head(i), head.query_begin + head.position(i)),
-                 dim, query.row(i));
-    for (std::int64_t j = 0; j < keys; ++j) {
-      std::copy_n(k.row(head.batch, head.kv_head, head.key_begin + j), dim, key.row(j));
-      std::copy_n(v.row(head.batch, head.kv_head, head.key_begin + j), value_dim, value.row(j));
-    }
-  }
-  double score(std::int64_t i, std::int64_t j) const { return dot(query.row(i), key.row(j), dim); }
-
-  std::int64_t rows, keys, dim, value_dim;
-  Table query, key, value;
-};
 
 // What is held fixed while a head's inputs move.
 struct Choices {
@@ -69,8 +43,9 @@ struct Choices {
     segment = causal ? options.chunk : head.num_keys;
     if (causal)
       prefixes = std::min(head.num_keys / segment, last_seen(head.num_rows() - 1) / segment);
-    ridge = options.ridge;
     if (const auto* part = dynamic_cast<const MultipolePart*>(plan.light()))
+      ridge = part->fit_ridge();
+    if (const auto* part = dynamic_cast<const CausalMultipole*>(plan.light()))
       ridge = part->fit_ridge();
     choose_opened(plan, rng);
   }
@@ -92,18 +67,13 @@ struct Choices {
   }
 
   void choose_opened(const HeadPlan& plan, const Rng& rng) {
-    std::vector<std::vector<std::int32_t>> groups(1);
-    groups[0].resize(at(head.num_rows()));
-    std::iota(groups[0].begin(), groups[0].end(), 0);
+    const std::vector<std::vector<std::int32_t>> groups = row_groups(plan);
     if (const OpenedSet* set = opened_set(plan.sets())) {
-      groups.clear();
       opened.assign(at(head.num_rows() * clusters.size()), 0);
-      for (const IndexList& rows : set->row_groups()) {
-        groups.emplace_back(rows.ids, rows.ids + rows.count);
-        for (const std::int32_t i : groups.back())
-          for (const std::int32_t c : set->opened(std::ssize(groups) - 1))
+      for (std::size_t g = 0; g < groups.size(); ++g)
+        for (const std::int32_t i : groups[g])
+          for (const std::int32_t c : set->opened(static_cast<std::int64_t>(g)))
             opened[at(i * clusters.size() + c)] = 1;
-      }
     }
     if (options.fit == 0 || ridge == 0) return;
     if (head.problem->causal == Causal::none)
@@ -125,7 +95,7 @@ struct Choices {
 // The forward of one head.
 class Model {
  public:
-  Model(const Choices& choices, const HeadInputs& plain)
+  Model(const Choices& choices, const PlainTensors& plain)
       : c_(choices),
         plain_(plain),
         width_(plain.value_dim + 1),
@@ -211,7 +181,7 @@ class Model {
   }
 
   const Choices& c_;
-  const HeadInputs& plain_;
+  const PlainTensors& plain_;
   std::int64_t width_;
   Table means_, correction_;
 };
@@ -246,7 +216,7 @@ BackwardRun backward_of(const Case& setup, int threads = 1) {
 }
 
 // The loss of one head's rows.
-double loss(const Choices& choices, const HeadInputs& plain, const Upstream& upstream) {
+double loss(const Choices& choices, const PlainTensors& plain, const Upstream& upstream) {
   const DenseTensor grad_out = read_tensor(upstream.out.view()), grad_lse = upstream.dense_lse();
   const Model model(choices, plain);
   const HeadProblem& head = choices.head;
@@ -268,8 +238,9 @@ struct Compared {
 
 // got(row, column) is the library's gradient by the table's entry.
 template <typename Got>
-Compared compare(const Choices& choices, HeadInputs& plain, Table& table, const Upstream& upstream,
-                 std::int64_t entries, std::uint64_t seed, const Got& got) {
+Compared compare(const Choices& choices, PlainTensors& plain, Table& table,
+                 const Upstream& upstream, std::int64_t entries, std::uint64_t seed,
+                 const Got& got) {
   Compared result;
   Draw draw(seed);
   const auto all = static_cast<std::int64_t>(table.values.size());
@@ -302,7 +273,7 @@ double largest_error(const Case& setup, std::int64_t entries) {
   const double scale = double{resolved_scale(setup.problem)};
   for (const HeadProblem& head : split_heads(setup.problem)) {
     const Choices choices(head, setup.spec, method);
-    HeadInputs plain(head);
+    PlainTensors plain(head);
     const auto query = [&](std::int64_t i, std::int64_t d) {
       return run.query.get(head.batch, head.query_head(i), head.query_begin + head.position(i), d) /
              scale;
@@ -404,6 +375,17 @@ TEST(MultipoleBackward, Causal) {
                            heavy + "multipole(clusters=6,chunk=64,ridge=0.001,fit=" + fit + ")",
                            upstream, top ? 8 : 120);
   }
+}
+
+// Where the fit does not help, the plain coefficients are in force and have the derivative.
+TEST(MultipoleBackward, CausalWithoutItsFit) {
+  OwnedProblem owned = gaussian_problem(
+      {.queries = 330, .keys = 330, .head_dim = 4, .value_dim = 3}, 37, DType::f32, 3.0);
+  owned.problem.causal = Causal::top_left;
+  const std::string spec = "multipole(clusters=6,chunk=64,ridge=0.001,fit=8)";
+  const Method method = parse_method(spec);
+  EXPECT_EQ(Choices(split_heads(owned.problem)[0], spec, method).ridge, 0);
+  expect_differences(owned.problem, spec, random_upstream(owned.problem, 38, DType::f32), 24);
 }
 
 // Rows whose estimate comes out negative were computed again exactly.

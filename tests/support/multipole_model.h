@@ -13,6 +13,7 @@
 #include "exact/forward.h"
 #include "light/far_clusters.h"
 #include "light/multipole_options.h"
+#include "light/multipole_part.h"
 #include "light/opened_set.h"
 #include "light/row_groups.h"
 #include "light/uniform.h"
@@ -44,6 +45,18 @@ inline std::vector<std::uint8_t> heavy_entries(const HeadProblem& head, const En
       heavy[at(i * head.num_keys + j)] = scores[at(j)] < 0 ? 1 : 0;
   }
   return heavy;
+}
+
+// Groups of the rows that a plan's probes are drawn from; none without a fit, or causal.
+inline std::vector<std::vector<std::int32_t>> row_groups(const HeadPlan& plan) {
+  std::vector<std::vector<std::int32_t>> groups;
+  const auto* part = dynamic_cast<const MultipolePart*>(plan.light());
+  if (part == nullptr || part->groups() == nullptr) return groups;
+  for (std::int64_t g = 0; g < part->groups()->size(); ++g) {
+    const IndexList rows = part->groups()->members(g);
+    groups.emplace_back(rows.ids, rows.ids + rows.count);
+  }
+  return groups;
 }
 
 inline const OpenedSet* opened_set(const EntrySets& sets) {
@@ -100,17 +113,12 @@ inline std::vector<PlainRow> plain_multipole(const HeadProblem& head, const std:
   const PlainTensors plain(head);
   PlainFar far(plain, *clusters->keys, options.shape.order);
   far.heavy = heavy_entries(head, plan.sets());
-  std::vector<std::vector<std::int32_t>> groups(1, std::vector<std::int32_t>(at(plain.rows)));
-  std::iota(groups[0].begin(), groups[0].end(), 0);
-  if (const OpenedSet* opened = opened_set(plan.sets())) {
-    groups.clear();
-    for (const IndexList& rows : opened->row_groups()) {
-      groups.emplace_back(rows.ids, rows.ids + rows.count);
-      for (const std::int32_t i : groups.back())
-        for (const std::int32_t c : opened->opened(static_cast<std::int64_t>(groups.size()) - 1))
+  const std::vector<std::vector<std::int32_t>> groups = row_groups(plan);
+  if (const OpenedSet* opened = opened_set(plan.sets()))
+    for (std::size_t g = 0; g < groups.size(); ++g)
+      for (const std::int32_t i : groups[g])
+        for (const std::int32_t c : opened->opened(static_cast<std::int64_t>(g)))
           far.opened[at(i * clusters->far->size() + c)] = 1;
-    }
-  }
   if (fitted && options.fit > 0) far.fit(drawn_probes(groups, options.fit, rng), options.ridge);
   std::vector<PlainRow> rows;
   for (std::int64_t i = 0; i < plain.rows; ++i)

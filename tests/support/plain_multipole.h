@@ -76,7 +76,7 @@ struct PlainTensors {
         value(keys, value_dim) {
     const Problem& p = *head.problem;
     const DenseTensor q = read_tensor(p.query), k = read_tensor(p.key), v = read_tensor(p.value);
-    const double scale = p.scale ? double{*p.scale} : 1 / std::sqrt(static_cast<double>(dim));
+    const double scale = double{resolved_scale(p)};
     for (std::int64_t i = 0; i < rows; ++i)
       add_scaled(scale, q.row(head.batch, head.query_head(i), head.query_begin + head.position(i)),
                  dim, query.row(i));

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <numbers>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -13,220 +12,18 @@
 #include "light/cluster_shape.h"
 #include "light/key_clusters.h"
 #include "subquad/error.h"
+#include "support/cluster_scene.h"
 #include "support/draw.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
 namespace {
 
-constexpr double kLn2 = std::numbers::ln2;
-
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-// Clustered keys and their values, and queries with their second moment.
-struct Scene {
-  std::int64_t head_dim, value_dim, rows;
-  std::vector<float> keys, values, queries, means;
-  Partition clusters;
-  std::vector<double> metric;
-
-  std::int64_t count() const { return clusters.size(); }
-  const float* query(std::int64_t r) const { return queries.data() + r * head_dim; }
-  double dot(std::int64_t r, const double* x) const {
-    double sum = 0;
-    for (std::int64_t j = 0; j < head_dim; ++j) sum += double{query(r)[j]} * x[j];
-    return sum;
-  }
-  ClusterShape shape(std::int64_t rank, int order, int threads = 1,
-                     std::int64_t quadratic_rank = -1) const {
-    ClusterShape::Input input;
-    input.keys = keys.data();
-    input.values = values.data();
-    input.clusters = &clusters;
-    input.means = means.data();
-    input.metric = metric.data();
-    input.head_dim = head_dim;
-    input.value_dim = value_dim;
-    input.rank = rank;
-    input.quadratic_rank = quadratic_rank;
-    input.order = order;
-    return ClusterShape(input, threads);
-  }
-  // Members' keys and values from the cluster's means (of the keys: the given f32 ones).
-  std::vector<double> offset(std::int64_t id, std::int64_t c) const {
-    std::vector<double> x(at(head_dim));
-    for (std::int64_t j = 0; j < head_dim; ++j)
-      x[at(j)] = double{keys[at(id * head_dim + j)]} - double{means[at(c * head_dim + j)]};
-    return x;
-  }
-  std::vector<double> value_mean(std::int64_t c) const {
-    std::vector<double> mean(at(value_dim));
-    const IndexList members = clusters.members(c);
-    for (std::int64_t i = 0; i < members.count; ++i)
-      for (std::int64_t j = 0; j < value_dim; ++j)
-        mean[at(j)] += double{values[at(members[i] * value_dim + j)]};
-    for (double& x : mean) x /= static_cast<double>(members.count);
-    return mean;
-  }
-};
-
-// Means and metric from the keys and queries.
-void finish(Scene& scene) {
-  const std::int64_t d = scene.head_dim;
-  scene.means.assign(at(scene.count() * d), 0.0f);
-  for (std::int64_t c = 0; c < scene.count(); ++c)
-    for (std::int64_t j = 0; j < d; ++j) {
-      const IndexList members = scene.clusters.members(c);
-      double sum = 0;
-      for (std::int64_t i = 0; i < members.count; ++i)
-        sum += double{scene.keys[at(members[i] * d + j)]};
-      scene.means[at(c * d + j)] = static_cast<float>(sum / static_cast<double>(members.count));
-    }
-  scene.metric.assign(at(d * d), 0.0);
-  for (std::int64_t r = 0; r < scene.rows; ++r)
-    for (std::int64_t i = 0; i < d; ++i)
-      for (std::int64_t j = 0; j < d; ++j)
-        scene.metric[at(i * d + j)] +=
-            double{scene.query(r)[i]} * double{scene.query(r)[j]} / static_cast<double>(scene.rows);
-}
-
-// Sizes of the clusters; their members are dealt out so that ids are not contiguous.
-Partition deal(Draw& draw, const std::vector<std::int64_t>& sizes) {
-  Partition partition;
-  for (std::size_t c = 0; c < sizes.size(); ++c)
-    partition.cluster_of.insert(partition.cluster_of.end(), at(sizes[c]),
-                                static_cast<std::int32_t>(c));
-  for (std::size_t i = partition.cluster_of.size(); i > 1; --i)
-    std::swap(partition.cluster_of[i - 1],
-              partition.cluster_of[at(draw.integer(0, static_cast<std::int64_t>(i) - 1))]);
-  partition.begin = {0};
-  for (std::size_t c = 0; c < sizes.size(); ++c) {
-    for (std::size_t i = 0; i < partition.cluster_of.size(); ++i)
-      if (partition.cluster_of[i] == static_cast<std::int32_t>(c))
-        partition.ids.push_back(static_cast<std::int32_t>(i));
-    partition.begin.push_back(static_cast<std::int64_t>(partition.ids.size()));
-  }
-  return partition;
-}
-
-// Skewed clusters of radius about `spread` with values that follow the keys; queries of unequal
-// extent in every direction.
-Scene random_scene(std::uint64_t seed, std::int64_t head_dim, std::int64_t value_dim,
-                   std::int64_t rows, const std::vector<std::int64_t>& sizes, double spread) {
-  Draw draw(seed);
-  Scene scene{head_dim, value_dim, rows, {}, {}, {}, {}, deal(draw, sizes), {}};
-  std::vector<double> mix(at(head_dim * value_dim)), centres(sizes.size() * at(head_dim));
-  for (double& x : mix) x = draw.normal();
-  for (double& x : centres) x = draw.normal();
-  for (const std::int32_t c : scene.clusters.cluster_of) {
-    std::vector<double> offset(at(head_dim));
-    for (std::size_t j = 0; j < offset.size(); ++j) {
-      const double x = draw.normal();
-      offset[j] = (x + 0.5 * x * x) / (1 + static_cast<double>(j));
-      scene.keys.push_back(
-          static_cast<float>(centres[at(c) * at(head_dim) + j] + spread * offset[j]));
-    }
-    for (std::int64_t j = 0; j < value_dim; ++j) {
-      double value = 1 + 0.3 * draw.normal();
-      for (std::int64_t k = 0; k < head_dim; ++k)
-        value += mix[at(k * value_dim + j)] * offset[at(k)];
-      scene.values.push_back(static_cast<float>(value));
-    }
-  }
-  for (std::int64_t i = 0; i < rows * head_dim; ++i)
-    scene.queries.push_back(
-        static_cast<float>(draw.normal() * (0.4 + 1.0 / static_cast<double>(1 + i % head_dim))));
-  finish(scene);
-  return scene;
-}
-
-// (ln 2 / 2) q^T S_c q.
-double plain_quadratic(const Scene& scene, std::int64_t r, std::int64_t c) {
-  const IndexList members = scene.clusters.members(c);
-  double sum = 0;
-  for (std::int64_t i = 0; i < members.count; ++i) {
-    const double s = scene.dot(r, scene.offset(members[i], c).data());
-    sum += s * s;
-  }
-  return kLn2 / 2 * sum / static_cast<double>(members.count);
-}
-
-// n_c X_c^T q ln 2.
-std::vector<double> plain_dipole(const Scene& scene, std::int64_t r, std::int64_t c) {
-  const IndexList members = scene.clusters.members(c);
-  const std::vector<double> mean = scene.value_mean(c);
-  std::vector<double> sum(mean.size());
-  for (std::int64_t i = 0; i < members.count; ++i) {
-    const double s = kLn2 * scene.dot(r, scene.offset(members[i], c).data());
-    for (std::size_t j = 0; j < sum.size(); ++j)
-      sum[j] += s * (double{scene.values[at(members[i]) * sum.size() + j]} - mean[j]);
-  }
-  return sum;
-}
-
-// What the shape adds to zeros: rows x R.
-std::vector<float> quadratic_of(const ClusterShape& shape, const Scene& scene) {
-  std::vector<float> scores(at(scene.rows * scene.count()));
-  ClusterShape::Workspace workspace;
-  shape.add_quadratic(scene.queries.data(), scene.rows, scores.data(), scene.count(), workspace);
-  return scores;
-}
-
-// What the shape adds to zeros with the given weights (rows x R): rows x value_dim.
-std::vector<float> dipole_of(const ClusterShape& shape, const Scene& scene,
-                             const std::vector<float>& weights, const std::uint8_t* skip) {
-  std::vector<float> o(at(scene.rows * scene.value_dim));
-  ClusterShape::Workspace workspace;
-  shape.add_dipole(scene.queries.data(), scene.rows, weights.data(), scene.count(), skip, o.data(),
-                   scene.value_dim, workspace);
-  return o;
-}
-
-double root_mean_square(const std::vector<double>& x) {
-  double sum = 0;
-  for (const double value : x) sum += value * value;
-  return std::sqrt(sum / static_cast<double>(x.size()));
-}
-
-// Root mean square errors over rows and clusters, relative to the root mean square itself.
-double quadratic_error(const Scene& scene, const ClusterShape& shape) {
-  const std::vector<float> got = quadratic_of(shape, scene);
-  std::vector<double> errors, sizes;
-  for (std::int64_t r = 0; r < scene.rows; ++r)
-    for (std::int64_t c = 0; c < scene.count(); ++c) {
-      sizes.push_back(plain_quadratic(scene, r, c));
-      errors.push_back(double{got[at(r * scene.count() + c)]} - sizes.back());
-    }
-  return root_mean_square(errors) / root_mean_square(sizes);
-}
-
-double dipole_error(const Scene& scene, const ClusterShape& shape, const std::uint8_t* skip) {
-  Draw draw(99);
-  std::vector<float> weights(at(scene.rows * scene.count()));
-  for (float& weight : weights) weight = static_cast<float>(draw.unit());
-  const std::vector<float> got = dipole_of(shape, scene, weights, skip);
-  std::vector<double> errors, sizes;
-  for (std::int64_t r = 0; r < scene.rows; ++r) {
-    std::vector<double> sum(at(scene.value_dim));
-    for (std::int64_t c = 0; c < scene.count(); ++c) {
-      if (skip != nullptr && skip[c] != 0) continue;
-      const std::vector<double> term = plain_dipole(scene, r, c);
-      for (std::size_t j = 0; j < sum.size(); ++j)
-        sum[j] += double{weights[at(r * scene.count() + c)]} * term[j];
-    }
-    for (std::size_t j = 0; j < sum.size(); ++j) {
-      errors.push_back(double{got[at(r) * sum.size() + j]} - sum[j]);
-      sizes.push_back(sum[j]);
-    }
-  }
-  return root_mean_square(errors) / root_mean_square(sizes);
-}
-
 TEST(ClusterShape, FullRankIsTheGaussianFormula) {
   on_every_isa([] {
     for (const std::int64_t rows : {1, 13, 49, 264}) {
       for (const std::int64_t head_dim : {1, 7, 24}) {
-        const Scene scene =
+        const ClusterScene scene =
             random_scene(7, head_dim, 5, rows, {1, 2, 6, 7, 8, 40, 700, 23, 24, 25}, 0.05);
         const ClusterShape shape = scene.shape(head_dim + 3, 2);
         const std::vector<std::uint8_t> skip = {0, 1, 0, 0, 1, 0, 0, 0, 1, 0};
@@ -241,7 +38,7 @@ TEST(ClusterShape, FullRankIsTheGaussianFormula) {
 // More clusters than a chunk holds.
 TEST(ClusterShape, ManyClusters) {
   on_every_isa([] {
-    const Scene scene = random_scene(8, 12, 19, 30, std::vector<std::int64_t>(211, 3), 0.05);
+    const ClusterScene scene = random_scene(8, 12, 19, 30, std::vector<std::int64_t>(211, 3), 0.05);
     for (const std::int64_t rank : {3, 8}) {
       EXPECT_LT(quadratic_error(scene, scene.shape(rank, 2)), 2e-6);
       EXPECT_LT(dipole_error(scene, scene.shape(rank, 1), nullptr), 2e-6);
@@ -250,7 +47,7 @@ TEST(ClusterShape, ManyClusters) {
 }
 
 TEST(ClusterShape, LowRankKeepsTheMeanOverTheQueries) {
-  const Scene scene = random_scene(9, 20, 3, 500, {15, 200}, 0.02);
+  const ClusterScene scene = random_scene(9, 20, 3, 500, {15, 200}, 0.02);
   for (const std::int64_t rank : {0, 1, 6, 19}) {
     const std::vector<float> got = quadratic_of(scene.shape(rank, 2), scene);
     for (std::int64_t c = 0; c < scene.count(); ++c) {
@@ -265,7 +62,7 @@ TEST(ClusterShape, LowRankKeepsTheMeanOverTheQueries) {
 }
 
 TEST(ClusterShape, ErrorFallsWithTheRank) {
-  const Scene scene = random_scene(10, 20, 6, 200, {18, 20, 60, 300}, 0.02);
+  const ClusterScene scene = random_scene(10, 20, 6, 200, {18, 20, 60, 300}, 0.02);
   double last_quadratic = 1, last_dipole = 1;
   for (const std::int64_t rank : {0, 1, 3, 6, 12, 20}) {
     const ClusterShape shape = scene.shape(rank, 2);
@@ -284,7 +81,7 @@ TEST(ClusterShape, ErrorFallsWithTheRank) {
 // Keys mean +- extent_j e_j and the metric diag(m_j): the eigenvalues of S in the metric are known.
 void expect_known_spectrum(std::int64_t head_dim, std::int64_t axes) {
   Draw draw(11);
-  Scene scene{head_dim, 1, 0, {}, {}, {}, {}, deal(draw, {2 * axes}), {}};
+  ClusterScene scene{head_dim, 1, 0, {}, {}, {}, {}, deal(draw, {2 * axes}), {}};
   std::vector<double> eigenvalues;
   scene.metric.assign(at(head_dim * head_dim), 0.0);
   for (std::int64_t j = 0; j < head_dim; ++j) {
@@ -323,7 +120,7 @@ struct SumErrors {
   double weights, values;
 };
 
-SumErrors sum_errors(const Scene& scene, int order) {
+SumErrors sum_errors(const ClusterScene& scene, int order) {
   const ClusterShape shape = scene.shape(scene.head_dim, order);
   std::vector<double> weight_errors, value_errors;
   const std::vector<float> logits = quadratic_of(shape, scene);
@@ -351,7 +148,7 @@ SumErrors slopes(int order, bool symmetric) {
   SumErrors errors[2];
   for (int half = 0; half < 2; ++half) {
     Draw draw(12);
-    Scene scene{4, 1, 64, {}, {}, {}, {}, deal(draw, {200}), {}};
+    ClusterScene scene{4, 1, 64, {}, {}, {}, {}, deal(draw, {200}), {}};
     const double spread = half == 0 ? 0.2 : 0.1;
     for (int i = 0; i < 200; i += 2) {
       double x[4];
@@ -385,7 +182,7 @@ TEST(ClusterShape, ErrorsFallWithTheRadiusAsPredicted) {
 }
 
 TEST(ClusterShape, OrdersBelowAddNothing) {
-  const Scene scene = random_scene(13, 6, 4, 5, {9, 3}, 0.1);
+  const ClusterScene scene = random_scene(13, 6, 4, 5, {9, 3}, 0.1);
   const std::vector<float> weights(at(scene.rows * scene.count()), 1.0f);
   for (const int order : {0, 1})
     for (const float x : quadratic_of(scene.shape(3, order), scene)) EXPECT_EQ(x, 0);
@@ -394,7 +191,7 @@ TEST(ClusterShape, OrdersBelowAddNothing) {
 }
 
 TEST(ClusterShape, SingleAndEqualKeysHaveNoShape) {
-  Scene scene = random_scene(14, 6, 4, 5, {1, 8, 30}, 0.0);
+  ClusterScene scene = random_scene(14, 6, 4, 5, {1, 8, 30}, 0.0);
   const ClusterShape shape = scene.shape(3, 2);
   for (const float x : quadratic_of(shape, scene)) EXPECT_EQ(x, 0);
   const std::vector<float> weights(at(scene.rows * scene.count()), 1.0f);
@@ -404,7 +201,7 @@ TEST(ClusterShape, SingleAndEqualKeysHaveNoShape) {
 
 // No key's score is above q . mu + |q| radius, and no cluster's model is.
 TEST(ClusterShape, QuadraticTermIsCapped) {
-  Scene scene = random_scene(15, 6, 2, 40, {5, 6, 7, 50}, 3.0);
+  ClusterScene scene = random_scene(15, 6, 2, 40, {5, 6, 7, 50}, 3.0);
   for (float& x : scene.queries) x *= 100;
   finish(scene);
   for (const std::int64_t rank : {0, 2, 6}) {
@@ -431,7 +228,7 @@ TEST(ClusterShape, QuadraticTermIsCapped) {
   }
 }
 
-void expect_finite(const Scene& scene) {
+void expect_finite(const ClusterScene& scene) {
   for (const std::int64_t rank : {0, 2, 9}) {
     const ClusterShape shape = scene.shape(rank, 2);
     for (const float x : quadratic_of(shape, scene)) EXPECT_TRUE(std::isfinite(x)) << rank;
@@ -443,7 +240,7 @@ void expect_finite(const Scene& scene) {
 
 TEST(ClusterShape, HugeAndTinyNumbersStayFinite) {
   for (const float factor : {1e4f, 1e15f, 1e-15f, 1e-30f}) {
-    Scene scene = random_scene(16, 9, 3, 20, {1, 4, 9, 10, 40}, 1.0);
+    ClusterScene scene = random_scene(16, 9, 3, 20, {1, 4, 9, 10, 40}, 1.0);
     for (float& x : scene.keys) x *= factor;
     for (float& x : scene.values) x *= factor;
     finish(scene);
@@ -456,7 +253,7 @@ TEST(ClusterShape, HugeAndTinyNumbersStayFinite) {
 
 // The square of the radius overflows, and a query is zero.
 TEST(ClusterShape, ZeroTimesHugeIsZero) {
-  Scene scene = random_scene(16, 9, 3, 20, {1, 4, 9, 10, 40}, 1.0);
+  ClusterScene scene = random_scene(16, 9, 3, 20, {1, 4, 9, 10, 40}, 1.0);
   for (float& x : scene.keys) x *= 1e25f;
   std::fill_n(scene.queries.begin(), 9, 0.0f);
   finish(scene);
@@ -466,7 +263,7 @@ TEST(ClusterShape, ZeroTimesHugeIsZero) {
 }
 
 TEST(ClusterShape, ScalesWithItsInput) {
-  Scene scene = random_scene(17, 12, 3, 60, {4, 9, 40}, 0.02);
+  ClusterScene scene = random_scene(17, 12, 3, 60, {4, 9, 40}, 0.02);
   const double before = quadratic_error(scene, scene.shape(3, 2));
   for (float& x : scene.keys) x *= 0x1p40f;
   for (float& x : scene.queries) x *= 0x1p-40f;
@@ -479,7 +276,7 @@ TEST(ClusterShape, NonFiniteMembersSpoilTheirClusterOnly) {
   for (const bool in_key : {false, true})
     for (const float bad :
          {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
-      Scene scene = random_scene(18, 6, 4, 10, {5, 6, 40}, 0.1);
+      ClusterScene scene = random_scene(18, 6, 4, 10, {5, 6, 40}, 0.1);
       const std::vector<float> clean = quadratic_of(scene.shape(3, 2), scene);
       const auto id = at(scene.clusters.members(1)[4]);
       (in_key ? scene.keys[id * 6 + 2] : scene.values[id * 4 + 1]) = bad;
@@ -498,12 +295,12 @@ TEST(ClusterShape, NonFiniteMembersSpoilTheirClusterOnly) {
 
 TEST(ClusterShape, MetricWithoutAnInverse) {
   for (const double entry : {0.0, std::numeric_limits<double>::quiet_NaN()}) {
-    Scene scene = random_scene(19, 6, 4, 10, {5, 6, 40}, 0.1);
+    ClusterScene scene = random_scene(19, 6, 4, 10, {5, 6, 40}, 0.1);
     std::fill(scene.metric.begin(), scene.metric.end(), entry);
     expect_finite(scene);
     EXPECT_LT(quadratic_error(scene, scene.shape(6, 2)), 2e-6);
   }
-  Scene scene = random_scene(20, 6, 4, 2, {5, 6, 40}, 0.1);  // two queries, six dimensions
+  ClusterScene scene = random_scene(20, 6, 4, 2, {5, 6, 40}, 0.1);  // two queries, six dimensions
   expect_finite(scene);
   EXPECT_LT(quadratic_error(scene, scene.shape(2, 2)), 1e-3);
 }
@@ -511,7 +308,7 @@ TEST(ClusterShape, MetricWithoutAnInverse) {
 TEST(ClusterShape, SameBitsForAnyThreadCount) {
   std::vector<std::int64_t> sizes;
   for (std::int64_t c = 0; c < 60; ++c) sizes.push_back(1 + c * 7 % 41);
-  const Scene scene = random_scene(21, 24, 10, 70, sizes, 0.3);
+  const ClusterScene scene = random_scene(21, 24, 10, 70, sizes, 0.3);
   const std::vector<float> weights(at(scene.rows * scene.count()), 0.5f);
   const ClusterShape one = scene.shape(4, 2, 1);
   for (const int threads : {2, 3, 7}) {
@@ -524,7 +321,7 @@ TEST(ClusterShape, SameBitsForAnyThreadCount) {
 }
 
 TEST(ClusterShape, RanksAreSetApart) {
-  const Scene scene = random_scene(26, 20, 10, 60, std::vector<std::int64_t>(50, 19), 0.1);
+  const ClusterScene scene = random_scene(26, 20, 10, 60, std::vector<std::int64_t>(50, 19), 0.1);
   for (const std::int64_t rank : {0, 2, 5}) {
     const ClusterShape mixed = scene.shape(3, 2, 1, rank), alone = scene.shape(rank, 2);
     EXPECT_EQ(quadratic_of(mixed, scene), quadratic_of(alone, scene));
@@ -536,7 +333,7 @@ TEST(ClusterShape, RanksAreSetApart) {
 
 // A row's result does not depend on the rows beside it.
 TEST(ClusterShape, RowsAreIndependent) {
-  const Scene scene = random_scene(22, 24, 10, 100, {3, 30, 20, 50}, 0.3);
+  const ClusterScene scene = random_scene(22, 24, 10, 100, {3, 30, 20, 50}, 0.3);
   const ClusterShape shape = scene.shape(4, 2);
   const std::vector<float> all = quadratic_of(shape, scene);
   ClusterShape::Workspace workspace;
@@ -561,7 +358,7 @@ double gaussian_mean(const Function& function) {
 }
 
 // Cluster 0's first term left out, squared, averaged over queries L z in natural units.
-double plain_remainder(const Scene& scene, int order, bool trace_only) {
+double plain_remainder(const ClusterScene& scene, int order, bool trace_only) {
   const double l00 = std::sqrt(scene.metric[0]), l10 = scene.metric[2] / l00,
                l11 = std::sqrt(scene.metric[3] - l10 * l10);
   const IndexList members = scene.clusters.members(0);
@@ -588,7 +385,7 @@ double plain_remainder(const Scene& scene, int order, bool trace_only) {
 
 TEST(ClusterShape, RemainderIsTheFirstTermLeftOut) {
   for (const std::int64_t members : {3, 20, 64}) {
-    const Scene scene = random_scene(23, 2, 1, 30, {members}, 0.3);
+    const ClusterScene scene = random_scene(23, 2, 1, 30, {members}, 0.3);
     const auto remainder = [&](std::int64_t rank, int order) {
       return double{scene.shape(rank, order).remainder()[0]};
     };
@@ -600,7 +397,7 @@ TEST(ClusterShape, RemainderIsTheFirstTermLeftOut) {
 }
 
 TEST(ClusterShape, BadInputIsNamed) {
-  const Scene scene = random_scene(24, 6, 4, 2, {5}, 0.1);
+  const ClusterScene scene = random_scene(24, 6, 4, 2, {5}, 0.1);
   EXPECT_THROW(scene.shape(3, 3), Error);
   EXPECT_THROW(scene.shape(3, -1), Error);
   EXPECT_THROW(scene.shape(-1, 2), Error);
@@ -609,7 +406,7 @@ TEST(ClusterShape, BadInputIsNamed) {
 }
 
 TEST(ClusterShape, NoClusters) {
-  Scene scene = random_scene(25, 6, 4, 2, {5}, 0.1);
+  ClusterScene scene = random_scene(25, 6, 4, 2, {5}, 0.1);
   scene.clusters = {};
   EXPECT_TRUE(quadratic_of(scene.shape(3, 2), scene).empty());
   for (const float x : dipole_of(scene.shape(3, 2), scene, {}, nullptr)) EXPECT_EQ(x, 0);
