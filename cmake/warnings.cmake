@@ -1,6 +1,7 @@
 # Our own targets only: warnings on, errors in CI, sanitizers on request.
 function(subquad_own_target name)
-  target_compile_options(${name} PRIVATE -Wall -Wextra -Wconversion)
+  # OpenMP's simd pragmas only: threads are those of src/core/thread_pool.h.
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wconversion -fopenmp-simd)
   if(SUBQUAD_WERROR)
     target_compile_options(${name} PRIVATE -Werror)
   endif()

@@ -15,8 +15,8 @@
 namespace subquad {
 
 struct Options {
-  int threads = 0;         // 0: as many as OpenMP would use; the result does not depend on it
-  std::uint64_t seed = 0;  // of every random draw; same seed, same bits
+  int threads = 0;  // 0: the processors this process may use, or OMP_NUM_THREADS; same result
+  std::uint64_t seed = 0;                 // of every random draw; same seed, same bits
   std::span<const GivenMask> given = {};  // what the spec parts given(0), given(1), .. stand for
 };
 

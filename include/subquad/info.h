@@ -12,7 +12,7 @@ struct BuildInfo {
   std::vector<std::string> isa_compiled;   // instruction sets with a kernel in this build
   std::vector<std::string> isa_supported;  // those that this machine can run
   std::string isa;  // the one in use; the environment's SUBQUAD_ISA lowers it
-  int threads;      // OpenMP's default thread count
+  int threads;      // used where 0 are asked for
 };
 BuildInfo build_info();
 

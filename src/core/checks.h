@@ -1,7 +1,9 @@
-// Checks of single views, shared by the inputs and the outputs.
+// Checks of single views, shared by the inputs and the outputs of all calls.
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -9,6 +11,10 @@
 #include "subquad/tensor.h"
 
 namespace subquad {
+
+// What all calls take: channels of a position, positions of a sequence.
+inline constexpr std::int64_t kMaxChannels = 512;
+inline constexpr std::int64_t kMaxLength = std::numeric_limits<std::int32_t>::max() / 2;
 
 // Extents not negative, data where there are elements, last stride 1.
 template <typename View>
@@ -42,6 +48,24 @@ inline void check_target(const char* name, const MutableTensorView& view, const 
   for (std::size_t axis = 0; axis < 3; ++axis)
     if (has_elements && view.shape[axis] > 1 && view.stride[axis] == 0)
       throw_invalid(fmt::format("{}: stride {} is 0, but results cannot share memory", name, axis));
+}
+
+// A view whose positions and channels the kernels can take. `position`: what to call one.
+inline void check_extents(const char* name, const TensorView& view, const char* position,
+                          const char* channels) {
+  check_view(name, view);
+  if (view.length() > kMaxLength)
+    throw_invalid(fmt::format("{}: {} {}, at most {} are supported", name, view.length(), position,
+                              kMaxLength));
+  if (view.channels() < 1 || view.channels() > kMaxChannels)
+    throw_invalid(fmt::format("{}: {} is {}, must be 1 to {}", name, channels, view.channels(),
+                              kMaxChannels));
+}
+
+inline void check_equal(const char* name, const char* what, std::int64_t got, const char* other,
+                        std::int64_t expected) {
+  if (got != expected)
+    throw_invalid(fmt::format("{}: {} is {}, but {} has {}", name, what, got, other, expected));
 }
 
 template <typename View>

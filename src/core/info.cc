@@ -1,10 +1,11 @@
 #include "subquad/info.h"
 
 #include <algorithm>
+#include <barrier>
 #include <chrono>
+#include <numeric>
+#include <thread>
 #include <vector>
-
-#include <omp.h>
 
 #include "core/isa.h"
 #include "core/memory.h"
@@ -25,16 +26,27 @@ double seconds_since(Clock::time_point start) {
 template <typename Work>
 double best_rate(int threads, double seconds, const Work& work) {
   std::vector<double> done(static_cast<std::size_t>(threads));
+  std::barrier sync(threads);
   double best = 0;
+  bool more = true;
   const auto start = Clock::now();
-  do {
-    const auto round = Clock::now();
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int t = 0; t < threads; ++t) done[static_cast<std::size_t>(t)] = work(t);
-    double total = 0;
-    for (const double amount : done) total += amount;
-    best = std::max(best, total / seconds_since(round));
-  } while (seconds_since(start) < seconds);
+  const auto run = [&](int t) {
+    while (more) {
+      sync.arrive_and_wait();
+      const auto round = Clock::now();
+      done[static_cast<std::size_t>(t)] = work(t);
+      sync.arrive_and_wait();
+      if (t == 0) {
+        best =
+            std::max(best, std::accumulate(done.begin(), done.end(), 0.0) / seconds_since(round));
+        more = seconds_since(start) < seconds;
+      }
+      sync.arrive_and_wait();
+    }
+  };
+  std::vector<std::jthread> others;
+  for (int t = 1; t < threads; ++t) others.emplace_back(run, t);
+  run(0);
   return best;
 }
 
@@ -43,7 +55,7 @@ double best_rate(int threads, double seconds, const Work& work) {
 BuildInfo build_info() {
   ensure_isa();
   return {SUBQUAD_VERSION,  __VERSION__,    compiled_isas(),
-          supported_isas(), selected_isa(), omp_get_max_threads()};
+          supported_isas(), selected_isa(), default_threads()};
 }
 
 double measure_fma_gflops(int threads, double seconds) {

@@ -18,7 +18,10 @@ enum class Purpose : std::uint32_t {
   value_row,
   cluster,
   certificate,
-  probe
+  probe,
+  residual,
+  layer_seed,
+  recall_row
 };
 
 class Rng {

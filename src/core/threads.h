@@ -6,16 +6,13 @@
 #include <cstdint>
 #include <exception>
 
-#include <omp.h>
-
 #include "core/memory.h"
+#include "core/thread_pool.h"
 
 namespace subquad {
 
-// The thread count in force: `requested`, or OpenMP's default for 0.
-inline int resolved_threads(int requested) {
-  return requested > 0 ? requested : omp_get_max_threads();
-}
+// The thread count in force: `requested`, or the default for 0.
+inline int resolved_threads(int requested) { return requested > 0 ? requested : default_threads(); }
 
 // Keeps the first exception of a parallel region.
 class ExceptionCarrier {
@@ -48,14 +45,14 @@ void parallel_workers(int threads, std::int64_t count, const MakeWorker& make_wo
   ExceptionCarrier carrier;
   std::atomic<std::int64_t> next{0};
   MemoryMeter* meter = active_meter();
-  const int team = static_cast<int>(std::min<std::int64_t>(threads, count));
-#pragma omp parallel num_threads(team)
-  carrier.run([&] {
+  const auto work = [&] {
+    if (next.load(std::memory_order_relaxed) >= count) return;  // came too late
     const MeterScope scope(meter);
     auto worker = make_worker();
     for (std::int64_t item = next++; item < count && !carrier.stopped(); item = next++)
       worker(item);
-  });
+  };
+  run_team(threads, count, [&] { carrier.run(work); });
   carrier.rethrow();
 }
 

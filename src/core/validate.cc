@@ -1,5 +1,4 @@
 #include <cmath>
-#include <limits>
 #include <string>
 
 #include <fmt/format.h>
@@ -11,23 +10,8 @@
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kMaxChannels = 512;
-constexpr std::int64_t kMaxLength = std::numeric_limits<std::int32_t>::max() / 2;
-
 void check_input(const char* name, const TensorView& view) {
-  check_view(name, view);
-  if (view.length() > kMaxLength)
-    throw_invalid(
-        fmt::format("{}: {} positions, at most {} are supported", name, view.length(), kMaxLength));
-  if (view.channels() < 1 || view.channels() > kMaxChannels)
-    throw_invalid(fmt::format("{}: head_dim (last extent) is {}, must be 1 to {}", name,
-                              view.channels(), kMaxChannels));
-}
-
-void check_equal(const char* name, const char* what, std::int64_t got, const char* other,
-                 std::int64_t expected) {
-  if (got != expected)
-    throw_invalid(fmt::format("{}: {} is {}, but {} has {}", name, what, got, other, expected));
+  check_extents(name, view, "positions", "head_dim (last extent)");
 }
 
 void check_shapes(const Problem& p) {

@@ -17,15 +17,12 @@ inline std::vector<std::unique_ptr<HeadPlan>> settled_plans(std::span<const Head
                                                             const Method& method,
                                                             std::uint64_t seed, int threads) {
   std::vector<std::unique_ptr<HeadPlan>> plans(heads.size());
-  const auto build = [&](std::int64_t h, int share) {
+  // A plan has parts that one thread does: heads side by side; threads without one help the others.
+  parallel_for(threads, std::ssize(heads), [&](std::int64_t h) {
     const auto at = static_cast<std::size_t>(h);
     if (heads[at].num_rows() > 0)
-      plans[at] = std::make_unique<HeadPlan>(heads[at], method, seed, share);
-  };
-  // A plan has parts that one thread does: as many heads side by side as go evenly on the threads.
-  const auto count = std::ssize(heads), even = count - count % threads;
-  parallel_for(threads, even, [&](std::int64_t h) { build(h, 1); });
-  for (std::int64_t h = even; h < count; ++h) build(h, threads);
+      plans[at] = std::make_unique<HeadPlan>(heads[at], method, seed, threads);
+  });
   std::vector<LightPart*> parts;
   for (const auto& plan : plans)
     if (plan != nullptr && plan->light() != nullptr) parts.push_back(plan->light());

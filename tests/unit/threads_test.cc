@@ -4,6 +4,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -97,9 +98,74 @@ TEST(Threads, NestedLoopsRunEveryItem) {
   EXPECT_EQ(done, 77);
 }
 
+TEST(Threads, NestedLoopsShareTheThreadsOfTheCall) {
+  for (int threads = 1; threads <= 5; ++threads) {
+    std::atomic<int> inside{0}, most{0}, done{0};
+    parallel_for(threads, 6, [&](std::int64_t) {
+      parallel_for(threads, 20, [&](std::int64_t) {
+        const int now = ++inside;
+        int seen = most;
+        while (now > seen && !most.compare_exchange_weak(seen, now)) {
+        }
+        std::this_thread::yield();
+        --inside;
+        ++done;
+      });
+    });
+    EXPECT_EQ(done, 120);
+    EXPECT_LE(most, threads);
+  }
+}
+
+// An item that waits for the one before it, as the turns of the backward do, must find that one at
+// work: a thread that waits for an inner loop may not take another item of the outer one.
+TEST(Threads, ItemsMayWaitForEarlierOnes) {
+  for (int threads = 1; threads <= 5; ++threads) {
+    std::atomic<std::int64_t> turn{0};
+    parallel_for(threads, 200, [&](std::int64_t item) {
+      std::atomic<int> done{0};
+      parallel_for(threads, 4, [&](std::int64_t) {
+        std::this_thread::yield();
+        ++done;
+      });
+      while (turn != item) std::this_thread::yield();
+      EXPECT_EQ(done, 4);
+      ++turn;
+    });
+    EXPECT_EQ(turn, 200);
+  }
+}
+
+TEST(Threads, ALoopDoesNotWaitForThreadsThatAreBusyElsewhere) {
+  std::atomic<int> inside{0};
+  std::atomic<bool> over{false};
+  std::jthread other([&] {
+    parallel_for(3, 3, [&](std::int64_t) {
+      ++inside;
+      while (!over) std::this_thread::yield();
+    });
+  });
+  while (inside == 0) std::this_thread::yield();
+  std::atomic<int> done{0};
+  parallel_for(3, 50, [&](std::int64_t) { ++done; });
+  EXPECT_EQ(done, 50);
+  over = true;
+}
+
+TEST(Threads, CallsFromManyThreads) {
+  std::atomic<int> done{0};
+  std::vector<std::jthread> callers;
+  for (int c = 0; c < 6; ++c)
+    callers.emplace_back([&] {
+      for (int round = 0; round < 50; ++round) parallel_for(3, 10, [&](std::int64_t) { ++done; });
+    });
+  callers.clear();
+  EXPECT_EQ(done, 6 * 50 * 10);
+}
+
 TEST(Threads, ZeroMeansTheDefault) {
   EXPECT_EQ(resolved_threads(5), 5);
-  EXPECT_EQ(resolved_threads(0), omp_get_max_threads());
+  EXPECT_EQ(resolved_threads(0), default_threads());
 }
 
 }  // namespace
