@@ -59,6 +59,19 @@ std::uint32_t bucket_of(const float* projections, const float* offsets, float ex
   return gray_rank(signs);
 }
 
+// The buckets with one of the `flips` least certain signs flipped.
+void near_buckets(std::uint32_t bucket, const float* projections, std::int64_t bits,
+                  std::int64_t flips, std::uint32_t* near) {
+  std::vector<std::pair<float, std::int64_t>> margins;
+  for (std::int64_t b = 0; b < bits; ++b)
+    margins.emplace_back(std::isnan(projections[b]) ? 0.0F : std::abs(projections[b]), b);
+  std::partial_sort(margins.begin(), margins.begin() + flips, margins.end());
+  for (std::int64_t f = 0; f < flips; ++f) {
+    const std::int64_t bit = bits - 1 - margins[static_cast<std::size_t>(f)].second;
+    near[f] = bucket ^ gray_rank(1U << bit);  // gray_rank is linear over the bits
+  }
+}
+
 template <typename Visit>
 void for_chunks(std::int64_t count, const Visit& visit) {
   for (std::int64_t begin = 0; begin < count; begin += kChunk)
@@ -140,8 +153,10 @@ std::vector<float> norm_coordinates(const HeadProblem& head, const std::vector<f
 template <typename Vectors>
 Scratch<std::uint32_t> bucket_all(const Hyperplanes& planes, const Vectors& vectors,
                                   std::int64_t width, const float* offsets,
-                                  const std::vector<float>& extra, int threads) {
+                                  const std::vector<float>& extra, int threads,
+                                  Scratch<std::uint32_t>* near = nullptr) {
   Scratch<std::uint32_t> buckets(vectors.count());
+  const std::int64_t flips = near == nullptr ? 0 : near->size() / vectors.count();
   parallel_workers(threads, (vectors.count() + kChunk - 1) / kChunk, [&] {
     return
         [&, x = Scratch<float>(kChunk * width),
@@ -150,10 +165,15 @@ Scratch<std::uint32_t> bucket_all(const Hyperplanes& planes, const Vectors& vect
           const std::int64_t count = std::min(kChunk, vectors.count() - begin);
           vectors.load(begin, count, x.data());
           planes.project(x.data(), count, projections.data());
-          for (std::int64_t i = 0; i < count; ++i)
+          for (std::int64_t i = 0; i < count; ++i) {
+            const float* row = projections.data() + i * planes.padded_bits();
             buckets[begin + i] = bucket_of(
-                projections.data() + i * planes.padded_bits(), offsets,
-                extra.empty() ? 0.0f : extra[static_cast<std::size_t>(begin + i)], planes);
+                row, offsets, extra.empty() ? 0.0f : extra[static_cast<std::size_t>(begin + i)],
+                planes);
+            if (flips > 0)
+              near_buckets(buckets[begin + i], row, planes.bits(), flips,
+                           near->data() + (begin + i) * flips);
+          }
         };
   });
   return buckets;
@@ -176,7 +196,9 @@ HashBuckets hash_head(const HeadProblem& head, const Rng& rng, std::int64_t roun
   if (options.norm) extra = norm_coordinates(head, mean);
   HashBuckets buckets;
   buckets.keys = bucket_all(planes, Keys(head), width, offsets.data(), extra, threads);
-  buckets.rows = bucket_all(planes, Rows(head), width, zero.data(), {}, threads);
+  buckets.near = Scratch<std::uint32_t>(head.num_rows() * options.flips);
+  buckets.rows = bucket_all(planes, Rows(head), width, zero.data(), {}, threads,
+                            options.flips > 0 ? &buckets.near : nullptr);
   return buckets;
 }
 

@@ -22,6 +22,16 @@ namespace subquad {
 // own: only the groups that it names itself.
 enum class RowOrder : std::uint8_t { any, positions, own };
 
+// Of a search that may miss entries, on a sample of rows: those it should have found, and did.
+struct SearchRecall {
+  std::int64_t found = 0, wanted = 0;  // wanted = 0: no such search
+
+  void add(const SearchRecall& other) {
+    found += other.found;
+    wanted += other.wanted;
+  }
+};
+
 class HeavySet : public EntrySet {
  public:
   virtual RowOrder row_order() const { return RowOrder::any; }
@@ -34,6 +44,9 @@ class HeavySet : public EntrySet {
   // Appends the runs of these rows. With RowOrder::own, `rows` is row_groups()[group]; otherwise
   // `group` means nothing. A row meets a key at most once. Thread-safe.
   virtual void add_runs(const IndexList& rows, std::int64_t group, RunList& runs) const = 0;
+
+  // Measured when asked. `threads` may be used; the result does not depend on it.
+  virtual SearchRecall recall(int) const { return {}; }
 };
 
 class HeavyRule {

@@ -40,12 +40,14 @@ struct HashOptions {
   std::int64_t bits = 8;
   bool center = true;
   bool norm = false;
+  std::int64_t flips = 0;  // further buckets of a row: one each of its least certain signs flipped
 };
 
 // Buckets of a head's rows and keys under draw number `round` of the hyperplanes.
 struct HashBuckets {
   Scratch<std::uint32_t> rows;
   Scratch<std::uint32_t> keys;
+  Scratch<std::uint32_t> near;  // rows x flips, the least certain sign first; flips <= bits
 };
 HashBuckets hash_head(const HeadProblem& head, const Rng& rng, std::int64_t round,
                       const HashOptions& options, int threads);

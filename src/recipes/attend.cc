@@ -17,7 +17,7 @@ namespace {
 
 // Returns the path taken.
 std::string run_route(const Route& route, const Outputs& outputs, const Options& options,
-                      Call& call, LightPart::Squares& squares) {
+                      Call& call, SplitCounts& total) {
   Report& report = call.report();
   if (route.method->exact) {
     const ExactRun run = exact_forward(route.heads, outputs, call.threads());
@@ -28,8 +28,8 @@ std::string run_route(const Route& route, const Outputs& outputs, const Options&
   report.fallback_rows += counts.fallback_rows;
   report.scored_entries += counts.scored_entries;
   report.exact_heads += counts.exact_heads;
-  squares.error += counts.error_square;
-  squares.out += counts.out_square;
+  report.negative_rows += counts.negative_rows;
+  total.add(counts);
   return split_path(*route.method, counts, std::ssize(route.heads));
 }
 
@@ -42,12 +42,16 @@ Report attend(const Problem& problem, std::string_view spec, const Outputs& outp
   const Method method = parse_method(spec, options.given);
   Call call(problem, options);
   std::vector<std::string> paths;
-  LightPart::Squares squares;
+  SplitCounts total;
   for (const Route& route : route_heads(call.heads(), method))
-    paths.push_back(run_route(route, outputs, options, call, squares));
+    paths.push_back(run_route(route, outputs, options, call, total));
   Report& report = call.report();
   report.path = join_paths(method, paths);
-  if (squares.out > 0) report.estimated_error = std::sqrt(squares.error / squares.out);
+  if (total.out_square > 0)
+    report.estimated_error = std::sqrt(total.error_square / total.out_square);
+  if (total.recall.wanted > 0)
+    report.recall =
+        static_cast<double>(total.recall.found) / static_cast<double>(total.recall.wanted);
   if (method.recipe == nullptr || method.recipe->certified_rows() == 0) return call.close();
   report.certificate = certify_output(problem, as_const(outputs.out), *method.recipe, options);
   if (report.certificate.rel_fro > method.recipe->error_limit()) {

@@ -27,6 +27,12 @@ void HeadPlan::finish(const HeadProblem& head) {
   add_pass(led ? sets_[early]->row_groups() : blocks_, early, sets_.size());
 }
 
+SearchRecall HeadPlan::recall(int threads) const {
+  SearchRecall sum;
+  for (const auto& set : sets_) sum.add(set->recall(threads));
+  return sum;
+}
+
 void HeadPlan::prepare_light(const HeadProblem& head, const LightRule& rule, const Rng& rng,
                              int threads) {
   light_ = rule.prepare(head, rng, threads);

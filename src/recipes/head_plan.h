@@ -38,8 +38,12 @@ class HeadPlan {
   const LightPart* light() const { return light_.get(); }  // nullptr: nothing is added
   LightPart* light() { return light_.get(); }
   const EntrySets& sets() const { return all_sets_; }
+  // Of all searches together.
+  SearchRecall recall(int threads) const;
   // The light part advises against the method: run the head exactly.
   bool wants_exact() const { return light_ != nullptr && light_->wants_exact(); }
+  // No row is computed again, whatever the sign of its sum of weights.
+  bool divides_any_sum() const { return light_ != nullptr && light_->divides_any_sum(); }
 
  private:
   void prepare_light(const HeadProblem& head, const LightRule& rule, const Rng& rng, int threads);

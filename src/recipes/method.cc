@@ -7,8 +7,10 @@
 #include "heavy/given.h"
 #include "heavy/sink.h"
 #include "heavy/sort_lsh.h"
+#include "heavy/topk.h"
 #include "heavy/window.h"
 #include "light/approx_d.h"
+#include "light/linear.h"
 #include "light/multipole.h"
 #include "light/prefix.h"
 #include "light/row_norm.h"
@@ -27,11 +29,10 @@ struct HeavyEntry {
   const char* name;
   std::unique_ptr<HeavyRule> (*make)(const SpecPart&);
 };
-constexpr HeavyEntry kHeavy[] = {{"sink", make_sink_rule},
-                                 {"window", make_window_rule},
-                                 {"band", make_band_rule},
-                                 {"sortlsh", make_sort_lsh_rule},
-                                 {"expander", make_expander_rule}};
+constexpr HeavyEntry kHeavy[] = {{"sink", make_sink_rule},         {"window", make_window_rule},
+                                 {"band", make_band_rule},         {"sortlsh", make_sort_lsh_rule},
+                                 {"expander", make_expander_rule}, {"topk", make_topk_rule},
+                                 {"knn", make_topk_rule}};
 constexpr const char* kGiven = "given";  // heavy too; its rule reads the caller's masks
 
 // drop: the light part that adds nothing.
@@ -47,7 +48,8 @@ struct LightEntry {
 constexpr LightEntry kLight[] = {
     {"drop", make_drop_rule},        {"uniform", make_uniform_rule},
     {"prefix", make_prefix_rule},    {"rownorm", make_row_norm_rule},
-    {"approxd", make_approx_d_rule}, {"multipole", make_multipole_rule}};
+    {"approxd", make_approx_d_rule}, {"multipole", make_multipole_rule},
+    {"linear", make_linear_rule}};
 
 // Parts that are both heavy and light.
 struct WholeEntry {
