@@ -66,6 +66,7 @@ typedef struct subquad_report {
   int64_t fallback_rows;
   int64_t scored_entries;
   int64_t peak_extra_bytes;
+  int64_t negative_rows; /* divided by a negative sum of weights: linear(map=none) alone */
 } subquad_report;
 
 /* Everything off, every pointer NULL, no window. */

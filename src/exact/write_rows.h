@@ -17,6 +17,11 @@ namespace subquad {
 void write_rows(const HeadProblem& head, const IndexList& rows, const Partial& sums,
                 const Outputs& outputs, std::vector<std::int32_t>* rejected = nullptr);
 
+// As above for a method that divides by any sum: a sum of 0 gives zeros and lse = -inf, a negative
+// one lse = NaN, one that is not finite NaN. Returns the number of negative sums.
+std::int64_t write_signed_rows(const HeadProblem& head, const IndexList& rows, const Partial& sums,
+                               const Outputs& outputs);
+
 // Stores one value in every listed row of outputs.row_error, if that is wanted.
 void write_row_error(const HeadProblem& head, const IndexList& rows, const Outputs& outputs,
                      float value);

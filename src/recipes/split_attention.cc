@@ -1,6 +1,7 @@
 #include "recipes/split_attention.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <mutex>
@@ -27,6 +28,8 @@ class HeadRun {
         run_plan(head_, plan_, threads_, [&](PlanWorker& worker) { finish(worker); });
     redo_rejected();
     SplitCounts counts{static_cast<std::int64_t>(rejected_.size()), entries};
+    counts.negative_rows = negative_;
+    counts.recall = plan_.recall(threads_);
     if (plan_.light() == nullptr) return counts;
     const LightPart::Squares squares = plan_.light()->squares();
     counts.error_square = squares.error;
@@ -42,7 +45,11 @@ class HeadRun {
 
   void finish(PlanWorker& worker) {
     std::vector<std::int32_t> rejected;
-    write_rows(head_, worker.rows.rows(), worker.rows.partial(), outputs_, &rejected);
+    if (plan_.divides_any_sum()) {
+      negative_ += write_signed_rows(head_, worker.rows.rows(), worker.rows.partial(), outputs_);
+    } else {
+      write_rows(head_, worker.rows.rows(), worker.rows.partial(), outputs_, &rejected);
+    }
     // After the sinks have joined the sums. Rejected rows get theirs with the exact second try.
     if (!outputs_.row_error.empty()) write_errors(worker);
     if (rejected.empty()) return;
@@ -54,7 +61,9 @@ class HeadRun {
     const IndexList& rows = worker.rows.rows();
     std::vector<float> squared(static_cast<std::size_t>(rows.count),
                                std::numeric_limits<float>::quiet_NaN());
-    if (plan_.light() != nullptr && plan_.light()->row_errors(rows, squared.data())) {
+    if (plan_.light() != nullptr &&
+        plan_.light()->row_errors(head_, worker.rows, plan_.sets(), worker.runs.runs(),
+                                  worker.scratch, squared.data())) {
       for (float& error : squared) error *= error;
     } else if (plan_.light() != nullptr) {
       sample_errors(head_, worker.rows, worker.runs.runs(), plan_.sets(), worker.scratch,
@@ -83,6 +92,7 @@ class HeadRun {
   const HeadPlan& plan_;
   std::mutex mutex_;
   std::vector<std::int32_t> rejected_;
+  std::atomic<std::int64_t> negative_{0};
 };
 
 }  // namespace

@@ -35,6 +35,7 @@ class UnmetRows final : public EntrySet {
 
   bool met(std::int64_t row) const { return met_[static_cast<std::size_t>(row)] != 0; }
   void meet(std::int64_t row) { met_[static_cast<std::size_t>(row)] = 1; }
+  void meet_all() { std::fill(met_.begin(), met_.end(), std::uint8_t{1}); }
 
   void remove(const IndexList& rows, const IndexList& keys, float* scores, std::int64_t stride,
               FilterScratch&) const override {
@@ -305,7 +306,11 @@ class HeadBackward {
 
   SplitCounts run() {
     if (plan_.wants_exact()) return run_exactly();
-    if (shared_.gradient != nullptr || light_ != nullptr) repeat_forward();
+    if (plan_.divides_any_sum()) {
+      unmet_.meet_all();
+    } else if (shared_.gradient != nullptr || light_ != nullptr) {
+      repeat_forward();
+    }
     for (const PlanPass& pass : plan_.passes()) run_pass(pass, &pass == &plan_.passes().back());
     if (shared_.gradient != nullptr) add_shared();
     if (light_ != nullptr) light_->finish(threads_);

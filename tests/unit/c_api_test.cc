@@ -64,6 +64,16 @@ TEST(CApi, BackwardMatchesTheAnalyticGradient) {
   EXPECT_EQ(SUBQUAD_INVALID_ARGUMENT, backward(nullptr));
 }
 
+TEST(CApi, NegativeSumsAreCounted) {
+  Small small;
+  small.problem.scale = -1;
+  subquad_report report;
+  ASSERT_EQ(SUBQUAD_OK, subquad_attend(&small.problem, "linear(map=none)", &small.out_view, nullptr,
+                                       nullptr, 1, 0, &report));
+  EXPECT_EQ(1, report.negative_rows);
+  EXPECT_EQ(0, report.fallback_rows);
+}
+
 TEST(CApi, BadInputGivesACodeAndALine) {
   Small small;
   small.problem.key.shape[3] = 3;

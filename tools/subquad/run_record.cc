@@ -77,9 +77,11 @@ Json certificate_json(const Certificate& c) {
 Json report_json(const RunRecord& run) {
   return {{"peak_extra_bytes", json_of(run.peak_extra_bytes)},
           {"fallback_rows", json_of(run.fallback_rows)},
+          {"negative_rows", json_of(run.negative_rows)},
           {"scored_entries", json_of(run.scored_entries)},
           {"exact_heads", run.exact_heads},
           {"estimated_error", json_of(run.estimated_error)},
+          {"recall", json_of(run.recall)},
           {"path", run.path.empty() ? Json(nullptr) : Json(run.path)}};
 }
 
@@ -160,9 +162,11 @@ void add_report(RunRecord& run, const Report& report) {
   run.path = report.path;
   run.peak_extra_bytes = report.peak_extra_bytes;
   run.fallback_rows = report.fallback_rows;
+  run.negative_rows = report.negative_rows;
   run.scored_entries = report.scored_entries;
   run.exact_heads = report.exact_heads;
   if (!std::isnan(report.estimated_error)) run.estimated_error = report.estimated_error;
+  if (!std::isnan(report.recall)) run.recall = report.recall;
   if (report.certificate.rows > 0) run.certificate = report.certificate;
 }
 

@@ -1,0 +1,19 @@
+// Elementwise feature maps of linear attention, and their derivatives.
+#pragma once
+
+#include <cstdint>
+
+#include "subquad/linear_attention.h"
+
+namespace subquad::kernels {
+
+// x = factor * phi(x) for `count` floats, a multiple of 16. phi(NaN) = NaN. Relative error of
+// elu + 1 below 3e-7 + 1e-7 |x|; below -87 it is 0.
+void map_features(FeatureMap map, float factor, float* x, std::int64_t count);
+
+// gradients[n] *= factor * phi'(x), where features[n] = factor * phi(x). factor > 0 unless `map` is
+// none; `count` as above.
+void multiply_slopes(FeatureMap map, float factor, const float* features, float* gradients,
+                     std::int64_t count);
+
+}  // namespace subquad::kernels

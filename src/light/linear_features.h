@@ -1,0 +1,52 @@
+// Rows as linear attention reads them: features of queries and keys, values with a one behind them.
+#pragma once
+
+#include <cstdint>
+
+#include "core/head_problem.h"
+#include "core/index_list.h"
+#include "kernels/pack.h"
+#include "merge/partial.h"
+#include "subquad/linear_attention.h"
+
+namespace subquad {
+
+// Weights are <phi_q(q), phi(k)> with phi_q = factor * phi.
+struct LinearModel {
+  FeatureMap map = FeatureMap::none;
+  float factor = 1;
+};
+
+// As FeatureMap says. `scale` is that of the problem.
+LinearModel linear_model(FeatureMap map, float scale, std::int64_t head_dim);
+
+// Strides of dense rows, in floats.
+inline std::int64_t feature_stride(std::int64_t head_dim) { return padded_values(head_dim); }
+inline std::int64_t sum_stride(std::int64_t value_dim) { return padded_values(value_dim + 1); }
+
+// phi_q of the listed rows; rows feature_stride(head_dim) apart.
+void load_query_features(const HeadProblem& head, const IndexList& rows, const LinearModel& model,
+                         float* out);
+void load_features(const kernels::RowSource& source, FeatureMap map, float factor, float* out);
+// (v, 1): rows sum_stride(value_dim) apart, so that the last column of their sums is that of
+// weights.
+void load_sum_values(const kernels::RowSource& values, float* out);
+
+// Adds sum_i features_i values_i^T to D rows of sum_stride(value_dim) floats: `count` rows of the
+// layouts above, value_dim + 1 columns of the second.
+void add_outer_products(const float* features, const float* values, std::int64_t count,
+                        std::int64_t head_dim, std::int64_t value_dim, float* sums);
+
+inline kernels::RowSource select_rows(kernels::RowSource source, const IndexList& list) {
+  source.ids = list.ids;
+  source.first = list.first;
+  source.count = list.count;
+  return source;
+}
+
+inline kernels::RowSource dense_rows(const float* data, std::int64_t width, std::int64_t stride,
+                                     std::int64_t count) {
+  return {data, DType::f32, stride, width, nullptr, 0, count};
+}
+
+}  // namespace subquad
