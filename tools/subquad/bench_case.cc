@@ -61,6 +61,7 @@ void sum_reports(Report& total, const Report& part) {
   total.path = part.path;
   total.rows += part.rows;
   total.fallback_rows += part.fallback_rows;
+  total.negative_rows += part.negative_rows;
   total.scored_entries += part.scored_entries;
   total.peak_extra_bytes = std::max(total.peak_extra_bytes, part.peak_extra_bytes);
 }

@@ -15,5 +15,6 @@ void add_diagnose(CLI::App& app);
 void add_info(CLI::App& app);
 void add_kernel(CLI::App& app);
 void add_synth(CLI::App& app);
+void add_vit(CLI::App& app);
 
 }  // namespace subquad::cli

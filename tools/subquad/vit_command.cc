@@ -1,0 +1,150 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+
+#include "commands.h"
+#include "common_options.h"
+#include "output_file.h"
+#include "subquad/error.h"
+#include "subquad/io.h"
+#include "vit/image_folder.h"
+#include "vit/weights.h"
+#include "vit_report.h"
+#include "vit_run.h"
+
+namespace subquad::cli {
+namespace {
+
+struct VitOptions {
+  CommonOptions common;
+  VitSettings settings;
+  std::string weights, images, labels, metrics;
+  std::int64_t limit = 0;
+};
+
+const char* const examples =
+    "Examples:\n"
+    "  subquad vit --weights deit_tiny/model.safetensors --images images --method \"topk(k=100)\"\n"
+    "  subquad vit --weights W.safetensors --images DIR --method hyper --method \"uniform(m=512)\" "
+    "\\\n"
+    "    --layers last:4 --resolution 1024 --limit 10\n"
+    "  subquad vit --weights W.safetensors --images DIR --method \"topk(k=100)\" --metrics m.csv\n"
+    "Columns: top 1, top 5: pictures whose class is the first, among the first five; agree: the "
+    "same\n"
+    "first class as exact; logit KL: mean over pictures of KL(softmax of exact's logits || of the\n"
+    "method's); attention: time in attention, all layers; total: the forward without decoding.\n"
+    "Fields of the JSON, preprocessing and positions: docs/guide/vit.md.\n\n";
+
+vit::ImageFolder open_images(const VitOptions& options, const vit::Weights& weights) {
+  vit::ImageFolder folder = vit::open_folder(options.images, options.labels, weights.classes());
+  const auto limit = static_cast<std::size_t>(options.limit);
+  if (limit > 0 && limit < folder.files.size()) {
+    folder.files.resize(limit);
+    if (!folder.labels.empty()) folder.labels.resize(limit);
+  }
+  return folder;
+}
+
+void check_settings(const VitOptions& options) {
+  check_writable(options.common.json, "--json");
+  check_writable(options.metrics, "--metrics");
+  const float temperature = options.settings.temperature;
+  if (!(temperature > 0 && std::isfinite(temperature)))
+    throw_invalid(fmt::format("--temperature: {} is not above 0", temperature));
+}
+
+VitOutcome compute(const VitOptions& options, const vit::Weights& weights,
+                   const vit::ImageFolder& folder) {
+  VitSettings settings = options.settings;
+  settings.threads = options.common.threads;
+  settings.seed = options.common.seed;
+  settings.metrics = !options.metrics.empty();
+  Progress progress("vit");
+  return run_vit(weights, folder, settings, progress);
+}
+
+void run_command(const VitOptions& options) {
+  check_settings(options);
+  const vit::Weights weights =
+      vit::load_weights(options.weights, vit::config_beside(options.weights));
+  const vit::ImageFolder folder = open_images(options, weights);
+  const VitOutcome outcome = compute(options, weights, folder);
+  if (!options.metrics.empty()) io::write_text(options.metrics, metrics_csv(outcome));
+  write_json(options.common.json,
+             to_json(machine_record(options.common.threads), outcome, options.images));
+  if (options.common.json_on_stdout()) return;
+  fmt::print("{}", vit_text(outcome));
+  if (folder.left_out > 0)
+    fmt::print("left out: {} files of {} that are no .jpg or .jpeg\n", folder.left_out,
+               options.images);
+}
+
+void add_files(CLI::App& command, VitOptions& options) {
+  command
+      .add_option("--weights", options.weights,
+                  "safetensors file with timm's names; config.json beside it is read")
+      ->type_name("FILE")
+      ->required();
+  command.add_option("--images", options.images, "Folder of .jpg and .jpeg files")
+      ->type_name("DIR")
+      ->required();
+  command
+      .add_option("--labels", options.labels,
+                  "Lines file,class[,name] under a header; default: labels.csv in DIR if there")
+      ->type_name("FILE");
+  command
+      .add_option("--metrics", options.metrics,
+                  "Write what paper KVT measures of every block and head to this CSV file")
+      ->type_name("FILE");
+}
+
+void add_choices(CLI::App& command, VitSettings& settings, std::int64_t& limit) {
+  command
+      .add_option("--method", settings.methods,
+                  "Attention of the chosen layers; repeat for several. Exact is always run")
+      ->allow_extra_args(false)
+      ->type_name("SPEC");
+  command
+      .add_option("--layers", settings.layers,
+                  "Which blocks get the method, counted from 0: all, A, A-B, last:L")
+      ->type_name("WORD")
+      ->capture_default_str();
+  command
+      .add_option("--resolution", settings.resolution,
+                  "Side of the square input in pixels, a multiple of the patch size; 0: as trained")
+      ->check(CLI::Range(0, 8192))
+      ->type_name("R")
+      ->capture_default_str();
+  command
+      .add_option("--temperature", settings.temperature,
+                  "The method's softmax is over scores / T in the chosen layers")
+      ->type_name("T")
+      ->capture_default_str();
+  command.add_option("--batch", settings.batch, "Pictures at once; 0 chooses")
+      ->check(CLI::Range(0, 4096))
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_option("--limit", limit, "Only the first N pictures in the order of names; 0: all")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_vit(CLI::App& app) {
+  auto options = std::make_shared<VitOptions>();
+  CLI::App& command = *app.add_subcommand(
+      "vit", "A vision transformer on pictures, with the attention of some layers replaced");
+  add_files(command, *options);
+  add_choices(command, options->settings, options->limit);
+  add_seed(command, options->common);
+  add_threads(command, options->common);
+  add_json(command, options->common);
+  command.footer(std::string(examples) + spec_help);
+  command.callback([options] { run_command(*options); });
+}
+
+}  // namespace subquad::cli
