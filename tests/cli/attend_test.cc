@@ -123,5 +123,19 @@ TEST_F(AttendTest, JsonHasOneRunAndNothingElseIsPrinted) {
   EXPECT_EQ(files(), std::vector<std::string>{"a.safetensors"});
 }
 
+// Sums of random dot products have either sign; feature maps are positive.
+TEST_F(AttendTest, JsonCountsNegativeSums) {
+  write_layer(path("a.safetensors"), {.q = {4, 50, 8}, .k = {2, 50, 8}, .v = {2, 50, 6}});
+  const auto run_of = [&](const std::string& method) {
+    return run_json({"attend", "a.safetensors", "--method", method})["runs"][0];
+  };
+  const nlohmann::json signs = run_of("linear(map=none)");
+  EXPECT_GT(signs["negative_rows"], 0);
+  EXPECT_LT(signs["negative_rows"], 200);
+  EXPECT_EQ(signs["fallback_rows"], 0);
+  EXPECT_TRUE(signs["recall"].is_null());
+  EXPECT_EQ(run_of("linear(map=elu)")["negative_rows"], 0);
+}
+
 }  // namespace
 }  // namespace subquad::test

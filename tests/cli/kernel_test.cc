@@ -1,0 +1,205 @@
+// `subquad kernel`: its sums are those of a plain loop, and what cannot work leaves no file.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "subquad/io.h"
+#include "support.h"
+
+namespace subquad::test {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+// Fixed values, two clouds of points.
+std::vector<float> numbers(const Shape& shape, double phase) {
+  std::int64_t count = 1;
+  for (const std::int64_t extent : shape) count *= extent;
+  std::vector<float> result;
+  for (std::int64_t i = 0; i < count; ++i)
+    result.push_back(
+        static_cast<float>(1.5 * std::sin(0.7 * static_cast<double>(i * i % 9973) + phase)));
+  return result;
+}
+
+class KernelTest : public CliTest {
+ protected:
+  void write(const std::string& name, const Shape& shape, const std::vector<float>& values) {
+    const std::array tensors{io::Tensor{"a", io::ElementType::f32, shape, values.data()}};
+    io::write_file(path(name), tensors);
+  }
+  void write_inputs(const Shape& queries = {30, 3}, const Shape& keys = {50, 3},
+                    const Shape& x = {50, 2}) {
+    write("q.npy", queries, numbers(queries, 0.1));
+    write("k.npy", keys, numbers(keys, 0.4));
+    write("x.npy", x, numbers(x, 0.9));
+  }
+
+  static std::vector<std::string> command(const std::string& bandwidth, const std::string& method,
+                                          const std::string& out = "y.npy") {
+    return {"kernel", "--queries",   "q.npy",   "--keys",   "k.npy", "--x",    "x.npy", "--out",
+            out,      "--bandwidth", bandwidth, "--method", method,  "--json", "r.json"};
+  }
+
+  // The command must fail with one line that has all of `words`, and write nothing.
+  void expect_rejected(const std::vector<std::string>& arguments,
+                       const std::vector<std::string>& words) {
+    const std::vector<std::string> before = files();
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    for (const std::string& word : words)
+      EXPECT_NE(outcome.err.find(word), std::string::npos)
+          << "no '" << word << "' in " << outcome.err;
+    EXPECT_EQ(files(), before);
+  }
+};
+
+// sum_k exp(-|q - k|^2 / (2 sigma^2)) x_k, in double precision; `columns` of x.
+std::vector<double> plain_sums(const Shape& queries, const Shape& keys, std::int64_t columns,
+                               double sigma) {
+  const std::vector<float> q = numbers(queries, 0.1), k = numbers(keys, 0.4),
+                           x = numbers({keys[0], columns}, 0.9);
+  const auto at = [](const std::vector<float>& rows, std::int64_t i) {
+    return double{rows[static_cast<std::size_t>(i)]};
+  };
+  std::vector<double> y(static_cast<std::size_t>(queries[0] * columns), 0.0);
+  for (std::int64_t i = 0; i < queries[0]; ++i)
+    for (std::int64_t j = 0; j < keys[0]; ++j) {
+      double square = 0;
+      for (std::int64_t c = 0; c < keys[1]; ++c)
+        square += std::pow(at(q, i * keys[1] + c) - at(k, j * keys[1] + c), 2);
+      const double weight = std::exp(-square / (2 * sigma * sigma));
+      for (std::int64_t c = 0; c < columns; ++c)
+        y[static_cast<std::size_t>(i * columns + c)] += weight * at(x, j * columns + c);
+    }
+  return y;
+}
+
+void expect_near(const std::vector<float>& found, const std::vector<double>& wanted,
+                 double tolerance) {
+  ASSERT_EQ(found.size(), wanted.size());
+  for (std::size_t i = 0; i < found.size(); ++i)
+    EXPECT_NEAR(double{found[i]}, wanted[i], tolerance) << i;
+}
+
+std::vector<float> only_tensor(const std::string& path) {
+  const io::TensorFile file = io::TensorFile::open(path);
+  const io::Tensor& tensor = file.tensors().front();
+  const auto* data = static_cast<const float*>(tensor.data);
+  return {data, data + tensor.count()};
+}
+
+TEST_F(KernelTest, ExactIsAPlainLoop) {
+  write_inputs();
+  const Outcome outcome = run(command("0.8", "exact"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  // Values up to 1.5, 50 of them, rounded at 1e-6 each.
+  expect_near(only_tensor(path("y.npy")), plain_sums({30, 3}, {50, 3}, 2, 0.8), 1e-4);
+  EXPECT_EQ(io::TensorFile::open(path("y.npy")).tensors().front().shape, (Shape{30, 2}));
+  const nlohmann::json run = nlohmann::json::parse(read_text(path("r.json"))).at("runs").at(0);
+  EXPECT_EQ(run.at("path"), "exact");
+  EXPECT_EQ(run.at("seq"), 50);
+}
+
+// One key a cluster: nothing is approximated.
+TEST_F(KernelTest, FarWithAClusterForEachKeyIsAPlainLoop) {
+  write_inputs({60, 3}, {200, 3}, {200, 2});
+  const Outcome outcome = run(command("1.1", "far(clusters=200)"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  expect_near(only_tensor(path("y.npy")), plain_sums({60, 3}, {200, 3}, 2, 1.1), 1e-3);
+}
+
+TEST_F(KernelTest, AVectorOfValuesGivesAVector) {
+  write_inputs({30, 3}, {50, 3}, {50});
+  const Outcome outcome = run(command("0.8", "exact", "y.safetensors"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(io::TensorFile::open(path("y.safetensors")).at("y").shape, (Shape{30}));
+  expect_near(only_tensor(path("y.safetensors")), plain_sums({30, 3}, {50, 3}, 1, 0.8), 1e-4);
+}
+
+TEST_F(KernelTest, NoQueriesGiveAnEmptyFile) {
+  write_inputs({0, 3});
+  const Outcome outcome = run(command("0.8", "far"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(io::TensorFile::open(path("y.npy")).tensors().front().shape, (Shape{0, 2}));
+}
+
+TEST_F(KernelTest, NoKeysGiveZeros) {
+  write_inputs({30, 3}, {0, 3}, {0, 2});
+  const Outcome outcome = run(command("0.8", "far"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(only_tensor(path("y.npy")), std::vector<float>(60, 0.0F));
+}
+
+TEST_F(KernelTest, FilesThatAreMissingOrNoTensors) {
+  write_inputs();
+  std::filesystem::remove(path("k.npy"));
+  expect_rejected(command("1", "exact"), {"k.npy"});
+  write_text(path("k.npy"), "these are words");
+  expect_rejected(command("1", "exact"), {"k.npy"});
+}
+
+TEST_F(KernelTest, WrongShapes) {
+  write_inputs({30, 4});
+  expect_rejected(command("1", "exact"), {"key", "3", "4"});
+  write_inputs({30, 3}, {50, 3}, {49, 2});
+  expect_rejected(command("1", "exact"), {"value", "length", "49", "50"});
+  write_inputs({30, 3}, {50, 3, 1});
+  expect_rejected(command("1", "exact"), {"--keys", "k.npy", "3 dimensions"});
+  write_inputs({30});
+  expect_rejected(command("1", "exact"), {"--queries", "q.npy", "1 dimensions"});
+  write_inputs({30, 0}, {50, 0});
+  expect_rejected(command("1", "exact"), {"query", "last extent"});
+}
+
+TEST_F(KernelTest, WrongElementType) {
+  write_inputs();
+  const std::vector<double> doubles(150, 0.5);
+  const std::array tensors{io::Tensor{"a", io::ElementType::f64, {50, 3}, doubles.data()}};
+  io::write_file(path("k.npy"), tensors);
+  expect_rejected(command("1", "exact"), {"--keys", "k.npy", "f64"});
+}
+
+TEST_F(KernelTest, BandwidthsThatAreNone) {
+  write_inputs();
+  for (const std::string bandwidth : {"0", "-1", "nan", "inf"})
+    for (const std::string method : {"exact", "far"})
+      expect_rejected(command(bandwidth, method), {"bandwidth"});
+  expect_rejected(command("wide", "exact"), {"--bandwidth"});
+}
+
+TEST_F(KernelTest, MethodsThatAreNone) {
+  write_inputs();
+  expect_rejected(command("1", "near"), {"near", "exact, far"});
+  expect_rejected(command("1", "exact+far"), {"one part"});
+  expect_rejected(command("1", "far(clusters=0)"), {"clusters"});
+  expect_rejected(command("1", "far(clusters=nan)"), {"clusters"});
+}
+
+// A file that was there is not touched.
+TEST_F(KernelTest, ResultsAreWholeOrAbsent) {
+  write_inputs();
+  write_text(path("y.npy"), "kept");
+  expect_rejected(command("0", "exact"), {"bandwidth"});
+  EXPECT_EQ(read_text(path("y.npy")), "kept");
+  expect_rejected(command("1", "exact", "none/y.npy"), {"--out", "none"});
+  expect_rejected(command("1", "exact", "y.txt"), {"y.txt"});
+}
+
+TEST_F(KernelTest, ANaNPointSpoilsWhatItMustAndNoMore) {
+  write_inputs();
+  std::vector<float> queries = numbers({30, 3}, 0.1);
+  queries[3 * 7] = std::nanf("");
+  write("q.npy", {30, 3}, queries);
+  for (const std::string method : {"exact", "far"}) {
+    const Outcome outcome = run(command("1", method));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const std::vector<float> y = only_tensor(path("y.npy"));
+    for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i / 2 == 7) << i;
+  }
+}
+
+}  // namespace
+}  // namespace subquad::test
