@@ -2,14 +2,13 @@
 // variance left within clusters (light/key_clusters.h). CPU time of one thread, the best of a few.
 #include <algorithm>
 #include <cstdint>
-#include <ctime>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cpu_time.h"
 #include "kernels/pack.h"
 #include "light/key_clusters.h"
 #include "light/row_groups.h"
@@ -20,6 +19,7 @@
 namespace {
 
 using namespace subquad;
+using bench::best_seconds;
 
 struct Arguments {
   std::vector<std::int64_t> lengths{4097};
@@ -33,23 +33,6 @@ struct Points {
   std::int64_t n, dim;
   std::vector<float> query, key;
 };
-
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-template <typename Function>
-double best_seconds(int repeats, const Function& function) {
-  double best = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < repeats; ++i) {
-    const double start = cpu_seconds();
-    function();
-    best = std::min(best, cpu_seconds() - start);
-  }
-  return best;
-}
 
 // 100 centers of variance 1 a channel, points of variance 0.25 around them.
 std::vector<float> mixture(std::int64_t n, std::int64_t dim) {
@@ -79,7 +62,8 @@ double exact_seconds(const Points& points, int repeats) {
   outputs.out = dense_view(static_cast<void*>(out.data()), DType::f32, shape);
   Options options;
   options.threads = 1;
-  const double seconds = best_seconds(repeats, [&] { attend(problem, "exact", outputs, options); });
+  const double seconds =
+      best_seconds(repeats, [&](int) { attend(problem, "exact", outputs, options); });
   const double ratio = static_cast<double>(points.n) / static_cast<double>(n);
   return seconds * ratio * ratio;
 }
@@ -102,7 +86,7 @@ template <typename Make>
 void measure(const char* name, const Points& points, const std::vector<float>& data, double exact,
              int repeats, const Make& make) {
   Partition partition;
-  const double seconds = best_seconds(repeats, [&] { partition = make(data.data()); });
+  const double seconds = best_seconds(repeats, [&](int) { partition = make(data.data()); });
   const Partition one =
       cluster_points(data.data(), points.n, points.dim, 1, Clustering::tree, Rng(1, 0), 1);
   std::int64_t least = points.n, most = 0;

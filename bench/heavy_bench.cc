@@ -2,14 +2,13 @@
 // (docs/guide/expander.md). CPU time of one thread, the best of a few; what each mode missed.
 #include <algorithm>
 #include <cstdint>
-#include <ctime>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cpu_time.h"
 #include "core/head_problem.h"
 #include "heavy/expander_sketch.h"
 #include "heavy/sort_lsh.h"
@@ -17,25 +16,9 @@
 namespace {
 
 using namespace subquad;
+using bench::best_seconds;
 
 constexpr std::int64_t kHeadDim = 64;
-
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-template <typename Function>
-double best_seconds(int repeats, const Function& function) {
-  double best = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < repeats; ++i) {
-    const double start = cpu_seconds();
-    function(i);
-    best = std::min(best, cpu_seconds() - start);
-  }
-  return best;
-}
 
 struct Input {
   std::vector<float> query, key;

@@ -74,7 +74,9 @@ class OpenBlasPeer final : public Peer {
 std::unique_ptr<Peer> make_openblas_peer(const float* query, const float* key, const float* value,
                                          float* out) {
   // Debian's 0.3.21 does not know recent AMD cores and would take a kernel five times slower.
-  setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
+#if defined(__x86_64__)
+  setenv("OPENBLAS_CORETYPE", __builtin_cpu_supports("avx512f") ? "SkylakeX" : "Haswell", 0);
+#endif
   void* library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return nullptr;
   const auto sgemm = reinterpret_cast<Sgemm>(dlsym(library, "cblas_sgemm"));

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
-#include <set>
 #include <span>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include "exact/tile_scratch.h"
 #include "exact/write_rows.h"
 #include "kernels/pack.h"
+#include "light/uniform.h"
 
 namespace subquad {
 namespace {
@@ -43,20 +43,6 @@ void check_arguments(const Problem& problem, const TensorView& out,
 std::int64_t enough_rows(double share, double confidence) {
   const double rows = std::ceil(std::log1p(-confidence) / std::log(share));
   return std::max<std::int64_t>(1, static_cast<std::int64_t>(rows));
-}
-
-// `count` distinct numbers below `total`, ascending, every subset equally likely (Floyd).
-std::vector<std::int64_t> draw_rows(std::int64_t total, std::int64_t count, std::uint64_t seed) {
-  const Rng rng(seed, 0);
-  std::set<std::int64_t> chosen;
-  for (std::int64_t n = 0; n < count; ++n) {
-    const std::int64_t last = total - count + n;
-    const std::int64_t pick =
-        rng.below(last + 1, Purpose::certificate, static_cast<std::uint32_t>(n >> 32),
-                  static_cast<std::uint32_t>(n));
-    if (!chosen.insert(pick).second) chosen.insert(last);
-  }
-  return {chosen.begin(), chosen.end()};
 }
 
 // The drawn rows of one head; `first` of all drawn rows lie in the heads before it.
@@ -218,8 +204,9 @@ Certificate certify(const Problem& problem, const TensorView& out,
     result.share = options.share;
     result.confidence = -std::expm1(static_cast<double>(result.rows) * std::log(options.share));
   }
-  const std::vector<HeadSample> samples =
-      split_sample(heads, draw_rows(result.total_rows, result.rows, options.seed));
+  const std::vector<HeadSample> samples = split_sample(
+      heads, sample_without_replacement<std::int64_t>(
+                 result.total_rows, result.rows, Rng(options.seed, 0), 0, Purpose::certificate));
   add_errors(samples, recompute(samples, result.rows, out, resolved_threads(options.threads)),
              result);
   return result;

@@ -19,23 +19,8 @@
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kMaxChannels = 512;
-constexpr std::int64_t kMaxLength = std::numeric_limits<std::int32_t>::max() / 2;
-
 void check_points(const char* name, const TensorView& view) {
-  check_view(name, view);
-  if (view.length() > kMaxLength)
-    throw_invalid(
-        fmt::format("{}: {} points, at most {} are supported", name, view.length(), kMaxLength));
-  if (view.channels() < 1 || view.channels() > kMaxChannels)
-    throw_invalid(
-        fmt::format("{}: last extent is {}, must be 1 to {}", name, view.channels(), kMaxChannels));
-}
-
-void check_equal(const char* name, const char* what, std::int64_t got, const char* other,
-                 std::int64_t expected) {
-  if (got != expected)
-    throw_invalid(fmt::format("{}: {} is {}, but {} has {}", name, what, got, other, expected));
+  check_extents(name, view, "points", "last extent");
 }
 
 void check_problem(const KernelProblem& p) {

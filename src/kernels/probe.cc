@@ -50,27 +50,24 @@ HWY_INLINE float sum_of(const float* x, int64_t count) {
   return total;
 }
 
-MissedSums AddMissed(const float* weights, int64_t keys, const float* values, const float* model,
-                     int64_t value_dim, float* out) {
+float MissedSquare(const float* weights, int64_t keys, const float* values, const float* model,
+                   int64_t value_dim) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const float weight = sum_of(weights, keys), share = weight / model[value_dim];
+  const float share = sum_of(weights, keys) / model[value_dim];
   const V factor = hn::Set(d, share);
   V square = hn::Zero(d);
   int64_t c = 0;
   for (; c + lanes <= value_dim; c += lanes) {
-    const V value = hn::LoadU(d, values + c);
-    const V e = hn::NegMulAdd(factor, hn::LoadU(d, model + c), value);
+    const V e = hn::NegMulAdd(factor, hn::LoadU(d, model + c), hn::LoadU(d, values + c));
     square = hn::MulAdd(e, e, square);
-    hn::StoreU(hn::Add(hn::LoadU(d, out + c), value), d, out + c);
   }
   float total = hn::GetLane(hn::SumOfLanes(d, square));
   for (; c < value_dim; ++c) {
     const float e = values[c] - share * model[c];
     total += e * e;
-    out[c] += values[c];
   }
-  return {weight, total};
+  return total;
 }
 
 }  // namespace subquad::kernels::HWY_NAMESPACE
@@ -80,16 +77,16 @@ HWY_AFTER_NAMESPACE();
 namespace subquad::kernels {
 
 HWY_EXPORT(WeighMissed);
-HWY_EXPORT(AddMissed);
+HWY_EXPORT(MissedSquare);
 
 float weigh_missed(float* scores, std::int64_t columns, float m, const float* shares,
                    const std::int32_t* ids) {
   return HWY_DYNAMIC_DISPATCH(WeighMissed)(scores, columns, m, shares, ids);
 }
 
-MissedSums add_missed(const float* weights, std::int64_t keys, const float* values,
-                      const float* model, std::int64_t value_dim, float* out) {
-  return HWY_DYNAMIC_DISPATCH(AddMissed)(weights, keys, values, model, value_dim, out);
+float missed_square(const float* weights, std::int64_t keys, const float* values,
+                    const float* model, std::int64_t value_dim) {
+  return HWY_DYNAMIC_DISPATCH(MissedSquare)(weights, keys, values, model, value_dim);
 }
 
 }  // namespace subquad::kernels

@@ -12,12 +12,9 @@ namespace subquad::kernels {
 float weigh_missed(float* scores, std::int64_t columns, float m, const float* shares,
                    const std::int32_t* ids);
 
-struct MissedSums {
-  float weight;  // sum of the weights
-  float square;  // sum (values[d] - share * model[d])^2, share = weight / model[value_dim]
-};
-// One row's sums over a cluster, beside the model's: out[d] += values[d], d < value_dim.
-MissedSums add_missed(const float* weights, std::int64_t keys, const float* values,
-                      const float* model, std::int64_t value_dim, float* out);
+// One row's sums over a cluster beside the model's: sum_d (values[d] - share * model[d])^2,
+// share = (sum of the weights) / model[value_dim].
+float missed_square(const float* weights, std::int64_t keys, const float* values,
+                    const float* model, std::int64_t value_dim);
 
 }  // namespace subquad::kernels

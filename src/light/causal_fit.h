@@ -1,8 +1,8 @@
 // The fit of a causal far field: one set of features, a correction for each prefix of chunks.
 //
-// source: ours (docs/theory/far_field.md, section 6); far_fit.h without opening. All probes serve
-// all prefixes, relative to their sum of weights over all chunks. cost: p R^2 + R^3 / 3 + 4 p R
-// chunks (Dv + 1) flops; (p + R) chunks (Dv + 1) floats.
+// source: ours (docs/theory/far_field.md, section 6); far_fit.h without opening. All probes
+// serve all prefixes, relative to their sum of weights over all chunks.
+// cost: p R^2 + R^3 / 3 + 4 p R chunks (Dv + 1) flops; (p + R) chunks (Dv + 1) floats.
 #pragma once
 
 #include <cstdint>

@@ -3,8 +3,9 @@
 // source: PCA tree (Sproull 1991), directions by power iteration on a sample of the node.
 // use when: clusters of equal sizes serve (bounded work a cluster), at the lowest cost.
 // do not use for: data whose clusters are of very unequal sizes: a median cuts through them
-// (kmeans). cost: n (2 D + log) a level, log2(count) levels, and 4 min(256, points) D a power
-// iteration. parameters: count leaves, 1 to the number of points.
+// (kmeans).
+// cost: n (2 D + log) a level, log2(count) levels, and 4 min(256, points) D a power iteration.
+// parameters: count leaves, 1 to the number of points.
 #pragma once
 
 #include <cstdint>

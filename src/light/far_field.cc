@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/pack.h"
+#include "merge/cancelled_rows.h"
 #include "kernels/softmax.h"
 
 namespace subquad {
@@ -55,8 +56,17 @@ void FarField::score(const float* queries, std::int64_t rows, float* scores, std
 }
 
 void FarField::add_to(const float* queries, const Partial& sums,
-                      const FarCoefficients& coefficients, FarScratch& scratch) const {
-  add_rows(queries, sums, coefficients, nullptr, 1, scratch);
+                      const FarCoefficients& coefficients, FarScratch& scratch,
+                      const float* slopes) const {
+  add_rows(queries, sums, coefficients, nullptr, slopes, 1, scratch);
+}
+
+void FarField::complete(const float* queries, const Partial& sums,
+                        const FarCoefficients& coefficients, FarScratch& scratch) const {
+  constexpr float kLeastLeft = 1e-3f;
+  const CancelledRows cancelled(sums);
+  add_to(queries, sums, coefficients, scratch);
+  cancelled.reject(sums, kLeastLeft);
 }
 
 void FarField::take_out(const float* queries, const Partial& sums,
@@ -70,20 +80,20 @@ void FarField::take_out(const float* queries, const Partial& sums,
                    means_.begin() + (c + 1) * head_dim_);
     const FarField part(std::move(means), head_dim_, value_dim_, nullptr);
     FarScratch scratch(count, value_dim_);
-    part.add_rows(queries, sums, {prior, value_dim_ + 1, count, chosen.data()}, nullptr, -1,
-                  scratch);
+    part.add_rows(queries, sums, {prior, value_dim_ + 1, count, chosen.data()}, nullptr, nullptr,
+                  -1, scratch);
     return;
   }
   std::vector<std::uint8_t> skip(static_cast<std::size_t>(size_), 1);
   for (const std::int32_t c : chosen) skip[static_cast<std::size_t>(c)] = 0;
   FarScratch scratch(size_, value_dim_);
-  add_rows(queries, sums, {prior, value_dim_ + 1, size_}, skip.data(), -1, scratch);
+  add_rows(queries, sums, {prior, value_dim_ + 1, size_}, skip.data(), nullptr, -1, scratch);
 }
 
 // sums += sign * the clusters' terms, less those that `skip` marks (nullptr: none).
 void FarField::add_rows(const float* queries, const Partial& sums,
-                        const FarCoefficients& coefficients, const std::uint8_t* skip, float sign,
-                        FarScratch& s) const {
+                        const FarCoefficients& coefficients, const std::uint8_t* skip,
+                        const float* slopes, float sign, FarScratch& s) const {
   for (std::int64_t begin = 0; begin < sums.rows; begin += kRows) {
     const std::int64_t count = std::min(kRows, sums.rows - begin);
     const float* q = queries + begin * head_dim_;
@@ -97,6 +107,8 @@ void FarField::add_rows(const float* queries, const Partial& sums,
                             {far.m, far.l, far.o, far.o_stride, far.value_dim});
     kernels::gemm({s.scores.data(), s.stride, 1}, coefficients.matrix(), count, far.value_dim,
                   size_, far.o, far.o_stride, true);
+    for (std::int64_t r = 0; shape_ != nullptr && slopes != nullptr && r < count; ++r)
+      for (std::int64_t c = 0; c < size_; ++c) s.scores[r * s.stride + c] *= slopes[c];
     if (shape_ != nullptr)
       shape_->add_dipole(q, count, s.scores.data(), s.stride, skip, far.o, far.o_stride, s.shape);
     merge_far(sums.slice(begin, count), far, sign);

@@ -59,9 +59,14 @@ class FarField {
   void score(const float* queries, std::int64_t rows, float* scores, std::int64_t stride,
              ClusterShape::Workspace& workspace) const;
 
-  // Merges the clusters into the rows' sums (sums.rows of them).
+  // Merges the clusters into the rows' sums (sums.rows of them). slopes[c]: how much of cluster c's
+  // slope joins; nullptr: all.
   void add_to(const float* queries, const Partial& sums, const FarCoefficients& coefficients,
-              FarScratch& scratch) const;
+              FarScratch& scratch, const float* slopes = nullptr) const;
+  // The same, the last to join: a row whose sum of weights is then a thousandth or less of what
+  // heavy entries had taken out of it is nothing but rounding, gets l = 0 and is computed exactly.
+  void complete(const float* queries, const Partial& sums, const FarCoefficients& coefficients,
+                FarScratch& scratch) const;
   // Takes the clusters that `chosen` lists out of sums that hold them: `prior` is R x (Dv + 1), the
   // coefficients that they joined with.
   void take_out(const float* queries, const Partial& sums, const std::vector<std::int32_t>& chosen,
@@ -72,7 +77,8 @@ class FarField {
 
  private:
   void add_rows(const float* queries, const Partial& sums, const FarCoefficients& coefficients,
-                const std::uint8_t* skip, float sign, FarScratch& scratch) const;
+                const std::uint8_t* skip, const float* slopes, float sign,
+                FarScratch& scratch) const;
 
   std::int64_t head_dim_, value_dim_, size_, panel_stride_ = 0;
   std::vector<float> means_;

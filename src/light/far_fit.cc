@@ -5,7 +5,6 @@
 #include <iterator>
 #include <limits>
 #include <numeric>
-#include <limits>
 
 #include "core/threads.h"
 #include "kernels/gemm.h"
@@ -152,6 +151,7 @@ FarTrial FarFit::try_opening(double threshold) {
 FarTrial FarFit::evaluate_opening(double threshold) {
   const std::int64_t p = input_.table.probes(), r = input_.far.size();
   const std::int64_t groups = input_.groups.size();
+  if (std::isfinite(threshold)) input_.table.measure(threads_);
   FarTrial trial;
   trial.opened.resize(static_cast<std::size_t>(groups));
   std::vector<float> targets(static_cast<std::size_t>(p * width_)), left(targets.size());

@@ -35,7 +35,8 @@ class FarFit {
  public:
   struct Input {
     const FarField& far;
-    const ProbeTable& table;                          // with the prior
+    ProbeTable& table;  // measured once something is to be opened                          // with
+                        // the prior
     const Partition& clusters;                        // of the keys
     const Partition& groups;                          // of the rows
     const std::vector<float>& prior;                  // R x (Dv + 1)

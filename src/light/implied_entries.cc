@@ -1,6 +1,7 @@
 #include "light/implied_entries.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <vector>
@@ -55,11 +56,14 @@ class ImpliedRows {
                   sums_.o + begin * sums_.o_stride, sums_.o_stride, true);
   }
 
-  void leave(const Partial& main) {
+  // main += sign * 2^log2_factor of it.
+  void join(const Partial& main, float sign, float log2_factor) {
     if (far_.shape() != nullptr) add_dipole();
-    for (std::int64_t r = 0; r < sums_.rows; ++r)
+    for (std::int64_t r = 0; r < sums_.rows; ++r) {
       sums_.o[r * sums_.o_stride + far_.value_dim()] = sums_.l[r];
-    merge_far(main, sums_, -1);
+      sums_.m[r] += log2_factor;
+    }
+    merge_far(main, sums_, sign);
   }
 
  private:
@@ -93,18 +97,18 @@ class SingleEntries {
         value_(static_cast<std::size_t>(far.value_dim())) {}
 
   // present[k] > -inf where the row holds the entry (row, keys[k]) of the tile.
-  void take_out(const float* query, const float* present, const IndexList& keys,
-                std::int64_t key_end, const KeyTile& tile, std::int64_t column,
-                const Partial& row) {
+  void join(const float* query, const float* present, const IndexList& keys, std::int64_t key_end,
+            const KeyTile& tile, std::int64_t column, float sign, float log2_factor,
+            const Partial& row) {
     for (std::int64_t k = 0; k < keys.count; ++k) {
       if (!(present[k] > kMasked) || keys[k] >= key_end) continue;
       const auto cluster = clusters_.cluster_of[static_cast<std::size_t>(keys[k])];
       const float* mean = far_.means().data() + cluster * far_.head_dim();
       tile.values().load(column + k, value_.data());
       const Partial share = sums_.view(1);
-      share.m[0] = std::inner_product(query, query + far_.head_dim(), mean, 0.0f);
-      share.l[0] = -1;
-      std::transform(value_.begin(), value_.end(), share.o, [](float v) { return -v; });
+      share.m[0] = std::inner_product(query, query + far_.head_dim(), mean, log2_factor);
+      share.l[0] = sign;
+      std::transform(value_.begin(), value_.end(), share.o, [=](float v) { return sign * v; });
       merge_into(row, share);
     }
   }
@@ -116,36 +120,91 @@ class SingleEntries {
   std::vector<float> value_;
 };
 
-void take_out_singles(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
-                      const FarField& far, const Partition& clusters, const std::int64_t* key_end,
-                      TileScratch& scratch) {
-  SingleEntries entries(far, clusters);
+// What changes hands, and at what factor: main += sign 2^log2_factor (shares of the entries).
+struct Exchange {
+  const HeadProblem& head;
+  RowBlock& rows;
+  const KeyRun& run;
+  const FarField& far;
+  const Partition& clusters;
+  const std::int64_t* key_end;
+  float sign, log2_factor;
+  TileScratch& scratch;
+
+  std::int64_t end(std::int64_t row) const {
+    return key_end != nullptr ? key_end[row] : head.num_keys;
+  }
+};
+
+// mark(tile, part): the columns of the tile that may have entries, the others of a row of the panel
+// -inf.
+template <typename Mark>
+void exchange_singles(const Exchange& x, const Mark& mark) {
+  SingleEntries entries(x.far, x.clusters);
   const std::int64_t step = kernels::blocking().rows;
-  for_each_tile(head, run, scratch, [&](const KeyTile& tile) {
-    for (std::int64_t begin = run.rows.begin; begin < run.rows.end; begin += step) {
-      const Range part{begin, std::min(begin + step, run.rows.end)};
-      const Range columns = tile_columns(head, rows.rows(), part, tile.keys(), scratch.left_out);
-      if (columns.empty()) continue;
-      score_rows(head, rows, part, tile, columns, scratch.left_out, scratch.panel);
-      for (std::int64_t r = begin; r < part.end; ++r)
-        entries.take_out(rows.query(r), scratch.panel.data() + (r - begin) * scratch.panel.stride(),
-                         tile.keys().slice(columns.begin, columns.end - columns.begin),
-                         key_end != nullptr ? key_end[r] : head.num_keys, tile, columns.begin,
-                         rows.partial().slice(r, 1));
+  for_each_tile(x.head, x.run, x.scratch, [&](const KeyTile& tile) {
+    for (std::int64_t begin = x.run.rows.begin; begin < x.run.rows.end; begin += step) {
+      const Range part{begin, std::min(begin + step, x.run.rows.end)};
+      const Range columns = mark(tile, part);
+      for (std::int64_t r = begin; r < part.end && !columns.empty(); ++r)
+        entries.join(x.rows.query(r),
+                     x.scratch.panel.data() + (r - begin) * x.scratch.panel.stride(),
+                     tile.keys().slice(columns.begin, columns.end - columns.begin), x.end(r), tile,
+                     columns.begin, x.sign, x.log2_factor, x.rows.partial().slice(r, 1));
     }
   });
 }
 
-// Entries that a row of the run has at most, by its first and last rows' columns.
-std::int64_t widest(const HeadProblem& head, const RowBlock& rows, const KeyRun& run,
-                    const EntrySets& left_out) {
-  std::int64_t most = 0;
-  for (const std::int64_t r :
-       {run.rows.begin, (run.rows.begin + run.rows.end) / 2, run.rows.end - 1}) {
-    const Range columns = tile_columns(head, rows.rows(), {r, r + 1}, run.keys, left_out);
-    most = std::max(most, columns.end - columns.begin);
+template <typename Mark>
+void exchange_entries(const Exchange& x, const Mark& mark) {
+  ImpliedRows implied(x.far, x.clusters);
+  const std::int64_t step = kernels::blocking().rows, stride = x.scratch.panel.stride();
+  for (std::int64_t first = x.run.rows.begin; first < x.run.rows.end; first += FarField::kRows) {
+    const std::int64_t last = std::min(first + FarField::kRows, x.run.rows.end);
+    implied.weigh(x.rows.query(first), last - first);
+    for_each_tile(x.head, x.run, x.scratch, [&](const KeyTile& tile) {
+      for (std::int64_t begin = first; begin < last; begin += step) {
+        const Range part{begin, std::min(begin + step, last)};
+        const Range columns = mark(tile, part);
+        if (columns.empty()) continue;
+        const std::int64_t width = columns.end - columns.begin;
+        for (std::int64_t r = begin; r < part.end; ++r)
+          implied.replace(r - first, tile.keys().slice(columns.begin, width),
+                          x.scratch.panel.data() + (r - begin) * stride, x.end(r));
+        implied.add_values(begin - first, part.end - begin, x.scratch.panel.data(), stride,
+                           tile.values().from(columns.begin), width);
+      }
+    });
+    implied.join(x.rows.partial().slice(first, last - first), x.sign, x.log2_factor);
   }
-  return most;
+}
+
+// The largest of count(row of the run) for its first, middle and last row.
+template <typename Count>
+std::int64_t widest(const KeyRun& run, const Count& count) {
+  return std::max(
+      {count(run.rows.begin), count((run.rows.begin + run.rows.end) / 2), count(run.rows.end - 1)});
+}
+
+template <typename Mark>
+void exchange(const Exchange& x, std::int64_t most_entries, const Mark& mark) {
+  const bool few = most_entries < kFewEntries * kernels::blocking().panel;
+  x.far.shape() == nullptr&& few ? exchange_singles(x, mark) : exchange_entries(x, mark);
+}
+
+// -inf for the entries of these rows that no set holds, 0 for the others; how many of those.
+std::int64_t mark_held(const EntrySets& sets, const IndexList& rows, const IndexList& keys,
+                       float* panel, std::int64_t stride, FilterScratch& filter) {
+  for (std::int64_t r = 0; r < rows.count; ++r) std::fill_n(panel + r * stride, keys.count, 0.0f);
+  for (const EntrySet* set : sets) set->remove(rows, keys, panel, stride, filter);
+  std::int64_t held = 0;
+  for (std::int64_t r = 0; r < rows.count; ++r)
+    for (std::int64_t k = 0; k < keys.count; ++k) {
+      float& entry = panel[r * stride + k];
+      held += entry == kMasked ? 1 : 0;
+      entry = entry == kMasked ? 0.0f : kMasked;
+    }
+  return held;
 }
 
 }  // namespace
@@ -155,31 +214,38 @@ void take_out_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run
                       const std::int64_t* key_end, TileScratch& scratch) {
   if (run.rows.empty() || run.keys.count == 0) return;
   collect_left_out(run, rows.rows(), taken, scratch.left_out);
-  if (far.shape() == nullptr &&
-      widest(head, rows, run, scratch.left_out) < kFewEntries * kernels::blocking().panel)
-    return take_out_singles(head, rows, run, far, clusters, key_end, scratch);
-  ImpliedRows implied(far, clusters);
-  const std::int64_t step = kernels::blocking().rows, stride = scratch.panel.stride();
-  for (std::int64_t first = run.rows.begin; first < run.rows.end; first += FarField::kRows) {
-    const std::int64_t last = std::min(first + FarField::kRows, run.rows.end);
-    implied.weigh(rows.query(first), last - first);
-    for_each_tile(head, run, scratch, [&](const KeyTile& tile) {
-      for (std::int64_t begin = first; begin < last; begin += step) {
-        const Range part{begin, std::min(begin + step, last)};
-        const Range columns = tile_columns(head, rows.rows(), part, tile.keys(), scratch.left_out);
-        if (columns.empty()) continue;
-        const std::int64_t width = columns.end - columns.begin;
-        score_rows(head, rows, part, tile, columns, scratch.left_out, scratch.panel);
-        for (std::int64_t r = begin; r < part.end; ++r)
-          implied.replace(r - first, tile.keys().slice(columns.begin, width),
-                          scratch.panel.data() + (r - begin) * stride,
-                          key_end != nullptr ? key_end[r] : head.num_keys);
-        implied.add_values(begin - first, part.end - begin, scratch.panel.data(), stride,
-                           tile.values().from(columns.begin), width);
-      }
-    });
-    implied.leave(rows.partial().slice(first, last - first));
-  }
+  const std::int64_t most = widest(run, [&](std::int64_t r) {
+    const Range columns = tile_columns(head, rows.rows(), {r, r + 1}, run.keys, scratch.left_out);
+    return columns.end - columns.begin;
+  });
+  const Exchange x{head, rows, run, far, clusters, key_end, -1, 0, scratch};
+  exchange(x, most, [&](const KeyTile& tile, const Range& part) {
+    const Range columns = tile_columns(head, rows.rows(), part, tile.keys(), scratch.left_out);
+    if (!columns.empty())
+      score_rows(head, rows, part, tile, columns, scratch.left_out, scratch.panel);
+    return columns;
+  });
+}
+
+void add_back_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                      const EntrySets& heavy, const FarField& far, const Partition& clusters,
+                      double weight, TileScratch& scratch) {
+  collect_left_out(run, rows.rows(), heavy, scratch.left_out);
+  if (scratch.left_out.empty()) return;
+  FilterScratch filter;
+  std::vector<float> row(static_cast<std::size_t>(run.keys.count));
+  const std::int64_t most = widest(run, [&](std::int64_t r) {
+    return mark_held(scratch.left_out, rows.rows().slice(r, 1), run.keys, row.data(),
+                     run.keys.count, filter);
+  });
+  const Exchange x{
+      head, rows, run, far, clusters, nullptr, 1, static_cast<float>(std::log2(weight)), scratch};
+  exchange(x, most, [&](const KeyTile& tile, const Range& part) {
+    const IndexList some = rows.rows().slice(part.begin, part.end - part.begin);
+    const std::int64_t held = mark_held(scratch.left_out, some, tile.keys(), scratch.panel.data(),
+                                        scratch.panel.stride(), filter);
+    return held > 0 ? Range{0, tile.keys().count} : Range{0, 0};
+  });
 }
 
 }  // namespace subquad

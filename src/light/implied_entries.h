@@ -21,4 +21,10 @@ void take_out_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run
                       const EntrySets& taken, const FarField& far, const Partition& clusters,
                       const std::int64_t* key_end, TileScratch& scratch);
 
+// Gives `weight` times as much back for the entries of the run (its exceptions set aside) that
+// heavy sets hold.
+void add_back_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                      const EntrySets& heavy, const FarField& far, const Partition& clusters,
+                      double weight, TileScratch& scratch);
+
 }  // namespace subquad

@@ -1,13 +1,15 @@
 // Partitions of the keys of a head into clusters of near keys.
 //
 // source: ours; the three methods are a median-split tree on principal directions (PCA tree,
-// Sproull 1991), Lloyd's k-means (1982) on a sample, and runs of sorted LSH codes (HyperAttention,
-// Def. 1). use when: sums over all keys are wanted at a cost that does not grow with their number
-// (multipole). do not use for: finding single heavy keys (sort_lsh, expander). cost: tree 2 n D
-// log2(count) flops and log2(count) passes of selection; kmeans 2 n D count flops; lsh 2 n D
-// log2(count) flops and a sort. parameters: count clusters, 1 to n; how the method, tree unless
-// told otherwise: equal sizes at the lowest cost. kmeans leaves the least variance within clusters,
-// of very unequal sizes.
+// Sproull 1991), Lloyd's k-means (1982) on a sample, and runs of sorted LSH codes
+// (HyperAttention, Def. 1).
+// use when: sums over all keys are wanted at a cost that does not grow with their number
+// (multipole).
+// do not use for: finding single heavy keys (sort_lsh, expander).
+// cost: tree 2 n D log2(count) flops and log2(count) passes of selection; kmeans 2 n D count
+// flops; lsh 2 n D log2(count) flops and a sort.
+// parameters: count clusters, 1 to n; how the method, tree unless told otherwise: equal sizes at
+// the lowest cost. kmeans leaves the least variance within clusters, of very unequal sizes.
 #pragma once
 
 #include <cstdint>

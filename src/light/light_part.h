@@ -29,6 +29,9 @@ class LightPart {
   virtual void begin(const EntrySets& /*heavy*/, int /*threads*/) {}
   // True: the part advises against itself; the head runs exactly.
   virtual bool wants_exact() const { return false; }
+  // True: rows are divided by their sum of weights as it stands, negative or not, and are zero
+  // where it is 0. False: rows whose sum is not positive are computed again exactly.
+  virtual bool divides_any_sum() const { return false; }
   // Appends sets that the part itself wants evaluated exactly, after begin().
   virtual void add_sets(std::vector<std::unique_ptr<HeavySet>>& /*sets*/) {}
   // Called after a heavy set's run has joined the sums of `rows`: a part whose estimate is of all
@@ -43,8 +46,12 @@ class LightPart {
   virtual void add_to(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
                       TileScratch& scratch, RunList& runs) const;
   // The standard error of each row's output, where the part knows it better than its samples would
-  // tell. Thread-safe.
-  virtual bool row_errors(const IndexList& /*rows*/, float* /*error*/) const { return false; }
+  // tell. The rows hold their final sums; `runs`: those of add_to(). Thread-safe.
+  virtual bool row_errors(const HeadProblem& /*head*/, RowBlock& /*rows*/,
+                          const EntrySets& /*heavy*/, std::span<const KeyRun> /*runs*/,
+                          TileScratch& /*scratch*/, float* /*error*/) const {
+    return false;
+  }
   // Sums over all rows, estimated: of |error of the output|_2^2 and of |output|_2^2.
   struct Squares {
     double error = 0, out = 0;

@@ -54,8 +54,9 @@ MultipoleOptions read_multipole_options(const SpecPart& spec) {
   o.shape.clusters = reader.integer("clusters", 256, 1, 1 << 14);
   o.shape.order = static_cast<int>(reader.integer("order", 0, 0, 2));
   o.shape.rank = reader.integer("rank", 8, 0, 512);
-  o.fit = reader.integer("fit", 512, 0, 1 << 16);
   o.open = reader.number("open", 0, 0, 1e6);
+  o.residual = reader.integer("residual", 0, 0, 1 << 20);
+  o.fit = reader.integer("fit", o.residual > 0 && o.open == 0 ? 0 : 512, 0, 1 << 16);
   o.error = reader.number("error", 0, 0, 10);
   o.group = reader.integer("group", 64, 8, 264);
   o.shape.clustering =
@@ -67,6 +68,18 @@ MultipoleOptions read_multipole_options(const SpecPart& spec) {
   reader.finish();
   if (o.fit == 0 && (o.open > 0 || o.error > 0))
     throw_invalid("spec: multipole(fit=0) has no probes to choose by; open and error need fit > 0");
+  if (o.residual > 0 && o.error > 0)
+    throw_invalid(
+        "spec: multipole(residual=..) does not go with error=..: the error it chooses by is that "
+        "of the clusters without a sample; give open=..");
+  if (o.residual > 0 && o.shape.order == 2)
+    throw_invalid(
+        "spec: multipole(residual=..) takes order 0 or 1: clusters of order 2 may weigh far more "
+        "than their keys, and their sample then cancels to noise");
+  if (o.residual > 0 && o.fit > 0 && o.open == 0)
+    throw_invalid(
+        "spec: multipole(residual=..) samples what the clusters miss instead of fitting it; leave "
+        "fit out, or give open=.. (then the probes choose what to open)");
   return o;
 }
 

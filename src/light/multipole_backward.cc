@@ -57,7 +57,8 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
         packed_values_(panels(tile_keys_) * (width_ - 1)),
         entries_(kBackwardRows * tile_keys_),
         shares_(kBackwardRows * panels(tile_keys_)),
-        mean_sums_(model_.size() * mean_stride_) {
+        mean_sums_(model_.size() * mean_stride_),
+        residual_(model_) {
     std::fill(mean_sums_.span().begin(), mean_sums_.span().end(), 0.0f);
   }
 
@@ -91,14 +92,11 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
     const std::int64_t prefix = model_.prefix_of(rows_->rows()[0]);
     if (prefix == 0) return;
     prepare();
-    const auto& coefficients = owner_.coefficients_[static_cast<std::size_t>(prefix - 1)];
-    const std::int64_t panel_stride =
-        kernels::pack_transposed(dense_rows(coefficients.data(), width_, width_, model_.size()),
-                                 packed_coefficients_.data());
-    kernels::gemm({row_grads_.data(), grad_stride_, 1}, right(packed_coefficients_, panel_stride),
-                  count(), model_.size(), width_, slopes_.data(), stride_, true);
-    kernels::gemm({weights_.data(), 1, stride_}, packed_row_grads(), model_.size(), width_, count(),
-                  sums_of(prefix), grad_stride_, true);
+    if (model_.residual == nullptr)
+      add_coefficients(owner_.coefficients_[static_cast<std::size_t>(prefix - 1)].data(),
+                       sums_of(prefix));
+    else
+      add_residual(prefix);
   }
 
   void end_group() override {
@@ -119,6 +117,7 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
   void flush() override {
     for (const CoefficientSums& sums : sums_) owner_.add_sums(sums, grad_stride_);
     sums_.clear();
+    residual_.flush(owner_.arguments_);
     for (std::int64_t c = 0; c < model_.size(); ++c)
       for (std::int64_t d = 0; d < dim_; ++d)
         owner_.grad_means_[static_cast<std::size_t>(c * dim_ + d)] +=
@@ -171,6 +170,29 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
     }
     kernels::pack_rows(dense_rows(row_grads_.data(), width_, grad_stride_, count()),
                        packed_grads_.data(), kernels::blocking().panel * count());
+  }
+
+  // All rows of the group meet the coefficients, R x (Dv + 1); `sums` gain the gradients by them.
+  void add_coefficients(const float* coefficients, float* sums) {
+    const std::int64_t panel_stride = kernels::pack_transposed(
+        dense_rows(coefficients, width_, width_, model_.size()), packed_coefficients_.data());
+    kernels::gemm({row_grads_.data(), grad_stride_, 1}, right(packed_coefficients_, panel_stride),
+                  count(), model_.size(), width_, slopes_.data(), stride_, true);
+    kernels::gemm({weights_.data(), 1, stride_}, packed_row_grads(), model_.size(), width_, count(),
+                  sums, grad_stride_, true);
+  }
+
+  void add_residual(std::int64_t prefix) {
+    const FarSums far{model_.prior_row(prefix, 0),
+                      std::min(prefix * model_.segment, model_.head->num_keys)};
+    if (residual_.begin(rows_->rows()[0], far)) {
+      Scratch<float> sums(model_.size() * grad_stride_);
+      std::fill(sums.span().begin(), sums.span().end(), 0.0f);
+      add_coefficients(residual_.rest().rows.data(), sums.data());
+      residual_.add_rest(sums.data(), grad_stride_, sums_of(prefix));
+    }
+    residual_.add_back(
+        {rows_->rows(), weights_.data(), slopes_.data(), stride_, row_grads_.data(), grad_stride_});
   }
 
   // The prior of the listed clusters leaves the sums of all rows of the group.
@@ -262,6 +284,7 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
       packed_coefficients_, packed_values_, entries_, shares_, mean_sums_;
   FilterScratch filter_;
   std::vector<CoefficientSums> sums_;
+  ResidualBackward residual_;
 };
 
 MultipoleBackward::MultipoleBackward(MultipoleModel model, MultipoleProbes probes,

@@ -17,6 +17,7 @@
 #include "light/light_backward.h"
 #include "light/multipole_fit_backward.h"
 #include "light/multipole_model.h"
+#include "light/multipole_residual_backward.h"
 #include "subquad/attention.h"
 
 namespace subquad {

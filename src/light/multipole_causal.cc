@@ -85,6 +85,14 @@ void CausalMultipole::begin(const EntrySets& heavy, int threads) {
   if (exact_) return;
   for (const std::vector<float>& prefix : prefixes)
     coefficients_.emplace_back(prefix.data(), head_.value_dim() + 1, clusters_->far->size());
+  if (options_.residual == 0) return;
+  prior_ = std::move(prefixes);
+  residual_ = std::make_unique<ResidualSample>(head_, *clusters_->far, *clusters_->keys,
+                                               options_.residual, rng_);
+}
+
+FarSums CausalMultipole::far_sums(std::int64_t prefix) const {
+  return {prior_[static_cast<std::size_t>(prefix - 1)].data(), prefix * options_.chunk};
 }
 
 // Rows whose queries are finite, in order of position.
@@ -162,13 +170,17 @@ CausalMultipole::Judgement CausalMultipole::judge(const CausalFit& fit, const Pr
 void CausalMultipole::add_to(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
                              TileScratch& scratch, RunList& runs) const {
   const std::int64_t prefix = prefix_of(rows.rows()[0]);
-  if (prefix > 0) {
-    FarScratch far(clusters_->far->size(), head_.value_dim());
-    clusters_->far->add_to(rows.query(0), rows.partial(),
-                           coefficients_[static_cast<std::size_t>(prefix - 1)], far);
-  }
   add_runs(rows.rows(), runs);
-  for (const KeyRun& run : runs.runs()) attend_run(head, rows, run, heavy, scratch);
+  if (prefix > 0 && residual_ != nullptr) {
+    residual_->add_to(rows, far_sums(prefix), heavy, scratch, runs);
+  } else {
+    for (const KeyRun& run : runs.runs()) attend_run(head, rows, run, heavy, scratch);
+    if (prefix > 0) {
+      FarScratch far(clusters_->far->size(), head_.value_dim());
+      clusters_->far->complete(rows.query(0), rows.partial(),
+                               coefficients_[static_cast<std::size_t>(prefix - 1)], far);
+    }
+  }
   runs.clear();
 }
 
@@ -178,6 +190,8 @@ void CausalMultipole::add_runs(const IndexList& rows, RunList& runs) const {
   run.keys =
       index_range(prefix_of(rows[0]) * options_.chunk, head_.visible(rows[rows.count - 1]).end);
   if (run.keys.count > 0) runs.add(run);
+  const std::int64_t prefix = prefix_of(rows[0]);
+  if (prefix > 0 && residual_ != nullptr) residual_->add_runs(rows, prefix * options_.chunk, runs);
 }
 
 void CausalMultipole::take_out(const HeadProblem& head, RowBlock& rows, const HeavySet&,
@@ -190,7 +204,15 @@ void CausalMultipole::take_out(const HeadProblem& head, RowBlock& rows, const He
                    scratch);
 }
 
-bool CausalMultipole::row_errors(const IndexList& rows, float* error) const {
+bool CausalMultipole::row_errors(const HeadProblem&, RowBlock& block, const EntrySets& heavy,
+                                 std::span<const KeyRun>, TileScratch& scratch,
+                                 float* error) const {
+  const IndexList& rows = block.rows();
+  const std::int64_t own = prefix_of(rows[0]);
+  if (residual_ != nullptr && own > 0) {
+    residual_->row_errors(block, far_sums(own), heavy, scratch, error);
+    return true;
+  }
   for (std::int64_t i = 0; i < rows.count; ++i) {
     const std::int64_t prefix = prefix_of(rows[i]);
     error[i] = prefix == 0      ? 0.0f

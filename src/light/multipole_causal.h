@@ -4,8 +4,9 @@
 // source: ours (docs/theory/far_field.md, section 6). One set of clusters serves all prefixes: a
 // prefix of t chunks has its own coefficients, the sums of its keys by cluster and a correction
 // fitted to the same probe rows. Rows are taken in blocks by position; a block meets the chunks
-// that its first row sees whole by their coefficients, the rest exactly. cost: R (D + Dv) + (chunk
-// / 2 + 132) (D + Dv) multiply-adds a row, and p n (D + Dv) for the fit.
+// that its first row sees whole by their coefficients, the rest exactly.
+// cost: R (D + Dv) + (chunk / 2 + 132) (D + Dv) multiply-adds a row, and p n (D + Dv) for the
+// fit.
 #pragma once
 
 #include <memory>
@@ -16,6 +17,7 @@
 #include "light/multipole_model.h"
 #include "light/multipole_options.h"
 #include "light/probe_table.h"
+#include "light/residual_sample.h"
 
 namespace subquad {
 
@@ -35,14 +37,17 @@ class CausalMultipole final : public LightPart {
               RunList& runs) const override;
   void take_out(const HeadProblem& head, RowBlock& rows, const HeavySet& set, std::int64_t group,
                 const KeyRun& run, const EntrySets& taken, TileScratch& scratch) const override;
-  Squares squares() const override { return squares_; }
+  // Unknown with a sample of the residual.
+  Squares squares() const override { return residual_ != nullptr ? Squares{} : squares_; }
   // The ridge of the corrections in force; 0: there are none.
   double fit_ridge() const { return fitted_ ? options_.ridge : 0; }
-  bool row_errors(const IndexList& rows, float* error) const override;
+  bool row_errors(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
+                  std::span<const KeyRun> runs, TileScratch& scratch, float* error) const override;
   std::unique_ptr<LightBackward> backward(const BackwardArguments& arguments,
                                           int threads) const override;
 
  private:
+  FarSums far_sums(std::int64_t prefix) const;
   // Chunks that all rows of the row's block see whole.
   std::int64_t prefix_of(std::int64_t row) const;
   bool too_dear() const;
@@ -68,6 +73,8 @@ class CausalMultipole final : public LightPart {
   std::unique_ptr<FarClusters> clusters_;
   std::vector<std::int32_t> probes_;
   std::vector<FarCoefficients> coefficients_;  // of 1, 2, .. chunks
+  std::unique_ptr<ResidualSample> residual_;   // nullptr: none
+  std::vector<std::vector<float>> prior_;      // by prefix, where there is one
   std::vector<float> error_;                   // rms |error|_2 of a row, by prefix
   Squares squares_;
   bool fitted_ = false;  // false: the correction is zero

@@ -1,11 +1,11 @@
 // The derivative of the far field's correction by the probe rows: the adjoint of the ridge fit, and
 // of the probes' exact sums.
 //
-// source: ours (docs/theory/far_field.md, the fit); adjoint of the fit in ridge_fit.h.
-// With F_ic = n_c w_c(q_i) / L_i, T_i = missed_i / L_i and the correction n_c C: dC gives dT and
-// dF; the derivative by log L_i is -(<dF_i, F_i> + <dT_i, T_i>), so L does not cancel. cost:
-// constructor as the forward's fit, p R^2 + R^3 / 3; add_gradients 6 p R Dv flops a prefix and 2 p
-// n (3 D + 2 Dv). p (2 R + 3 Dv) floats for each prefix.
+// source: ours (docs/theory/far_field.md, the fit); adjoint of the fit in ridge_fit.h. With F_ic
+// = n_c w_c(q_i) / L_i, T_i = missed_i / L_i and the correction n_c C: dC gives dT and dF; the
+// derivative by log L_i is -(<dF_i, F_i> + <dT_i, T_i>), so L does not cancel.
+// cost: constructor as the forward's fit, p R^2 + R^3 / 3; add_gradients 6 p R Dv flops a prefix
+// and 2 p n (3 D + 2 Dv). p (2 R + 3 Dv) floats for each prefix.
 #pragma once
 
 #include <cstdint>

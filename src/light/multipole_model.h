@@ -12,6 +12,7 @@
 #include "light/far_field.h"
 #include "light/key_clusters.h"
 #include "light/opened_set.h"
+#include "light/residual_sample.h"
 
 namespace subquad {
 
@@ -25,6 +26,8 @@ struct MultipoleModel {
   std::int64_t segment;
   std::function<std::int64_t(std::int64_t)> prefix_of;  // of a row; 0: none
   const OpenedSet* opened = nullptr;
+  const ResidualSample* residual = nullptr;
+  EntrySets all_heavy = {};  // with a residual: every heavy set, opened clusters among them
 
   std::int64_t size() const { return far->size(); }
   std::int64_t width() const { return far->value_dim() + 1; }

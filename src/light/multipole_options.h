@@ -10,7 +10,7 @@ namespace subquad {
 
 struct MultipoleOptions {
   FarShapeOptions shape;
-  std::int64_t fit, group, chunk;
+  std::int64_t fit, group, chunk, residual;
   double open, error, ridge, margin;
   bool always;
 };

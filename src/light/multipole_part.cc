@@ -20,6 +20,7 @@ constexpr double kNothing = std::numeric_limits<double>::infinity();
 // target that the leave-one-out error must stay below.
 constexpr double kThresholds[] = {kNothing, 0.6, 0.35, 0.2, 0.12, 0.07, 0.04};
 constexpr double kMargin = 0.9;
+constexpr double kFar = 2.25;  // of the squared error that is left to a head
 // Tried where none is given.
 constexpr double kRidges[] = {1e-3, 1e-5};
 // Below this many keys the second try costs more than it gives.
@@ -127,6 +128,9 @@ void MultipolePart::settle(std::span<MultipolePart* const> heads, double error) 
       if (worst == nullptr || head->trial_.square > worst->trial_.square) worst = head;
     }
     if (worst == nullptr || square <= allowed) break;
+    // Far from enough: a threshold is left out, not tried.
+    const double others = square - worst->trial_.square;
+    if (worst->trial_.square > kFar * (allowed - others)) ++worst->tried_;
     worst->try_next();
   }
   for (MultipolePart* head : heads)
@@ -136,13 +140,16 @@ void MultipolePart::settle(std::span<MultipolePart* const> heads, double error) 
 // The coefficients and opened clusters of the last trial. Frees what only trials need.
 void MultipolePart::take_trial() {
   std::vector<float> coefficients = clusters_->prior;
-  for (std::size_t i = 0; i < trial_.correction.size(); ++i)
+  for (std::size_t i = 0; options_.residual == 0 && i < trial_.correction.size(); ++i)
     coefficients[i] += trial_.correction[i];
   const bool opens = std::any_of(trial_.opened.begin(), trial_.opened.end(),
                                  [](const auto& clusters) { return !clusters.empty(); });
   if (opens) opened_ = std::make_unique<OpenedSet>(clusters_->keys, groups_, trial_.opened);
   coefficients_ =
       FarCoefficients(coefficients.data(), head_.value_dim() + 1, clusters_->far->size());
+  if (options_.residual > 0)
+    residual_ = std::make_unique<ResidualSample>(head_, *clusters_->far, *clusters_->keys,
+                                                 options_.residual, rng_);
   release_trials();
 }
 
@@ -208,10 +215,20 @@ void MultipolePart::add_sets(std::vector<std::unique_ptr<HeavySet>>& sets) {
   sets.push_back(std::move(opened_));
 }
 
-void MultipolePart::add_to(const HeadProblem&, RowBlock& rows, const EntrySets&, TileScratch&,
-                           RunList&) const {
+FarSums MultipolePart::far_sums() const { return {clusters_->prior.data(), head_.num_keys}; }
+
+void MultipolePart::add_runs(const IndexList& rows, RunList& runs) const {
+  if (residual_ != nullptr) residual_->add_runs(rows, head_.num_keys, runs);
+}
+
+void MultipolePart::add_to(const HeadProblem&, RowBlock& rows, const EntrySets& heavy,
+                           TileScratch& scratch_of_runs, RunList& runs) const {
+  if (residual_ != nullptr) {
+    add_runs(rows.rows(), runs);
+    return residual_->add_to(rows, far_sums(), heavy, scratch_of_runs, runs);
+  }
   FarScratch scratch(clusters_->far->size(), head_.value_dim());
-  clusters_->far->add_to(rows.query(0), rows.partial(), coefficients_, scratch);
+  clusters_->far->complete(rows.query(0), rows.partial(), coefficients_, scratch);
 }
 
 void MultipolePart::take_out(const HeadProblem& head, RowBlock& rows, const HeavySet& set,
@@ -224,7 +241,13 @@ void MultipolePart::take_out(const HeadProblem& head, RowBlock& rows, const Heav
     take_out_entries(head, rows, run, taken, *clusters_->far, *clusters_->keys, nullptr, scratch);
 }
 
-bool MultipolePart::row_errors(const IndexList& rows, float* error) const {
+bool MultipolePart::row_errors(const HeadProblem&, RowBlock& block, const EntrySets& heavy,
+                               std::span<const KeyRun>, TileScratch& scratch, float* error) const {
+  const IndexList& rows = block.rows();
+  if (residual_ != nullptr) {
+    residual_->row_errors(block, far_sums(), heavy, scratch, error);
+    return true;
+  }
   if (groups_ == nullptr) {
     std::fill_n(error, rows.count, std::numeric_limits<float>::quiet_NaN());
     return true;

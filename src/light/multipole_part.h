@@ -11,6 +11,7 @@
 #include "light/multipole_model.h"
 #include "light/multipole_options.h"
 #include "light/opened_set.h"
+#include "light/residual_sample.h"
 
 namespace subquad {
 
@@ -26,15 +27,19 @@ class MultipolePart final : public LightPart {
   static void settle(std::span<MultipolePart* const> heads, double error);
 
   void add_sets(std::vector<std::unique_ptr<HeavySet>>& sets) override;
-  void add_runs(const IndexList&, RunList&) const override {}
+  void add_runs(const IndexList& rows, RunList& runs) const override;
   void add_to(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,
               RunList& runs) const override;
   void take_out(const HeadProblem& head, RowBlock& rows, const HeavySet& set, std::int64_t group,
                 const KeyRun& run, const EntrySets& taken, TileScratch& scratch) const override;
-  Squares squares() const override { return {trial_.square, out_square_}; }
-  bool row_errors(const IndexList& rows, float* error) const override;
+  // Unknown with a sample of the residual.
+  Squares squares() const override {
+    return residual_ != nullptr ? Squares{} : Squares{trial_.square, out_square_};
+  }
+  bool row_errors(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
+                  std::span<const KeyRun> runs, TileScratch& scratch, float* error) const override;
   // The ridge of the correction in force; 0: there is none.
-  double fit_ridge() const { return trial_.fitted ? options_.ridge : 0; }
+  double fit_ridge() const { return trial_.fitted && options_.residual == 0 ? options_.ridge : 0; }
   // Groups of rows that share what is opened for them; nullptr without a fit.
   const Partition* groups() const { return groups_.get(); }
   // Order 0 (multipole_backward.h).
@@ -43,6 +48,8 @@ class MultipolePart final : public LightPart {
 
  private:
   bool too_dear(double opened_keys) const;
+  FarSums far_sums() const;
+  EntrySets all_heavy() const;
   void fit(const EntrySets& heavy, int threads);
   void draw_probes();
   std::span<const std::int32_t> opened_for(std::int64_t probe) const;
@@ -67,6 +74,7 @@ class MultipolePart final : public LightPart {
   FarTrial trial_;
   double out_square_ = 0;
   FarCoefficients coefficients_;
+  std::unique_ptr<ResidualSample> residual_;  // nullptr: none
   std::unique_ptr<OpenedSet> opened_;
   const OpenedSet* opened_set_ = nullptr;  // once the plan owns it
 };

@@ -44,11 +44,19 @@ std::unique_ptr<LightBackward> MultipolePart::backward(const BackwardArguments& 
                        .prior = {clusters_->prior},
                        .segment = head_.num_keys,
                        .prefix_of = [](std::int64_t) { return std::int64_t{1}; },
-                       .opened = opened_set_};
+                       .opened = opened_set_,
+                       .residual = residual_.get(),
+                       .all_heavy = all_heavy()};
   MultipoleProbes probes{.head = &head_, .ridge = fit_ridge()};
   if (fit_ridge() > 0) measure_probes(model, probes, threads);
   return std::make_unique<MultipoleBackward>(std::move(model), std::move(probes), arguments,
                                              threads);
+}
+
+EntrySets MultipolePart::all_heavy() const {
+  EntrySets all = heavy_;
+  if (opened_set_ != nullptr) all.push_back(opened_set_);
+  return all;
 }
 
 std::span<const std::int32_t> MultipolePart::opened_for(std::int64_t probe) const {
@@ -88,7 +96,9 @@ std::unique_ptr<LightBackward> CausalMultipole::backward(const BackwardArguments
                        .clusters = clusters_->keys.get(),
                        .prior = prior_prefixes(),
                        .segment = options_.chunk,
-                       .prefix_of = [this](std::int64_t row) { return prefix_of(row); }};
+                       .prefix_of = [this](std::int64_t row) { return prefix_of(row); },
+                       .residual = residual_.get(),
+                       .all_heavy = heavy_};
   MultipoleProbes probes{.head = &open_head_, .heavy_in_total = false, .ridge = fit_ridge()};
   if (fit_ridge() > 0) measure_probes(model, probes, threads);
   return std::make_unique<MultipoleBackward>(std::move(model), std::move(probes), arguments,

@@ -1,8 +1,8 @@
 // The derivative of the probe rows' exact sums, and of what the far field misses of them.
 //
 // source: ours. For probe i, key k of cluster c, with W = 2^(s_ik) / L_i and P = w_c(q_i) / L_i:
-// the targets hold (W - P) (v_k, 1), the features n_c P, and both are relative to L_i. cost: 2 p n
-// (3 D + 2 Dv) flops, tiles alone in memory.
+// the targets hold (W - P) (v_k, 1), the features n_c P, and both are relative to L_i.
+// cost: 2 p n (3 D + 2 Dv) flops, tiles alone in memory.
 #pragma once
 
 #include <cstdint>

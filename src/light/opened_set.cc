@@ -1,6 +1,5 @@
 #include "light/opened_set.h"
 
-#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -13,7 +12,9 @@ OpenedSet::OpenedSet(std::shared_ptr<const Partition> clusters,
   for (std::int64_t g = 0; g < partition_->size(); ++g) groups_.push_back(partition_->members(g));
   for (const auto& chosen : opened_) {
     std::vector<std::int32_t>& keys = keys_.emplace_back();
+    is_opened_.emplace_back(static_cast<std::size_t>(clusters_->size()));
     for (const std::int32_t c : chosen) {
+      is_opened_.back()[static_cast<std::size_t>(c)] = 1;
       const IndexList members = clusters_->members(c);
       keys.insert(keys.end(), members.ids, members.ids + members.count);
     }
@@ -29,18 +30,16 @@ void OpenedSet::add_runs(const IndexList& rows, std::int64_t group, RunList& run
   runs.add(run);
 }
 
-bool OpenedSet::holds(std::int64_t row, std::int64_t key) const {
-  const auto group =
-      static_cast<std::size_t>(partition_->cluster_of[static_cast<std::size_t>(row)]);
-  const std::int32_t cluster = clusters_->cluster_of[static_cast<std::size_t>(key)];
-  return std::binary_search(opened_[group].begin(), opened_[group].end(), cluster);
-}
-
 void OpenedSet::remove(const IndexList& rows, const IndexList& keys, float* scores,
                        std::int64_t stride, FilterScratch&) const {
-  for (std::int64_t r = 0; r < rows.count; ++r)
-    for (std::int64_t k = 0; k < keys.count; ++k)
-      if (holds(rows[r], keys[k])) scores[r * stride + k] = -std::numeric_limits<float>::infinity();
+  for (std::int64_t r = 0; r < rows.count; ++r) {
+    const std::vector<std::uint8_t>& opened = opened_for(rows[r]);
+    for (std::int64_t k = 0; k < keys.count; ++k) {
+      const auto cluster = clusters_->cluster_of[static_cast<std::size_t>(keys[k])];
+      if (opened[static_cast<std::size_t>(cluster)] != 0)
+        scores[r * stride + k] = -std::numeric_limits<float>::infinity();
+    }
+  }
 }
 
 }  // namespace subquad

@@ -30,11 +30,20 @@ class OpenedSet final : public HeavySet {
   const std::vector<std::int32_t>& opened(std::int64_t group) const {
     return opened_[static_cast<std::size_t>(group)];
   }
-  bool holds(std::int64_t row, std::int64_t key) const;
+  bool holds(std::int64_t row, std::int64_t key) const {
+    return opened_for(row)[static_cast<std::size_t>(
+               clusters_->cluster_of[static_cast<std::size_t>(key)])] != 0;
+  }
 
  private:
+  const std::vector<std::uint8_t>& opened_for(std::int64_t row) const {
+    return is_opened_[static_cast<std::size_t>(
+        partition_->cluster_of[static_cast<std::size_t>(row)])];
+  }
+
   std::shared_ptr<const Partition> clusters_, partition_;
   std::vector<std::vector<std::int32_t>> opened_, keys_;
+  std::vector<std::vector<std::uint8_t>> is_opened_;  // of each group: by cluster
   std::vector<IndexList> groups_;
 };
 

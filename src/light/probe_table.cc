@@ -32,6 +32,7 @@ ProbeScratch::ProbeScratch(std::int64_t head_dim, std::int64_t value_dim)
       clusters(panel.stride() + kMaxLanes),
       scores(panel.stride() * kernels::blocking().rows),
       value(static_cast<std::size_t>(value_dim)),
+      weights(static_cast<std::size_t>(kernels::blocking().rows)),
       sums(kernels::blocking().rows * padded_sums(value_dim)) {
   std::fill(clusters.span().begin(), clusters.span().end(), 0);
 }
@@ -57,10 +58,7 @@ ProbeTable::ProbeTable(const ProbeInput& input, int threads)
     slice_taken_ = Scratch<float>(slices_ * probes_ * (value_dim_ + 1));
     std::fill(slice_taken_.span().begin(), slice_taken_.span().end(), 0.0f);
   }
-  parallel_workers(threads, slices_, [&] {
-    return [&, scratch = ProbeScratch(input.far.head_dim(), value_dim_)](
-               std::int64_t slice) mutable { add_slice(slice, scratch); };
-  });
+  add_slices(threads);
   taken_.assign(static_cast<std::size_t>(probes_ * (value_dim_ + 1)), 0.0f);
   for (std::int64_t at = 0; at < slice_taken_.size(); ++at)
     taken_[static_cast<std::size_t>(at) % taken_.size()] += slice_taken_[at];
@@ -68,6 +66,20 @@ ProbeTable::ProbeTable(const ProbeInput& input, int threads)
   const auto sums = missed_.span();
   if (!std::all_of(sums.begin(), sums.end(), [](float x) { return std::isfinite(x); }))
     finite_ = false;
+}
+
+void ProbeTable::add_slices(int threads) {
+  parallel_workers(threads, slices_, [&] {
+    return [&, scratch = ProbeScratch(input_.far.head_dim(), value_dim_)](
+               std::int64_t slice) mutable { add_slice(slice, scratch); };
+  });
+}
+
+void ProbeTable::measure(int threads) {
+  if (squares_.size() > 0) return;
+  squares_ = Scratch<float>(probes_ * clusters_);
+  std::fill(squares_.span().begin(), squares_.span().end(), 0.0f);
+  add_slices(threads);
 }
 
 void ProbeTable::weigh_clusters() {
@@ -100,8 +112,6 @@ void ProbeTable::add_model() {
     shape->add_dipole(rows_.query(0), probes_, weights_.data(), clusters_, nullptr, model_.data(),
                       stride_, workspace);
   }
-  squares_ = Scratch<float>(probes_ * clusters_);
-  std::fill(squares_.span().begin(), squares_.span().end(), 0.0f);
 }
 
 void ProbeTable::weigh_slopes() {
@@ -178,14 +188,17 @@ void ProbeTable::remove_heavy(const Range& part, const Range& columns, float* ta
   }
 }
 
-// u_k for the scores in the scratch's panel, columns of its tile; false: a sum is not finite.
+// u_k for the scores in the scratch's panel, columns of its tile, and their sums; false: a sum is
+// not finite.
 bool ProbeTable::weigh_panel(const Range& part, const Range& columns, ProbeScratch& scratch) const {
   const std::int64_t width = columns.end - columns.begin, stride = scratch.panel.stride();
   float total = 0;
-  for (std::int64_t r = 0; r < part.end - part.begin; ++r)
-    total +=
-        kernels::weigh_missed(scratch.panel.data() + r * stride, width, reference(part.begin + r),
-                              weights(part.begin + r), scratch.clusters.data() + columns.begin);
+  for (std::int64_t r = 0; r < part.end - part.begin; ++r) {
+    float& sum = scratch.weights[static_cast<std::size_t>(r)];
+    sum = kernels::weigh_missed(scratch.panel.data() + r * stride, width, reference(part.begin + r),
+                                weights(part.begin + r), scratch.clusters.data() + columns.begin);
+    total += sum;
+  }
   return std::isfinite(total);
 }
 
@@ -194,22 +207,19 @@ void ProbeTable::add_panel(const Range& part, float* sums, float* taken, ProbeSc
   const Range columns = tile_columns(input_.head, rows_.rows(), part, scratch.tile.keys(), {});
   if (columns.empty()) return;
   score_rows(input_.head, rows_, part, scratch.tile, columns, {}, scratch.panel);
-  if (!input_.heavy.empty()) remove_heavy(part, columns, taken, scratch);
+  const bool measuring = squares_.size() > 0;
+  if (!input_.heavy.empty()) remove_heavy(part, columns, measuring ? nullptr : taken, scratch);
   if (!weigh_panel(part, columns, scratch)) finite_ = false;
-  if (input_.prior != nullptr) return add_clusters(part, columns, sums, scratch);
+  if (measuring) return measure_clusters(part, columns, scratch);
   const std::int64_t width = columns.end - columns.begin, stride = scratch.panel.stride();
   kernels::gemm({scratch.panel.data(), stride, 1}, scratch.tile.values().from(columns.begin),
                 part.end - part.begin, value_dim_, width, sums, stride_, true);
-  for (std::int64_t r = 0; r < part.end - part.begin; ++r) {
-    const float* weight = scratch.panel.data() + r * stride;
-    sums[r * stride_ + stride_ - 1] += std::accumulate(weight, weight + width, 0.0f);
-  }
+  for (std::int64_t r = 0; r < part.end - part.begin; ++r)
+    sums[r * stride_ + stride_ - 1] += scratch.weights[static_cast<std::size_t>(r)];
 }
 
-// The tile's clusters one by one: each one's sums join the slice's and are measured. A cluster that
-// spans tiles is measured in pieces.
-void ProbeTable::add_clusters(const Range& part, const Range& columns, float* sums,
-                              ProbeScratch& scratch) {
+// The tile's clusters one by one. A cluster that spans tiles is measured in pieces.
+void ProbeTable::measure_clusters(const Range& part, const Range& columns, ProbeScratch& scratch) {
   const std::int32_t* cluster_at = scratch.clusters.data();
   const std::int64_t stride = scratch.panel.stride(), rows = part.end - part.begin;
   for (std::int64_t begin = columns.begin, end = begin; begin < columns.end; begin = end) {
@@ -218,14 +228,10 @@ void ProbeTable::add_clusters(const Range& part, const Range& columns, float* su
     const float* weights = scratch.panel.data() + begin - columns.begin;
     kernels::gemm({weights, stride, 1}, scratch.tile.values().from(begin), rows, value_dim_,
                   end - begin, scratch.sums.data(), stride_, false);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      float* out = sums + r * stride_;
-      const kernels::MissedSums missed =
-          kernels::add_missed(weights + r * stride, end - begin, scratch.sums.data() + r * stride_,
-                              model(part.begin + r), value_dim_, out);
-      out[stride_ - 1] += missed.weight;
-      squares_[(part.begin + r) * clusters_ + cluster] += missed.square;
-    }
+    for (std::int64_t r = 0; r < rows; ++r)
+      squares_[(part.begin + r) * clusters_ + cluster] += kernels::missed_square(
+          weights + r * stride, end - begin, scratch.sums.data() + r * stride_,
+          model(part.begin + r), value_dim_);
   }
 }
 
@@ -248,10 +254,9 @@ void ProbeTable::evaluate(std::int64_t cluster, const Range& part, float* sums,
       kernels::gemm({scratch.panel.data(), stride, 1}, scratch.tile.values().from(columns.begin),
                     rows.end - rows.begin, value_dim_, used, scratch.sums.data(), stride_, false);
       for (std::int64_t r = 0; r < rows.end - rows.begin; ++r) {
-        const float* weight = scratch.panel.data() + r * stride;
         float* out = sums + (begin - part.begin + r) * width;
         for (std::int64_t d = 0; d < value_dim_; ++d) out[d] += scratch.sums[r * stride_ + d];
-        out[value_dim_] += std::accumulate(weight, weight + used, 0.0f);
+        out[value_dim_] += scratch.weights[static_cast<std::size_t>(r)];
       }
     }
   }

@@ -1,8 +1,8 @@
 // What the far field misses at a few probe rows.
 //
 // source: ours (docs/theory/far_field.md). Key k of cluster c counts as u_k = 2^(s_k) - w_c(q):
-// what exact evaluation gives it beyond its share of the cluster. cost: 2 p n (D + Dv) flops for p
-// probes; p (R + slices (Dv + 1)) floats.
+// what exact evaluation gives it beyond its share of the cluster.
+// cost: 2 p n (D + Dv) flops for p probes; p (R + slices (Dv + 1)) floats.
 #pragma once
 
 #include <atomic>
@@ -27,7 +27,7 @@ struct ProbeInput {
   IndexList probes;  // rows of the head
   EntrySets heavy;   // entries that are left out
   // Coefficients of the model, R x (Dv + 1): with them, slices are runs of whole clusters and what
-  // each cluster misses is measured. nullptr: slices are `segments` of keys, whatever their
+  // each cluster misses can be measured. nullptr: slices are `segments` of keys, whatever their
   // clusters.
   const std::vector<float>* prior;
   std::span<const IndexList> segments;
@@ -73,7 +73,9 @@ class ProbeTable {
   const float* taken(std::int64_t probe) const { return taken_.data() + probe * (value_dim_ + 1); }
   // With a prior: sum of weights and weighted values of the model, Dv + 1 numbers.
   const float* model(std::int64_t probe) const { return model_.data() + probe * stride_; }
-  // With a prior: |sum u_k (v_k - out)|^2 2^-2m_i over the cluster's keys, `out` the model's
+  // Measures what each cluster misses, once; needs a prior. Costs as much as the table.
+  void measure(int threads);
+  // After measure(): |sum u_k (v_k - out)|^2 2^-2m_i over the cluster's keys, `out` the model's
   // output.
   float missed_square(std::int64_t cluster, std::int64_t probe) const {
     return squares_[probe * clusters_ + cluster];
@@ -89,18 +91,20 @@ class ProbeTable {
   void weigh_slopes();
   void pack(const IndexList& keys, ProbeScratch& scratch) const;
   IndexList slice_keys(std::int64_t slice) const;
+  void add_slices(int threads);
   void add_slice(std::int64_t slice, ProbeScratch& scratch);
   bool weigh_panel(const Range& part, const Range& columns, ProbeScratch& scratch) const;
   void remove_heavy(const Range& part, const Range& columns, float* taken,
                     ProbeScratch& scratch) const;
   void add_panel(const Range& part, float* sums, float* taken, ProbeScratch& scratch);
-  void add_clusters(const Range& part, const Range& columns, float* sums, ProbeScratch& scratch);
+  void measure_clusters(const Range& part, const Range& columns, ProbeScratch& scratch);
 
   ProbeInput input_;
   std::int64_t probes_, clusters_, value_dim_, stride_, slices_;
   RowBlock rows_;
   std::vector<float> reference_;
-  Scratch<float> weights_, missed_, model_, squares_;
+  Scratch<float> weights_, missed_, model_;
+  Scratch<float> squares_;      // p x R; empty: not measured
   Scratch<float> slice_taken_;  // slices x p x (Dv + 1), where there are heavy sets
   std::vector<float> taken_;
   Scratch<float> slope_weights_;  // empty: no slopes, or as weights_
@@ -115,7 +119,8 @@ class ProbeScratch : public TileScratch {
   Scratch<std::int32_t> clusters;  // of the tile's keys
   Scratch<float> scores;           // of a panel, before heavy entries leave
   std::vector<float> value;
-  Scratch<float> sums;  // of one register block of rows and a cluster
+  std::vector<float> weights;  // sum of each row of the panel
+  Scratch<float> sums;         // of one register block of rows and a cluster
 };
 
 // |error of the output `out`|_2^2 of a row whose estimate misses `missed` (Dv + 1 numbers, the last

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <unordered_set>
 #include <utility>
 
@@ -46,24 +47,30 @@ class UniformRule final : public LightRule {
 
 }  // namespace
 
-std::vector<std::int32_t> sample_without_replacement(std::int64_t n, std::int64_t m, const Rng& rng,
-                                                     std::uint32_t stream) {
-  std::vector<std::int32_t> sample;
+template <typename Position>
+std::vector<Position> sample_without_replacement(std::int64_t n, std::int64_t m, const Rng& rng,
+                                                 std::uint32_t stream, Purpose purpose) {
+  std::vector<Position> sample;
   if (m >= n) {
     sample.resize(static_cast<std::size_t>(n));
-    for (std::size_t i = 0; i < sample.size(); ++i) sample[i] = static_cast<std::int32_t>(i);
+    std::iota(sample.begin(), sample.end(), Position{0});
     return sample;
   }
   std::unordered_set<std::int64_t> chosen;
   for (std::int64_t last = n - m; last < n; ++last) {
     const auto draw = static_cast<std::uint32_t>(last - (n - m));
-    const std::int64_t pick = rng.below(last + 1, Purpose::sample, stream, draw);
+    const std::int64_t pick = rng.below(last + 1, purpose, stream, draw);
     chosen.insert(chosen.contains(pick) ? last : pick);
   }
-  sample.assign(chosen.begin(), chosen.end());
+  for (const std::int64_t position : chosen) sample.push_back(static_cast<Position>(position));
   std::sort(sample.begin(), sample.end());
   return sample;
 }
+
+template std::vector<std::int32_t> sample_without_replacement(std::int64_t, std::int64_t,
+                                                              const Rng&, std::uint32_t, Purpose);
+template std::vector<std::int64_t> sample_without_replacement(std::int64_t, std::int64_t,
+                                                              const Rng&, std::uint32_t, Purpose);
 
 SampledKeys sample_uniformly(const HeadProblem& head, std::int64_t num_samples, bool replace,
                              const Rng& rng) {

@@ -1,14 +1,16 @@
 // uniform(m): a shared uniform sample of the keys, weighted up.
 //
-// source: HyperAttention, Algorithm 2 line 4 with the sharing of section 4 (one sample for all rows
-// and for both D and V). Horvitz-Thompson weights n / m: unbiased for every row's sums l and o,
-// whatever the masks; a sampled key that is heavy for a row is skipped there and the weight stays.
+// source: HyperAttention, Algorithm 2 line 4 with the sharing of section 4 (one sample for all
+// rows and for both D and V). Horvitz-Thompson weights n / m: unbiased for every row's sums l
+// and o, whatever the masks; a sampled key that is heavy for a row is skipped there and the
+// weight stays.
 // use when: attention is flat, or a heavy part has taken the large entries.
 // do not use for: rows whose weight sits on few keys that no heavy part finds; causal problems
-// (early rows may see no sampled key: they are then computed exactly, and counted): see prefix and
-// recursion. cost: 2 m (D + Dv) flops a row, packed once a head. parameters: m num_samples, 1 to
-// 2^30 (more than the keys: all of them), default 256; replace draw with replacement, default
-// false.
+// (early rows may see no sampled key: they are then computed exactly, and counted): see prefix
+// and recursion.
+// cost: 2 m (D + Dv) flops a row, packed once a head.
+// parameters: m num_samples, 1 to 2^30 (more than the keys: all of them), default 256; replace
+// draw with replacement, default false.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +31,10 @@ SampledKeys sample_uniformly(const HeadProblem& head, std::int64_t num_samples, 
                              const Rng& rng);
 
 // m distinct positions below n, ascending (Floyd's algorithm); all of them when m >= n. Draws of
-// different streams are independent.
-std::vector<std::int32_t> sample_without_replacement(std::int64_t n, std::int64_t m, const Rng& rng,
-                                                     std::uint32_t stream = 0);
+// different streams or purposes are independent. Position: int32, or int64 where n is larger.
+template <typename Position = std::int32_t>
+std::vector<Position> sample_without_replacement(std::int64_t n, std::int64_t m, const Rng& rng,
+                                                 std::uint32_t stream = 0,
+                                                 Purpose purpose = Purpose::sample);
 
 }  // namespace subquad

@@ -28,6 +28,10 @@ inline const std::vector<std::string> heavy_specs{
     "window(30)+sortlsh(block=24,bits=6,rounds=2)+sink(2)",
     "sortlsh(block=16,neighbors=1,norm=true)",
     "window(11)+sortlsh(block=8,rounds=2,neighbors=40)",
+    "topk(k=3)",
+    "window(5)+topk(k=40)",
+    "topk(k=5,candidates=lsh,tables=2,bits=3)",
+    "topk(k=5,candidates=clusters,clusters=7,probes=2)+sink(2)",
 };
 
 // The storage types in turn, f32 twice.

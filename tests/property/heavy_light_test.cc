@@ -47,7 +47,7 @@ TEST(HeavyLight, HeavyPartOfEverythingIsExact) {
   for (const std::string all :
        {"sink(150)", "window(700)", "sortlsh(block=150)",
         "sortlsh(block=150,rounds=2,bits=3)+sink(4)", "sortlsh(block=4,neighbors=40)",
-        "window(9)+sink(150)+sortlsh(block=8,neighbors=1)"})
+        "window(9)+sink(150)+sortlsh(block=8,neighbors=1)", "topk(k=150)", "topk(k=2)+knn(k=1000)"})
     for (const std::string light :
          {"drop", "uniform(m=7)", "uniform(m=7,replace=true)", "prefix(m=7)"})
       specs.push_back(joined(all, light));

@@ -288,5 +288,30 @@ TEST(MultipoleCausal, StatesTheErrorsOfItsRows) {
   EXPECT_GT(with.row_error.get(0, 0, 890, 0), 0);
 }
 
+// The mean of a cluster knows keys that a row does not see: these lie along the queries, the others
+// do not, and the cluster weighs e^25 times what its visible keys do. Those are all heavy and take
+// their share along: the far field leaves nothing but rounding, of which no output may be made.
+TEST(MultipoleCausal, RowsThatCancelAreExact) {
+  constexpr std::int64_t kKept = 480;
+  OwnedProblem random = gaussian_problem({.queries = 640, .keys = 640}, 1);
+  Draw draw(2);
+  std::int64_t at = 0;
+  random.query.fill([&] { return at++ % 8 == 0 ? 24.0 : 0.0; });
+  at = 0;
+  random.key.fill([&] {
+    const bool late = at / 8 >= kKept, first = at % 8 == 0;
+    ++at;
+    return (late && first ? 6.0 : 0.0) + 0.3 * draw.normal();
+  });
+  random.problem.causal = Causal::top_left;
+  const MethodRun got =
+      run_method(random.problem, "topk(k=480)+multipole(clusters=1,fit=0,chunk=64)");
+  const MethodRun exact = run_method(random.problem, "exact");
+  EXPECT_GT(got.report.fallback_rows, 0) << got.report.path;
+  for (std::int64_t row = 0; row < kKept; ++row)
+    for (std::int64_t d = 0; d < 8; ++d)
+      ASSERT_NEAR(got.out.get(0, 0, row, d), exact.out.get(0, 0, row, d), 5e-3) << row;
+}
+
 }  // namespace
 }  // namespace subquad::testing

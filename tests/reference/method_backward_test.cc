@@ -298,7 +298,8 @@ TEST(MethodBackwardSmall, FiniteDifferencesAgree) {
     SCOPED_TRACE(drawn.random.description);
     for (const std::string spec :
          {"drop", "uniform(m=5)", "sink(2)+uniform(m=4,replace=true)", "sortlsh(block=3)",
-          "window(3)+sortlsh(block=3,rounds=2)+uniform(m=5)"})
+          "window(3)+sortlsh(block=3,rounds=2)+uniform(m=5)", "topk(k=3)+uniform(m=4)",
+          "topk(k=3,candidates=clusters,clusters=5,probes=2)+uniform(m=4)"})
       expect_differences(drawn.random.problem, spec, drawn.upstream);
     drawn.random = made_causal(std::move(drawn.random), seed);
     for (const std::string spec : {"recursion(block=2,m=2,base=16)", "window(2)+prefix(m=3)"})

@@ -48,6 +48,8 @@ struct Choices {
     if (const auto* part = dynamic_cast<const CausalMultipole*>(plan.light()))
       ridge = part->fit_ridge();
     choose_opened(plan, rng);
+    sampled = residual_samples(plan, head.num_rows(), options.residual, rng,
+                               [&](std::int64_t row) { return prefix_of(row) * segment; });
   }
 
   // Keys that the first row of the row's block sees.
@@ -90,6 +92,7 @@ struct Choices {
   std::int64_t segment = 0, prefixes = 1;
   double ridge = 0;  // in force
   std::vector<std::int32_t> probes;
+  std::vector<std::vector<std::int32_t>> sampled;  // keys of the residual's sample, by row
 };
 
 // The forward of one head.
@@ -122,11 +125,25 @@ class Model {
     for (std::int64_t c = 0; prefix > 0 && c < correction_.rows; ++c)
       add_scaled(std::exp(cluster_logit(i, c) - reference),
                  correction_.row(c) + (prefix - 1) * width_, width_, modelled.data());
+    add_sample(i, reference, modelled);
     const bool rejected = modelled.back() <= 0;
     return finish_row(c_.head, i, rejected ? sums : modelled, reference);
   }
 
  private:
+  // The row's sample of the residual.
+  void add_sample(std::int64_t i, double reference, std::vector<double>& sums) const {
+    const std::vector<std::int32_t>& keys = c_.sampled[at(i)];
+    for (const std::int32_t k : keys) {
+      if (is_exact(i, k)) continue;
+      std::vector<double> residual(sums.size(), 0.0), share(sums.size(), 0.0);
+      add_key(key_logit(i, k, true), k, reference, residual);
+      add_key(key_logit(i, k, false), k, reference, share);
+      add_scaled(-1, share.data(), width_, residual.data());
+      const auto end = static_cast<double>(c_.prefix_of(i) * c_.segment);
+      add_scaled(end / static_cast<double>(keys.size()), residual.data(), width_, sums.data());
+    }
+  }
   std::int64_t cluster(std::int64_t k) const { return c_.clusters.cluster_of[at(k)]; }
   double cluster_logit(std::int64_t i, std::int64_t c) const {
     return dot(plain_.query.row(i), means_.row(c), plain_.dim);
@@ -386,6 +403,27 @@ TEST(MultipoleBackward, CausalWithoutItsFit) {
   const Method method = parse_method(spec);
   EXPECT_EQ(Choices(split_heads(owned.problem)[0], spec, method).ridge, 0);
   expect_differences(owned.problem, spec, random_upstream(owned.problem, 38, DType::f32), 24);
+}
+
+// Through the sample of the residual: all keys, or some; beside heavy and opened entries.
+TEST(MultipoleBackward, WithASampleOfTheResidual) {
+  const OwnedProblem owned = gaussian_problem(
+      {.queries = 50, .keys = 60, .head_dim = 5, .value_dim = 3}, 39, DType::f32, 1.2);
+  const Upstream upstream = random_upstream(owned.problem, 40, DType::f32);
+  for (const std::string heavy : {"", "window(9)+", "sortlsh(block=16,bits=4)+sink(3)+"})
+    for (const std::string rest :
+         {"residual=25)", "residual=60)", "fit=30,open=0.1,group=16,residual=40)"})
+      expect_differences(owned.problem, heavy + "multipole(clusters=7," + rest, upstream, 120);
+}
+
+TEST(MultipoleBackward, CausalWithASampleOfTheResidual) {
+  OwnedProblem owned = gaussian_problem(
+      {.queries = 330, .keys = 330, .head_dim = 4, .value_dim = 3}, 41, DType::f32, 0.8);
+  owned.problem.causal = Causal::top_left;
+  const Upstream upstream = random_upstream(owned.problem, 42, DType::f32);
+  for (const std::string heavy : {"", "window(20)+"})
+    expect_differences(owned.problem, heavy + "multipole(clusters=6,chunk=64,residual=90)",
+                       upstream, 16);
 }
 
 // Rows whose estimate comes out negative were computed again exactly.

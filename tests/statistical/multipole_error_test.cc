@@ -58,15 +58,16 @@ OwnedProblem make_input(Input input, std::uint64_t seed) {
 // heavy_tailed) 256 probes of 1,024 rows do not see every such key: the error asked for is then
 // missed, and the error stated too small, by factors that these limits keep from growing. Measured
 // over 10 seeds: largest share of the error asked for 1.0, 2.7, 1.5; stated over measured 0.92 to
-// 1.13, 0.19 to 1.16, 0.44 to 0.94. far(..) therefore looks at rows of its own afterwards and runs
-// exactly where they show more than 1.5 times the error.
+// 1.13, 0.187 to 1.22, 0.44 to 0.94; the limit of 0.16 leaves another instruction set's rounding a
+// cluster or two that it opens or not. far(..) therefore looks at rows of its own afterwards and
+// runs exactly where they show more than 1.5 times the error.
 struct Limits {
   double largest_share, least_stated, most_stated;
 };
 
 Limits limits_of(Input input) {
   if (input == Input::smooth) return {1.0, 0.8, 1.3};
-  return input == Input::mixture ? Limits{4.0, 0.12, 1.6} : Limits{2.0, 0.3, 1.3};
+  return input == Input::mixture ? Limits{4.0, 0.16, 1.6} : Limits{2.0, 0.3, 1.3};
 }
 
 struct Measured {

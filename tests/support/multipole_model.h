@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -101,28 +102,69 @@ inline PlainRow finish_row(const HeadProblem& head, std::int64_t row,
   return result;
 }
 
-// All rows of a head without a causal mask, with the fit that the spec names or without it.
+// The sample of the residual that each row has: of the keys below end(first row of its block).
+template <typename End>
+std::vector<std::vector<std::int32_t>> residual_samples(const HeadPlan& plan, std::int64_t rows,
+                                                        std::int64_t samples, const Rng& rng,
+                                                        const End& end) {
+  std::vector<std::vector<std::int32_t>> drawn(at(rows));
+  for (const IndexList& group : plan.passes().back().groups)
+    for (std::int64_t i = 0; samples > 0 && i < group.count; ++i)
+      drawn[at(group[i])] = sample_without_replacement(
+          end(group[0]), samples, rng, static_cast<std::uint32_t>(group[0]), Purpose::residual);
+  return drawn;
+}
+
+// What a plan with a multipole part gives the rows of a head without a causal mask, with the fit
+// that the spec names or without it.
+struct PlainPlan {
+  PlainPlan(const HeadProblem& head, const std::string& spec, std::uint64_t seed, bool fitted)
+      : options(multipole_options(spec)),
+        rng(seed, head.kv_head),
+        tensors(head),
+        clusters(FarClusters::build(head, options.shape, rng, 1)),
+        far(tensors, *clusters->keys, options.shape.order) {
+    const Method method = parse_method(spec);
+    HeadPlan plan(head, method, seed, 1);
+    plan.finish(head);
+    far.heavy = heavy_entries(head, plan.sets());
+    const std::vector<std::vector<std::int32_t>> groups = row_groups(plan);
+    if (const OpenedSet* opened = opened_set(plan.sets()))
+      for (std::size_t g = 0; g < groups.size(); ++g)
+        for (const std::int32_t i : groups[g])
+          for (const std::int32_t c : opened->opened(static_cast<std::int64_t>(g)))
+            far.opened[at(i * clusters->far->size() + c)] = 1;
+    if (fitted && options.fit > 0 && options.residual == 0)
+      far.fit(drawn_probes(groups, options.fit, rng), options.ridge);
+    sampled = residual_samples(plan, tensors.rows, options.residual, rng,
+                               [&](std::int64_t) { return tensors.keys; });
+  }
+  PlainPlan(const PlainPlan&) = delete;
+  PlainPlan& operator=(const PlainPlan&) = delete;
+
+  std::vector<double> estimate(std::int64_t i) const {
+    std::vector<double> sums = far.estimate(i);
+    const std::vector<std::int32_t>& keys = sampled[at(i)];
+    for (const std::int32_t j : keys)
+      far.add_residual(i, j, static_cast<double>(tensors.keys) / static_cast<double>(keys.size()),
+                       sums.data());
+    return sums;
+  }
+
+  MultipoleOptions options;
+  Rng rng;
+  PlainTensors tensors;
+  std::unique_ptr<FarClusters> clusters;
+  PlainFar far;
+  std::vector<std::vector<std::int32_t>> sampled;  // keys of the residual's sample, by row
+};
+
 inline std::vector<PlainRow> plain_multipole(const HeadProblem& head, const std::string& spec,
                                              std::uint64_t seed, bool fitted) {
-  const Method method = parse_method(spec);
-  HeadPlan plan(head, method, seed, 1);
-  plan.finish(head);
-  const MultipoleOptions options = multipole_options(spec);
-  const Rng rng(seed, head.kv_head);
-  const auto clusters = FarClusters::build(head, options.shape, rng, 1);
-  const PlainTensors plain(head);
-  PlainFar far(plain, *clusters->keys, options.shape.order);
-  far.heavy = heavy_entries(head, plan.sets());
-  const std::vector<std::vector<std::int32_t>> groups = row_groups(plan);
-  if (const OpenedSet* opened = opened_set(plan.sets()))
-    for (std::size_t g = 0; g < groups.size(); ++g)
-      for (const std::int32_t i : groups[g])
-        for (const std::int32_t c : opened->opened(static_cast<std::int64_t>(g)))
-          far.opened[at(i * clusters->far->size() + c)] = 1;
-  if (fitted && options.fit > 0) far.fit(drawn_probes(groups, options.fit, rng), options.ridge);
+  const PlainPlan plan(head, spec, seed, fitted);
   std::vector<PlainRow> rows;
-  for (std::int64_t i = 0; i < plain.rows; ++i)
-    rows.push_back(finish_row(head, i, far.estimate(i), far.reference[at(i)]));
+  for (std::int64_t i = 0; i < plan.tensors.rows; ++i)
+    rows.push_back(finish_row(head, i, plan.estimate(i), plan.far.reference[at(i)]));
   return rows;
 }
 

@@ -202,6 +202,16 @@ class PlainFar {
     }
     return sums;
   }
+  // What a sampled key stands for: its own weight less its share of the far field.
+  void add_residual(std::int64_t i, std::int64_t j, double factor, double* sums) const {
+    const std::int64_t c = cluster_of(j);
+    const double share = factor * cluster_weight(i, c);
+    if (is_heavy(i, j) || is_opened(i, c)) return;
+    add_key(factor * key_weight(i, j) - share, j, sums);
+    for (std::int64_t a = 0; order_ > 0 && a < head_.dim; ++a)
+      add_scaled(-share * head_.query.row(i)[a], moments_[at(c)].value_covariance.row(a),
+                 head_.value_dim, sums);
+  }
   // What the closed clusters of row i miss of their keys that are not heavy.
   std::vector<double> missed(std::int64_t i) const {
     std::vector<double> sums(at(width()), 0.0);

@@ -186,7 +186,8 @@ TEST(ProbeTable, GivesTheModelsSums) {
 // |sum u_k (v_k - out)|^2 of each cluster, and its sums on demand.
 TEST(ProbeTable, MeasuresAndEvaluatesClusters) {
   for_scenes([](const Scene& scene) {
-    const ProbeTable table = scene.table();
+    ProbeTable table = scene.table();
+    table.measure(2);
     ProbeScratch scratch(table.head_dim(), table.value_dim());
     const Range part{table.probes() / 3, table.probes()};
     std::vector<float> found(at((part.end - part.begin) * scene.width()));
@@ -228,9 +229,11 @@ TEST(ProbeTable, EvaluatesProbeRows) {
 
 TEST(ProbeTable, ThreadsGiveTheSameBits) {
   const Scene scene({.queries = 90, .keys = 900, .head_dim = 24, .value_dim = 9}, 2, true, 40);
-  const ProbeTable one = scene.table(1);
+  ProbeTable one = scene.table(1);
+  one.measure(1);
   for (const int threads : {2, 3, 7}) {
-    const ProbeTable other = scene.table(threads);
+    ProbeTable other = scene.table(threads);
+    other.measure(threads);
     for (std::int64_t p = 0; p < one.probes(); ++p) {
       for (std::int64_t s = 0; s < one.slices(); ++s) {
         ASSERT_TRUE(std::equal(one.missed_values(s, p), one.missed_values(s, p) + 9,
