@@ -34,23 +34,24 @@ struct Outputs {
 
 // What happened.
 struct Report {
-  std::string path;                   // which code ran, e.g. "exact:packed" or "sortlsh+uniform"
+  std::string path;                   // which code ran, e.g. "exact:packed" or "topk:lsh+uniform"
   std::int64_t rows = 0;              // query rows computed, all heads together
   std::int64_t fallback_rows = 0;     // rows recomputed exactly: the estimate was not positive
   std::int64_t scored_entries = 0;    // score entries evaluated (visible or not), for cost models
   std::int64_t peak_extra_bytes = 0;  // largest scratch memory held at once, all threads together
   std::int64_t exact_heads = 0;  // key/value heads that a method with a target error ran exactly
   // Rows whose sum of weights was negative and was divided by as it stood: linear(map=none), which
-  // is defined so. Every other method computes such rows again (fallback_rows).
+  // is defined so. Every other method computes such rows again (fallback_rows). Counted by the
+  // forward alone: 0 after attend_backward().
   std::int64_t negative_rows = 0;
   // Share of each row's true top-k keys that a search through candidates found, on rows searched
-  // in full for it; NaN: no such search.
+  // in full for it; NaN: no such search, or attend_backward().
   double recall = std::numeric_limits<double>::quiet_NaN();
   // Relative Frobenius error of the output by the method's own probes (multipole with fit > 0:
   // their leave-one-out errors; exact heads count as 0, and their outputs not at all); NaN: none.
   double estimated_error = std::numeric_limits<double>::quiet_NaN();
   // Of rows recomputed exactly after the run, drawn apart from all else; rows = 0: not asked for
-  // (far(certify=R) asks). Its confidence holds for every output.
+  // (far(certify=R) asks), or every head ran exactly. Its confidence holds for every output.
   Certificate certificate;
 };
 
@@ -78,9 +79,10 @@ struct BackwardArguments {
 
 // The exact derivative of attend(problem, spec, ..), approximate or not: what was drawn at random
 // or chosen (samples, buckets, clusters, probes, what is opened, the ridge) is held fixed,
-// everything else is differentiated, the fit to the probes included. multipole(order=1,2) has none:
-// an Error. `spec`, options.seed and options.given must be those of the forward; the thread count
-// may differ. Throws Error.
+// everything else is differentiated, the fit to the probes included. Held fixed too are the
+// directions that multipole(order=1|2) keeps where `rank` does not keep them all. `spec`,
+// options.seed and options.given must be those of the forward; the thread count may differ. Throws
+// Error.
 Report attend_backward(const Problem& problem, std::string_view spec,
                        const BackwardArguments& arguments, const Options& options = {});
 // Of "exact".

@@ -69,14 +69,15 @@ std::int64_t next_block(std::int64_t left, std::int64_t size) {
 }
 
 // Long blocks amortise packing, short ones let the threads finish together: the last quarter of all
-// rows is cut short.
+// rows is cut short, and few rows have no long blocks.
 std::vector<Item> make_items(std::span<const HeadProblem> heads) {
   std::int64_t total = 0, done = 0;
   for (const HeadProblem& head : heads) total += head.num_rows();
   std::vector<Item> items;
   for (const HeadProblem& head : heads) {
     const std::int64_t brief = row_block_size(head.head_dim(), head.value_dim());
-    const std::int64_t lengthy = long_block_size(head.head_dim(), head.value_dim());
+    const std::int64_t lengthy =
+        std::clamp(total / 96 * 12, brief, long_block_size(head.head_dim(), head.value_dim()));
     for (std::int64_t begin = 0, end = 0; begin < head.num_rows(); begin = end) {
       const std::int64_t size = done + lengthy <= total / 4 * 3 ? lengthy : brief;
       end = begin + next_block(head.num_rows() - begin, size);

@@ -76,23 +76,56 @@ void FarFit::choose_ridge(std::span<const double> candidates) {
   }
 }
 
-// Clusters that the group's probes, but one (-1: all), want opened.
-std::vector<std::int32_t> FarFit::choose(std::int64_t group, double threshold,
-                                         std::int64_t without) const {
-  std::vector<std::int32_t> chosen;
+// Mean over the group's probes, but one (-1: all), of each cluster's missed square, relative to the
+// output's; empty where there is no probe.
+std::vector<double> FarFit::missed_by(std::int64_t group, std::int64_t without) const {
   const Range& probes = probes_of_[static_cast<std::size_t>(group)];
   const auto count = static_cast<double>(probes.end - probes.begin) - (without >= 0 ? 1 : 0);
-  if (!std::isfinite(threshold) || count < 1) return chosen;
+  if (count < 1) return {};
   std::vector<double> square(static_cast<std::size_t>(input_.far.size()), 0.0);
   for (std::int64_t i = probes.begin; i < probes.end; ++i) {
     if (i == without) continue;
     const double scale = 1 / (input_.exact.l[static_cast<std::size_t>(i)] * rms_);
     for (std::size_t c = 0; c < square.size(); ++c)
-      square[c] += scale * scale * input_.table.missed_square(static_cast<std::int64_t>(c), i);
+      square[c] +=
+          scale * scale / count * input_.table.missed_square(static_cast<std::int64_t>(c), i);
   }
+  return square;
+}
+
+// Clusters that the group's probes, but one (-1: all), want opened.
+std::vector<std::int32_t> FarFit::choose(std::int64_t group, double threshold,
+                                         std::int64_t without) const {
+  std::vector<std::int32_t> chosen;
+  if (!std::isfinite(threshold)) return chosen;
+  const std::vector<double> square = missed_by(group, without);
   for (std::size_t c = 0; c < square.size(); ++c)
-    if (square[c] > threshold * threshold * count) chosen.push_back(static_cast<std::int32_t>(c));
+    if (square[c] > threshold * threshold) chosen.push_back(static_cast<std::int32_t>(c));
   return chosen;
+}
+
+std::vector<OpeningLevel> FarFit::levels(std::span<const double> thresholds) {
+  input_.table.measure(threads_);
+  std::vector<OpeningLevel> levels(thresholds.size());
+  for (std::size_t i = 0; i < levels.size(); ++i) levels[i].threshold = thresholds[i];
+  double total = 0;
+  for (std::int64_t g = 0; g < input_.groups.size(); ++g) {
+    const auto rows = static_cast<double>(input_.groups.members(g).count);
+    const std::vector<double> square = missed_by(g, -1);
+    for (std::size_t c = 0; c < square.size(); ++c) {
+      total += rows * square[c];
+      const auto keys =
+          static_cast<double>(input_.clusters.members(static_cast<std::int64_t>(c)).count);
+      for (OpeningLevel& level : levels) {
+        if (square[c] > level.threshold * level.threshold)
+          level.keys += rows * keys / static_cast<double>(input_.groups.ids.size());
+        else
+          level.left += rows * square[c];
+      }
+    }
+  }
+  for (OpeningLevel& level : levels) level.left = total > 0 ? level.left / total : 0;
+  return levels;
 }
 
 // Evaluates what is newly opened.

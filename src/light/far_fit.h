@@ -16,6 +16,7 @@
 
 #include "light/far_field.h"
 #include "light/key_clusters.h"
+#include "light/opening_search.h"
 #include "light/probe_table.h"
 #include "light/ridge_fit.h"
 
@@ -35,10 +36,9 @@ class FarFit {
  public:
   struct Input {
     const FarField& far;
-    ProbeTable& table;  // measured once something is to be opened                          // with
-                        // the prior
-    const Partition& clusters;                        // of the keys
-    const Partition& groups;                          // of the rows
+    ProbeTable& table;          // made with the prior; measured once something is to be opened
+    const Partition& clusters;  // of the keys
+    const Partition& groups;    // of the rows
     const std::vector<float>& prior;                  // R x (Dv + 1)
     const std::vector<std::int32_t>& group_of_probe;  // ascending
     const ProbeRows& exact;
@@ -51,6 +51,8 @@ class FarFit {
   double ridge() const { return ridge_; }
   // threshold: relative to the root mean square of |out|; infinity opens nothing.
   FarTrial try_opening(double threshold);
+  // What each of the thresholds, descending, would open.
+  std::vector<OpeningLevel> levels(std::span<const double> thresholds);
   // Sum of |out|_2^2 over all rows, estimated.
   double out_square() const { return out_square_; }
 
@@ -60,6 +62,7 @@ class FarFit {
     std::vector<std::int32_t> clusters;      // in the order they were evaluated
     std::vector<std::vector<float>> missed;  // each: probes of the group x (Dv + 1)
   };
+  std::vector<double> missed_by(std::int64_t group, std::int64_t without) const;
   std::vector<std::int32_t> choose(std::int64_t group, double threshold,
                                    std::int64_t without) const;
   void evaluate(std::int64_t group, const std::vector<std::int32_t>& chosen, ProbeScratch& scratch);

@@ -46,10 +46,10 @@ class LightPart {
   virtual void add_to(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
                       TileScratch& scratch, RunList& runs) const;
   // The standard error of each row's output, where the part knows it better than its samples would
-  // tell. The rows hold their final sums; `runs`: those of add_to(). Thread-safe.
+  // tell. The rows hold their final sums. Thread-safe.
   virtual bool row_errors(const HeadProblem& /*head*/, RowBlock& /*rows*/,
-                          const EntrySets& /*heavy*/, std::span<const KeyRun> /*runs*/,
-                          TileScratch& /*scratch*/, float* /*error*/) const {
+                          const EntrySets& /*heavy*/, TileScratch& /*scratch*/,
+                          float* /*error*/) const {
     return false;
   }
   // Sums over all rows, estimated: of |error of the output|_2^2 and of |output|_2^2.

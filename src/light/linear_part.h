@@ -25,7 +25,7 @@ class LinearPart final : public LightPart {
               RunList& runs) const override;
   // NaN: there is no estimate.
   bool row_errors(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
-                  std::span<const KeyRun> runs, TileScratch& scratch, float* error) const override;
+                  TileScratch& scratch, float* error) const override;
   std::unique_ptr<LightBackward> backward(const BackwardArguments& arguments,
                                           int threads) const override;
 

@@ -205,8 +205,7 @@ void CausalMultipole::take_out(const HeadProblem& head, RowBlock& rows, const He
 }
 
 bool CausalMultipole::row_errors(const HeadProblem&, RowBlock& block, const EntrySets& heavy,
-                                 std::span<const KeyRun>, TileScratch& scratch,
-                                 float* error) const {
+                                 TileScratch& scratch, float* error) const {
   const IndexList& rows = block.rows();
   const std::int64_t own = prefix_of(rows[0]);
   if (residual_ != nullptr && own > 0) {

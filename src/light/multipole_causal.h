@@ -42,7 +42,7 @@ class CausalMultipole final : public LightPart {
   // The ridge of the corrections in force; 0: there are none.
   double fit_ridge() const { return fitted_ ? options_.ridge : 0; }
   bool row_errors(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
-                  std::span<const KeyRun> runs, TileScratch& scratch, float* error) const override;
+                  TileScratch& scratch, float* error) const override;
   std::unique_ptr<LightBackward> backward(const BackwardArguments& arguments,
                                           int threads) const override;
 

@@ -16,11 +16,11 @@ namespace subquad {
 namespace {
 
 constexpr double kNothing = std::numeric_limits<double>::infinity();
-// Thresholds tried for a target error of 1: what a group of clusters may miss, and the share of the
-// target that the leave-one-out error must stay below.
-constexpr double kThresholds[] = {kNothing, 0.6, 0.35, 0.2, 0.12, 0.07, 0.04};
+// Levels of opening for a target error of 1: thresholds of what a group's cluster may miss.
+constexpr double kFirstThreshold = 0.6, kThresholdStep = 0.84;
+constexpr int kLevels = 17;
+// The share of the target that the leave-one-out error must stay below.
 constexpr double kMargin = 0.9;
-constexpr double kFar = 2.25;  // of the squared error that is left to a head
 // Tried where none is given.
 constexpr double kRidges[] = {1e-3, 1e-5};
 // Below this many keys the second try costs more than it gives.
@@ -29,7 +29,7 @@ constexpr std::int64_t kFewKeys = 8192;
 constexpr double kLeastShare = 0.01;  // of the model's sum of weights, for an exact sum from it
 // What a key of a probe, a cluster and an opened key cost in keys of exact attention, all overheads
 // included: measured at 4,096 and 16,384 keys (docs/guide/far.md).
-constexpr double kProbeCost = 3, kClusterCost = 3, kOpenedCost = 2;
+constexpr double kProbeCost = 4, kClusterCost = 3, kOpenedCost = 2;
 
 Partition one_group(std::int64_t rows) {
   Partition all;
@@ -40,25 +40,32 @@ Partition one_group(std::int64_t rows) {
   return all;
 }
 
+std::vector<double> thresholds_for(double error) {
+  std::vector<double> thresholds;
+  for (int i = 0; i < kLevels; ++i)
+    thresholds.push_back(error * kFirstThreshold * std::pow(kThresholdStep, i));
+  return thresholds;
+}
+
 }  // namespace
 
 MultipolePart::MultipolePart(const HeadProblem& head, const MultipoleOptions& options,
                              const Rng& rng)
     : head_(head), options_(options), rng_(rng) {}
 
-// Whether exact attention would cost less: in keys a row.
-bool MultipolePart::too_dear(double opened_keys) const {
-  if (options_.error == 0 || options_.always) return false;
+// How many keys a row may be opened so that exact attention costs more; negative: none.
+double MultipolePart::affordable_keys() const {
+  if (options_.error == 0 || options_.always) return kNothing;
   const auto keys = static_cast<double>(head_.num_keys);
   const double probes =
       static_cast<double>(options_.fit) * kProbeCost * keys / static_cast<double>(head_.num_rows());
   const double far = kClusterCost * (static_cast<double>(options_.shape.clusters) + 128);
-  return probes + far + kOpenedCost * opened_keys > options_.margin * keys;
+  return (options_.margin * keys - probes - far) / kOpenedCost;
 }
 
 void MultipolePart::begin(const EntrySets& heavy, int threads) {
   heavy_ = heavy;
-  exact_ = too_dear(0);
+  exact_ = affordable_keys() < 0;
   if (exact_) return;
   clusters_ = FarClusters::build(head_, options_.shape, rng_, threads);
   exact_ = clusters_ == nullptr;
@@ -96,42 +103,43 @@ void MultipolePart::fit(const EntrySets& heavy, int threads) {
   if (exact_) return;
   out_square_ = fit_->out_square();
   options_.ridge = fit_->ridge();
-  if (options_.error > 0)
-    try_next();
-  else
-    trial_ = fit_->try_opening(options_.open > 0 ? options_.open : kNothing);
+  trial_ = fit_->try_opening(options_.open > 0 ? options_.open : kNothing);
 }
 
-// The head's next threshold; exact, without error, where opening more would cost more than that.
-void MultipolePart::try_next() {
-  if (tried_ < std::size(kThresholds)) {
-    FarTrial trial = fit_->try_opening(kThresholds[tried_++] * options_.error);
-    if (!too_dear(trial.opened_keys)) {
-      trial_ = std::move(trial);
-      return;
-    }
-  }
+// The next opening that may leave a squared error of `target`; exact, without error, where none
+// that costs less can.
+void MultipolePart::try_next(double target) {
+  if (search_ == nullptr)
+    search_ = std::make_unique<OpeningSearch>(fit_->levels(thresholds_for(options_.error)),
+                                              trial_.square);
+  const OpeningLevel* level = search_->next(target, affordable_keys());
+  if (level == nullptr) return give_up();
+  trial_ = fit_->try_opening(level->threshold);
+  search_->learn(trial_.square);
+}
+
+void MultipolePart::give_up() {
   exact_ = true;
   release_trials();
 }
 
+// The head's part of the squared error that is left.
+double MultipolePart::square() const { return exact_ ? 0 : trial_.square; }
+
 void MultipolePart::settle(std::span<MultipolePart* const> heads, double error) {
   double out = 0;
-  for (const MultipolePart* head : heads) out += head->exact_ ? 0 : head->fit_->out_square();
+  for (MultipolePart* head : heads) {
+    if (!head->exact_ && !std::isfinite(head->trial_.square)) head->give_up();
+    out += head->exact_ ? 0 : head->fit_->out_square();
+  }
   const double allowed = kMargin * kMargin * error * error * out;
-  while (true) {
-    double square = 0;
-    MultipolePart* worst = nullptr;
-    for (MultipolePart* head : heads) {
-      if (head->exact_) continue;
-      square += head->trial_.square;
-      if (worst == nullptr || head->trial_.square > worst->trial_.square) worst = head;
-    }
-    if (worst == nullptr || square <= allowed) break;
-    // Far from enough: a threshold is left out, not tried.
-    const double others = square - worst->trial_.square;
-    if (worst->trial_.square > kFar * (allowed - others)) ++worst->tried_;
-    worst->try_next();
+  while (!heads.empty()) {
+    std::vector<double> squares;
+    for (const MultipolePart* head : heads) squares.push_back(head->square());
+    const double share = largest_share(squares, allowed);
+    const auto worst = std::max_element(squares.begin(), squares.end());
+    if (*worst <= share) break;
+    heads[static_cast<std::size_t>(worst - squares.begin())]->try_next(share);
   }
   for (MultipolePart* head : heads)
     if (!head->exact_) head->take_trial();
@@ -154,6 +162,7 @@ void MultipolePart::take_trial() {
 }
 
 void MultipolePart::release_trials() {
+  search_.reset();
   fit_.reset();
   table_.reset();
 }
@@ -242,7 +251,7 @@ void MultipolePart::take_out(const HeadProblem& head, RowBlock& rows, const Heav
 }
 
 bool MultipolePart::row_errors(const HeadProblem&, RowBlock& block, const EntrySets& heavy,
-                               std::span<const KeyRun>, TileScratch& scratch, float* error) const {
+                               TileScratch& scratch, float* error) const {
   const IndexList& rows = block.rows();
   if (residual_ != nullptr) {
     residual_->row_errors(block, far_sums(), heavy, scratch, error);

@@ -11,6 +11,7 @@
 #include "light/multipole_model.h"
 #include "light/multipole_options.h"
 #include "light/opened_set.h"
+#include "light/opening_search.h"
 #include "light/residual_sample.h"
 
 namespace subquad {
@@ -37,17 +38,17 @@ class MultipolePart final : public LightPart {
     return residual_ != nullptr ? Squares{} : Squares{trial_.square, out_square_};
   }
   bool row_errors(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
-                  std::span<const KeyRun> runs, TileScratch& scratch, float* error) const override;
+                  TileScratch& scratch, float* error) const override;
   // The ridge of the correction in force; 0: there is none.
   double fit_ridge() const { return trial_.fitted && options_.residual == 0 ? options_.ridge : 0; }
   // Groups of rows that share what is opened for them; nullptr without a fit.
   const Partition* groups() const { return groups_.get(); }
-  // Order 0 (multipole_backward.h).
+  // multipole_backward.h.
   std::unique_ptr<LightBackward> backward(const BackwardArguments& arguments,
                                           int threads) const override;
 
  private:
-  bool too_dear(double opened_keys) const;
+  double affordable_keys() const;
   FarSums far_sums() const;
   EntrySets all_heavy() const;
   void fit(const EntrySets& heavy, int threads);
@@ -55,7 +56,9 @@ class MultipolePart final : public LightPart {
   std::span<const std::int32_t> opened_for(std::int64_t probe) const;
   void measure_probes(const MultipoleModel& model, MultipoleProbes& probes, int threads) const;
   ProbeRows exact_probes(int threads) const;
-  void try_next();
+  void try_next(double target);
+  void give_up();
+  double square() const;
   void take_trial();
   void release_trials();
 
@@ -70,7 +73,7 @@ class MultipolePart final : public LightPart {
   std::unique_ptr<ProbeTable> table_;  // until a trial is taken
   std::unique_ptr<FarFit> fit_;
   ProbeRows exact_rows_;
-  std::size_t tried_ = 0;  // thresholds
+  std::unique_ptr<OpeningSearch> search_;  // nullptr: nothing but the closed field was tried
   FarTrial trial_;
   double out_square_ = 0;
   FarCoefficients coefficients_;

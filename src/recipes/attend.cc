@@ -22,6 +22,7 @@ std::string run_route(const Route& route, const Outputs& outputs, const Options&
   if (route.method->exact) {
     const ExactRun run = exact_forward(route.heads, outputs, call.threads());
     report.scored_entries += run.scored_entries;
+    total.exact_heads += std::ssize(route.heads);
     return "exact:" + run.path;
   }
   const SplitCounts counts = split_attention(route.heads, *route.method, outputs, options);
@@ -53,6 +54,7 @@ Report attend(const Problem& problem, std::string_view spec, const Outputs& outp
     report.recall =
         static_cast<double>(total.recall.found) / static_cast<double>(total.recall.wanted);
   if (method.recipe == nullptr || method.recipe->certified_rows() == 0) return call.close();
+  if (total.exact_heads == std::ssize(call.heads())) return call.close();  // nothing to certify
   report.certificate = certify_output(problem, as_const(outputs.out), *method.recipe, options);
   if (report.certificate.rel_fro > method.recipe->error_limit()) {
     const ExactRun run = exact_forward(call.heads(), outputs, call.threads());

@@ -23,7 +23,7 @@ FarOptions read_options(const SpecPart& spec) {
   o.error = reader.number("error", 0.03, 1e-4, 1);
   o.clusters = reader.integer("clusters", 0, 0, 1 << 14);
   o.fit = reader.integer("fit", 0, 0, 1 << 16);
-  o.group = reader.integer("group", 64, 8, 264);
+  o.group = reader.integer("group", 0, 0, 264);
   o.clustering = clusterings[reader.choice("cluster", 0, clusterings)];
   o.ridge = reader.number("ridge", 0, 0, 1e3);
   o.chunk = reader.integer("chunk", 1024, 64, 1 << 20);
@@ -36,10 +36,12 @@ FarOptions read_options(const SpecPart& spec) {
 
 // What serves sequences of fewer than `below` keys: measured (docs/guide/far.md).
 struct Size {
-  std::int64_t below, clusters, fit;
+  std::int64_t below, clusters, fit, group;
 };
-constexpr Size kSizes[] = {
-    {6144, 256, 256}, {12288, 256, 384}, {65536, 256, 512}, {std::int64_t{1} << 62, 512, 1024}};
+constexpr Size kSizes[] = {{6144, 128, 256, 96},
+                           {12288, 256, 384, 96},
+                           {65536, 256, 512, 128},
+                           {std::int64_t{1} << 62, 512, 1024, 128}};
 // The held-out rows are few: only an error this many times the one asked for is taken for real.
 constexpr double kAlarm = 1.5;
 // Beside the far field, exactly: the first key (class token, attention sink), and where queries and
@@ -51,8 +53,8 @@ std::string spec_of(const FarOptions& o, const Size& size) {
   return fmt::format(
       "multipole(clusters={},fit={},error={},group={},cluster={},ridge={},chunk={},margin={},"
       "always={})",
-      o.clusters > 0 ? o.clusters : size.clusters, o.fit > 0 ? o.fit : size.fit, o.error, o.group,
-      o.clustering, o.ridge, o.chunk, o.margin, o.always);
+      o.clusters > 0 ? o.clusters : size.clusters, o.fit > 0 ? o.fit : size.fit, o.error,
+      o.group > 0 ? o.group : size.group, o.clustering, o.ridge, o.chunk, o.margin, o.always);
 }
 
 bool is_supported(const HeadProblem& head) {

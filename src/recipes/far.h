@@ -11,9 +11,9 @@
 // cost: probes * n / rows + clusters + opened keys a row, overheads about double that at n =
 // 4,096; measured time and error in docs/guide/far.md.
 // parameters: error relative Frobenius error of a sequence's output, 1e-4 to 1, default 0.03;
-// clusters, fit: 0 (by length: 256 or 512, 256 to 1,024) or as in multipole; group, cluster,
-// ridge, chunk, margin, always as in multipole; certify rows recomputed exactly afterwards for
-// Report::certificate, 0 to 65,536, default 59.
+// clusters, fit, group: 0 (by length: 128 to 512, 256 to 1,024, 96 or 128) or as in multipole;
+// cluster, ridge, chunk, margin, always as in multipole; certify rows recomputed exactly
+// afterwards for Report::certificate, 0 to 65,536, default 59.
 #pragma once
 
 #include <memory>

@@ -61,9 +61,8 @@ class HeadRun {
     const IndexList& rows = worker.rows.rows();
     std::vector<float> squared(static_cast<std::size_t>(rows.count),
                                std::numeric_limits<float>::quiet_NaN());
-    if (plan_.light() != nullptr &&
-        plan_.light()->row_errors(head_, worker.rows, plan_.sets(), worker.runs.runs(),
-                                  worker.scratch, squared.data())) {
+    if (plan_.light() != nullptr && plan_.light()->row_errors(head_, worker.rows, plan_.sets(),
+                                                              worker.scratch, squared.data())) {
       for (float& error : squared) error *= error;
     } else if (plan_.light() != nullptr) {
       sample_errors(head_, worker.rows, worker.runs.runs(), plan_.sets(), worker.scratch,

@@ -191,6 +191,34 @@ TEST(FarFit, OpensWhatMissesMoreThanTheThreshold) {
   }
 }
 
+// Levels say what trials open, without the trial.
+TEST(FarFit, LevelsForeseeWhatIsOpened) {
+  const std::vector<double> thresholds{1.0, 0.3, 0.2, 0.1, 0.03, 1e-9};
+  Scene scene(0, 7);
+  FarFit fit = scene.fit();
+  const std::vector<OpeningLevel> levels = fit.levels(thresholds);
+  ASSERT_EQ(levels.size(), thresholds.size());
+  double left = 1, keys = 0;
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    EXPECT_EQ(levels[i].threshold, thresholds[i]);
+    EXPECT_NEAR(levels[i].keys, fit.try_opening(thresholds[i]).opened_keys, 1e-9);
+    EXPECT_LE(levels[i].left, left);
+    EXPECT_GE(levels[i].keys, keys);
+    left = levels[i].left;
+    keys = levels[i].keys;
+  }
+  EXPECT_NEAR(left, 0, 1e-12);
+  // The share that stays closed, from the plain model.
+  double all = 0, closed = 0;
+  for (std::int64_t g = 0; g < kGroups; ++g)
+    for (std::int32_t c = 0; c < 8; ++c) {
+      const double share = missed_share(scene, g, c);
+      all += share * share;
+      closed += share > thresholds[2] ? 0 : share * share;
+    }
+  EXPECT_NEAR(levels[2].left, closed / all, 1e-4);
+}
+
 // A trial does not depend on those before it, nor on threads.
 TEST(FarFit, TrialsAreIndependent) {
   const Scene scene(1, 9);

@@ -1,0 +1,44 @@
+#include "light/opening_search.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace subquad {
+namespace {
+
+constexpr double kClose = 2;  // predictions this many times the target are worth a trial
+
+}  // namespace
+
+double OpeningSearch::predict(const OpeningLevel& level) const {
+  return calibration_ * closed_square_ * std::sqrt(level.left);
+}
+
+const OpeningLevel* OpeningSearch::next(double target, double most_keys) {
+  std::size_t end = begin_;
+  while (end < levels_.size() && levels_[end].keys <= most_keys) ++end;
+  if (end == begin_) return nullptr;
+  std::size_t chosen = begin_;
+  while (chosen + 1 < end && predict(levels_[chosen]) > target) ++chosen;
+  if (!(predict(levels_[chosen]) <= kClose * target)) return nullptr;
+  begin_ = chosen + 1;
+  return &levels_[chosen];
+}
+
+void OpeningSearch::learn(double square) {
+  const double predicted = predict(levels_[begin_ - 1]);
+  if (predicted > 0) calibration_ *= square / predicted;
+}
+
+double largest_share(std::vector<double> squares, double allowed) {
+  std::sort(squares.begin(), squares.end());
+  double smaller = 0;
+  for (std::size_t i = 0; i < squares.size(); ++i) {
+    const auto others = static_cast<double>(squares.size() - i);
+    if (smaller + squares[i] * others > allowed) return (allowed - smaller) / others;
+    smaller += squares[i];
+  }
+  return std::numeric_limits<double>::infinity();
+}
+
+}  // namespace subquad

@@ -1,0 +1,53 @@
+// How many clusters to open for a target error, with as few trials as it takes.
+//
+// source: ours. A trial (FarFit::try_opening) evaluates what it opens at the probes and solves the
+// fit again; what a threshold would open and leave closed is known from the measured squares alone.
+// The fit takes up part of what stays closed, less of it the less there is: the error left is
+// predicted as sqrt(left) of that with nothing opened, times what the last trial was off by
+// (measured: factors of 0.6 to 1.9 before the first trial, within a tenth after one).
+// use when: an error is asked for and the heads' errors can be estimated.
+// do not use for: a given threshold (open=..): that is one trial.
+// cost: none beside the trials; levels: the squares of every group and cluster once.
+#pragma once
+
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace subquad {
+
+// What a threshold opens.
+struct OpeningLevel {
+  double threshold = 0;  // relative to the root mean square of |out|
+  double left = 0;       // share of the clusters' missed squares that stays closed, 0 to 1
+  double keys = 0;       // opened a row, on average
+};
+
+class OpeningSearch {
+ public:
+  // levels: thresholds descending. closed_square: the squared error with nothing opened.
+  OpeningSearch(std::vector<OpeningLevel> levels, double closed_square)
+      : levels_(std::move(levels)), closed_square_(closed_square) {}
+
+  // The next level to try: the first beyond those tried that is predicted to leave `target` or
+  // less; where none is, the last one that opens at most `most_keys`, if it is predicted to come
+  // close. nullptr: none can do.
+  const OpeningLevel* next(double target, double most_keys);
+  // The squared error that the last level left.
+  void learn(double square);
+
+ private:
+  double predict(const OpeningLevel& level) const;
+
+  std::vector<OpeningLevel> levels_;
+  double closed_square_;
+  double calibration_ = 1;
+  std::size_t begin_ = 0;  // of the levels not yet tried or passed over
+};
+
+// The largest square that any head may keep so that all of them together stay at or below
+// `allowed`: those above come down to it. Infinite where they are below it as they are.
+double largest_share(std::vector<double> squares, double allowed);
+
+}  // namespace subquad
