@@ -1,6 +1,8 @@
-// Linear attention beside exact attention on one thread (docs/guide/linear.md): CPU times, taken in
-// turns, the share of the machine's multiply-add rate, and the error against a loop in double.
+// Linear attention beside exact attention (docs/guide/linear.md): medians of times taken in turns,
+// CPU times on one thread and wall times on several, as shares of what the machine's multiply-add
+// rate and its memory allow; and the error against a loop in double.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -11,8 +13,8 @@
 
 #include "core/rng.h"
 #include "cpu_time.h"
-#include "kernels/peak.h"
 #include "subquad/attention.h"
+#include "subquad/info.h"
 #include "subquad/linear_attention.h"
 
 namespace {
@@ -24,8 +26,26 @@ struct Arguments {
   std::vector<std::int64_t> lengths{8192, 131072};
   std::int64_t dim = 64, exact_rows = 1024;
   std::string map = "elu";
-  int repeats = 3;
+  int repeats = 5, threads = 1;
 };
+
+double seconds_now(int threads) {
+  if (threads == 1) return bench::cpu_seconds();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+template <typename Function>
+double seconds_of(int threads, const Function& function) {
+  const double start = seconds_now(threads);
+  function();
+  return seconds_now(threads) - start;
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + std::ssize(values) / 2;
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
 
 struct Input {
   std::int64_t n, dim;
@@ -62,15 +82,13 @@ struct Input {
   }
 };
 
-constexpr Options kOneThread{.threads = 1};
-
-void run_forward(Input& input, const std::string& spec) {
+void run_forward(Input& input, const std::string& spec, int threads) {
   attend(input.problem, spec,
          {input.target(input.out.data(), input.dim), input.target(input.lse.data(), 1), {}},
-         kOneThread);
+         {.threads = threads});
 }
 
-void run_backward(Input& input, const std::string& spec) {
+void run_backward(Input& input, const std::string& spec, int threads) {
   BackwardArguments arguments;
   arguments.out = input.view(input.out.data());
   arguments.lse =
@@ -80,22 +98,21 @@ void run_backward(Input& input, const std::string& spec) {
   arguments.grad_query = input.target(input.grad.data(), input.dim);
   arguments.grad_key = input.target(input.grad.data() + size, input.dim);
   arguments.grad_value = input.target(input.grad.data() + 2 * size, input.dim);
-  attend_backward(input.problem, spec, arguments, kOneThread);
+  attend_backward(input.problem, spec, arguments, {.threads = threads});
 }
 
-// Exact attention on a few of the rows, the last ones of a causal head, scaled to all.
-double exact_seconds(const Input& input, std::int64_t rows) {
+// Exact attention on a few of the rows, scaled to all; a causal head has half of the entries.
+double exact_seconds(const Input& input, std::int64_t rows, int threads) {
   Problem part = input.problem;
   part.query.shape[2] = rows;
-  std::vector<float> out(static_cast<std::size_t>(rows * input.dim));
   part.causal = Causal::none;
-  const double start = bench::cpu_seconds();
-  attend(part, "exact",
-         {dense_view(static_cast<void*>(out.data()), DType::f32, {1, 1, rows, input.dim}), {}, {}},
-         kOneThread);
+  std::vector<float> out(static_cast<std::size_t>(rows * input.dim));
+  const Outputs outputs{
+      dense_view(static_cast<void*>(out.data()), DType::f32, {1, 1, rows, input.dim}), {}, {}};
   const double all = static_cast<double>(input.n) / static_cast<double>(rows);
   const double visible = input.problem.causal == Causal::none ? 1.0 : 0.5;
-  return (bench::cpu_seconds() - start) * all * visible;
+  return seconds_of(threads, [&] { attend(part, "exact", outputs, {.threads = threads}); }) * all *
+         visible;
 }
 
 double phi(const std::string& map, float x) {
@@ -148,37 +165,54 @@ LoopError loop_error(const Input& input, const std::string& map) {
   return {std::sqrt(error / size), *middle};
 }
 
-double fma_gflops() {
-  float sink = 0;
-  double flops = 0;
-  const double seconds =
-      best_seconds(3, [&](int) { flops = kernels::fma_rounds(20'000'000, &sink); });
-  return flops / seconds * 1e-9;
+// What the rounds have measured. Limits of the machine: GFLOP/s and GB/s.
+struct Rounds {
+  std::vector<double> forward, backward, exact, fma, read;
+};
+
+Rounds run_rounds(Input& input, const std::string& spec, const Arguments& options) {
+  const int threads = options.threads;
+  const std::int64_t rows = std::min(input.n, options.exact_rows);
+  Rounds rounds;
+  run_forward(input, spec, threads);  // touches its memory
+  run_backward(input, spec, threads);
+  for (int i = 0; i < options.repeats; ++i) {
+    rounds.exact.push_back(exact_seconds(input, rows, threads));
+    rounds.forward.push_back(seconds_of(threads, [&] { run_forward(input, spec, threads); }));
+    rounds.backward.push_back(seconds_of(threads, [&] { run_backward(input, spec, threads); }));
+    rounds.fma.push_back(measure_fma_gflops(threads, 0.05));
+    rounds.read.push_back(measure_read_gbps(threads, 0.05));
+  }
+  return rounds;
 }
 
-void print_time(const char* name, double seconds, double flops, double peak, double exact) {
-  fmt::print("  {:<9} {:9.2f} ms  {:5.1f} GFlop/s ({:.2f} of FMA)  {:8.1f} times exact\n", name,
-             1e3 * seconds, flops / seconds * 1e-9, flops / seconds * 1e-9 / peak, exact / seconds);
+// flops: without those beside the diagonal. bytes: of what is read and written, each once.
+void print_time(const char* name, double seconds, double flops, double bytes, const Rounds& rounds,
+                double exact) {
+  const double fma_bound = flops / median(rounds.fma) * 1e-9;
+  const double bytes_bound = bytes / median(rounds.read) * 1e-9;
+  fmt::print("  {:<9} {:9.2f} ms  {:6.1f} GFlop/s  {:.2f} of FMA, {:.2f} of bandwidth", name,
+             1e3 * seconds, flops / seconds * 1e-9, fma_bound / seconds, bytes_bound / seconds);
+  fmt::print(" (bounds {:.1f} and {:.1f} ms)  {:.0f} times exact\n", 1e3 * fma_bound,
+             1e3 * bytes_bound, exact / seconds);
 }
 
 void run_length(std::int64_t n, Causal causal, const Arguments& options) {
   Input input(n, options.dim);
   input.problem.causal = causal;
   const std::string spec = "linear(map=" + options.map + ")";
-  double forward = 1e300, backward = 1e300, exact = 1e300;
-  run_forward(input, spec);  // touches its memory
-  for (int i = 0; i < options.repeats; ++i) {
-    exact = std::min(exact, exact_seconds(input, std::min(n, options.exact_rows)));
-    forward = std::min(forward, best_seconds(1, [&](int) { run_forward(input, spec); }));
-    backward = std::min(backward, best_seconds(1, [&](int) { run_backward(input, spec); }));
-  }
-  const double peak = fma_gflops();
-  const double products = static_cast<double>(n) * static_cast<double>(options.dim * options.dim);
+  const Rounds rounds = run_rounds(input, spec, options);
+  fmt::print(
+      "n = {}, D = Dv = {}, {}, {}, {} threads: FMA limit {:.1f} GFlop/s, reads {:.1f} GB/s\n", n,
+      options.dim, causal == Causal::none ? "not causal" : "causal", spec, options.threads,
+      median(rounds.fma), median(rounds.read));
+  const auto rows = static_cast<double>(n), dim = static_cast<double>(options.dim);
+  const double exact = median(rounds.exact);
+  print_time("forward", median(rounds.forward), 4 * rows * dim * dim, 16 * rows * dim, rounds,
+             exact);
+  print_time("backward", median(rounds.backward), 10 * rows * dim * dim, 32 * rows * dim, rounds,
+             exact * 2.5);
   const LoopError error = loop_error(input, options.map);
-  fmt::print("n = {}, D = Dv = {}, {}, {}: FMA limit {:.1f} GFlop/s\n", n, options.dim,
-             causal == Causal::none ? "not causal" : "causal", spec, peak);
-  print_time("forward", forward, 4 * products, peak, exact);
-  print_time("backward", backward, 10 * products, peak, exact * 2.5);
   fmt::print("  against double: rel Fro {:.1e}, median row {:.1e}\n", error.rel_fro,
              error.median_row);
 }
@@ -205,7 +239,8 @@ void run_decode(const Arguments& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Linear attention on one thread: CPU time beside exact, error against double");
+  CLI::App app(
+      "Linear attention: time beside exact and the machine's limits, error against double");
   Arguments options;
   app.add_option("--seq", options.lengths, "Queries and keys")
       ->delimiter(',')
@@ -213,8 +248,10 @@ int main(int argc, char** argv) {
   app.add_option("--head-dim", options.dim, "D = Dv")->check(CLI::Range(1, 512));
   app.add_option("--map", options.map, "none, elu, relu")
       ->check(CLI::IsMember({"none", "elu", "relu"}));
-  app.add_option("--repeats", options.repeats, "Runs, of which the best counts")
+  app.add_option("--repeats", options.repeats, "Rounds, of which the median counts")
       ->check(CLI::Range(1, 100));
+  app.add_option("--threads", options.threads, "1: CPU time; more: wall time, for a quiet machine")
+      ->check(CLI::Range(1, 256));
   CLI11_PARSE(app, argc, argv);
   for (const std::int64_t n : options.lengths)
     for (const Causal causal : {Causal::none, Causal::top_left}) run_length(n, causal, options);

@@ -7,8 +7,8 @@
 // matter more than softmax's selectivity; as the complement of exact parts, see below.
 // do not use for: approximating softmax attention of a trained model (large errors, no bound);
 // sliding windows and element masks (errors; use window(..) or given(..) as parts).
-// cost: 2 D (Dv + 1) multiply-adds a row and a key each; causal another D (Dv + 1) a row and about
-// 32 (D + Dv). Heavy parts: their entries once more.
+// cost: D (Dv + 1) multiply-adds a row and as many a key; causal about 30 (D + Dv) a row more.
+// Beside heavy parts: causal keys twice, and the heavy entries once more.
 // Alone, a row is divided by its sum as it stands: negative sums (map = none) count in
 // Report::negative_rows and have lse NaN; a sum of 0 gives zeros and lse -inf, one that is not
 // finite NaN. After heavy parts, which add exp(s) - p(s) for each of their entries, rows whose sum

@@ -18,6 +18,7 @@ namespace subquad {
 namespace {
 
 constexpr float kHidden = -std::numeric_limits<float>::infinity();  // lse of rows without keys
+constexpr std::int64_t kSpanKeys = 49;  // the most beside a span of rows
 constexpr std::int64_t kPieceKeys = 256;
 constexpr std::int64_t kPendingGroups = 64;  // more than a batch of the executor has
 
@@ -34,7 +35,7 @@ class LinearBackward::GroupWorker final : public LightBackward::Worker {
         width_(head_.value_dim() + 1),
         feature_stride_(feature_stride(dim_)),
         sum_stride_(sum_stride(width_ - 1)),
-        prefix_(owner.sums_, sum_stride_),
+        prefix_(owner.sums_),
         entries_(head_, owner.model_, wanted_,
                  std::max(max_backward_keys(dim_, width_ - 1), kSpanKeys)),
         behind_(head_, owner.model_, wanted_, kSpanKeys),
@@ -68,7 +69,7 @@ class LinearBackward::GroupWorker final : public LightBackward::Worker {
   }
 
   void add_estimate() override {
-    const std::vector<LinearSpan> spans = cut_spans(head_, rows_->rows());
+    const std::vector<LinearSpan> spans = cut_spans(head_, rows_->rows(), kSpanKeys - 1);
     prefix_.start(rows_->rows()[0]);
     for (const LinearSpan& span : spans) add_span(span);
     if (wanted_.keys()) add_rows_sums(spans);
@@ -190,7 +191,8 @@ LinearBackward::LinearBackward(const HeadProblem& head, const LinearModel& model
       sums_(sums),
       alone_(alone),
       arguments_(arguments),
-      slots_(sums.count() * sums.state_size()) {
+      slot_size_(head.head_dim() * sum_stride(head.value_dim())),
+      slots_(sums.count() * slot_size_) {
   std::fill_n(slots_.data(), slots_.size(), 0.0f);
 }
 
@@ -200,7 +202,7 @@ std::unique_ptr<LightBackward::Worker> LinearBackward::make_worker() {
 
 void LinearBackward::join_rows_sum(std::int64_t first_row, const float* rows_sum) {
   float* to = slot(causal() ? sums_.state_of(first_row) : joined_++ % sums_.count());
-  for (std::int64_t n = 0; n < sums_.state_size(); ++n) to[n] += rows_sum[n];
+  for (std::int64_t n = 0; n < slot_size_; ++n) to[n] += rows_sum[n];
 }
 
 // Slot i becomes the sum of slots [i, ..).

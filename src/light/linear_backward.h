@@ -40,7 +40,7 @@ class LinearBackward final : public LightBackward {
   };
 
   bool causal() const { return head_.problem->causal != Causal::none; }
-  float* slot(std::int64_t i) { return slots_.data() + i * sums_.state_size(); }
+  float* slot(std::int64_t i) { return slots_.data() + i * slot_size_; }
   void join_rows_sum(std::int64_t first_row, const float* rows_sum);
   void add_up_slots(int threads);
   std::vector<Piece> pieces() const;
@@ -51,6 +51,7 @@ class LinearBackward final : public LightBackward {
   bool alone_;
   BackwardArguments arguments_;
   std::int64_t joined_ = 0;
+  std::int64_t slot_size_;
   // R of some rows each, as many as there are states. Causal: slot b has block b; else batches of
   // rows in turn, so that few f32 sums are long.
   Scratch<float> slots_;

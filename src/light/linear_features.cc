@@ -1,6 +1,7 @@
 #include "light/linear_features.h"
 
-#include "exact/head_rows.h"
+#include <algorithm>
+
 #include "kernels/feature_map.h"
 #include "kernels/gemm.h"
 
@@ -12,16 +13,28 @@ LinearModel linear_model(FeatureMap map, float scale, std::int64_t head_dim) {
 
 void load_query_features(const HeadProblem& head, const IndexList& rows, const LinearModel& model,
                          float* out) {
-  const std::int64_t stride = feature_stride(head.head_dim());
-  load_head_rows(head, head.problem->query, rows, 1.0f, out, stride);
-  kernels::map_features(model.map, model.factor, out, rows.count * stride);
+  load_query_features(head, rows, model, out, feature_stride(head.head_dim()));
 }
 
-void load_features(const kernels::RowSource& source, FeatureMap map, float factor, float* out) {
+// A run of rows: one strided load for each query head of the group.
+void load_query_features(const HeadProblem& head, const IndexList& rows, const LinearModel& model,
+                         float* out, std::int64_t stride) {
+  const TensorView& query = head.problem->query;
+  const std::int64_t padded = feature_stride(head.head_dim());
+  kernels::RowSource run{nullptr, query.dtype, query.stride[2], head.head_dim(), nullptr, 0, 1};
+  const std::int64_t runs = rows.contiguous() ? std::min(head.group, rows.count) : rows.count;
+  for (std::int64_t i = 0; i < runs; ++i) {
+    run.base = head.row_in(query, rows[i]);
+    if (rows.contiguous()) run.count = (rows.count - i + head.group - 1) / head.group;
+    kernels::load_features(run, model.map, model.factor, out + i * stride, head.group * stride,
+                           padded, nullptr);
+  }
+}
+
+void load_features(const kernels::RowSource& source, FeatureMap map, float factor, float* out,
+                   float* sums) {
   const std::int64_t stride = feature_stride(source.width);
-  kernels::load_rows(source, 1.0f, out, stride, stride);
-  if (map != FeatureMap::none || factor != 1.0f)
-    kernels::map_features(map, factor, out, source.count * stride);
+  kernels::load_features(source, map, factor, out, stride, stride, sums);
 }
 
 void load_sum_values(const kernels::RowSource& values, float* out) {

@@ -7,6 +7,7 @@
 #include "exact/backward_panels.h"
 #include "light/far_field.h"
 #include "light/linear_backward.h"
+#include "light/linear_forward.h"
 #include "light/linear_keys.h"
 
 namespace subquad {
@@ -32,12 +33,6 @@ class LinearRows {
   }
 
   Partial sums() { return buffer_.view(rows_.count); }
-
-  void add_state(const Range& part, const kernels::RightMatrix& state) {
-    const Partial sums = sums_of(part);
-    kernels::gemm({features(part.begin), stride_, 1}, state, sums.rows, sums.value_dim,
-                  head_.head_dim(), sums.o, sums.o_stride, true);
-  }
 
   // The entries of rows `part` and the tile's keys that are visible and not left out.
   void add_entries(const Range& part, const LinearKeys& keys, const EntrySets& left_out,
@@ -95,7 +90,8 @@ RowOrder LinearPart::row_order() const {
 void LinearPart::begin(const EntrySets& heavy, int threads) {
   alone_ = heavy.empty();
   if (!alone_) taken_.resize(static_cast<std::size_t>(head_.num_rows()));
-  sums_ = std::make_unique<LinearSums>(head_, model_, threads);
+  // Behind heavy sets blocks take their time, and would wait for each other.
+  sums_ = std::make_unique<LinearSums>(head_, model_, threads, alone_);
 }
 
 void LinearPart::take_out(const HeadProblem& head, RowBlock& rows, const HeavySet&, std::int64_t,
@@ -130,29 +126,25 @@ void LinearPart::reject_lost_rows(RowBlock& rows) const {
 
 void LinearPart::add_to(const HeadProblem& head, RowBlock& rows, const EntrySets&,
                         TileScratch& scratch, RunList&) const {
-  const std::int64_t count = rows.rows().count;
-  LinearRows part(head, rows, {0, count}, model_);
-  PrefixSums prefix(*sums_, sum_stride(head.value_dim()));
-  LinearKeys tile(head, kSpanKeys);
-  prefix.start(rows.rows()[0]);
-  for (const LinearSpan& span : cut_spans(head, rows.rows())) {
-    part.add_state(span.rows, prefix.matrix());
-    if (span.keys.empty()) continue;
-    tile.load(head, index_range(span.keys.begin, span.keys.end), model_.map);
-    part.add_entries(span.rows, tile, {}, scratch.panel);
-    if (span.rows.end < count) prefix.advance(tile);
-  }
-  part.merge(rows.partial(), 1);
-  if (!alone_) reject_lost_rows(rows);
+  const IndexList& listed = rows.rows();
+  LinearForward forward(head, model_, *sums_);
+  if (alone_) return scratch.panel.count_entries(forward.sum(listed, rows.partial()));
+  PartialBuffer buffer(listed.count, head.value_dim());
+  const Partial sums = buffer.view(listed.count);
+  scratch.panel.count_entries(forward.sum(listed, sums));
+  merge_into(rows.partial(), sums);
+  reject_lost_rows(rows);
 }
 
-bool LinearPart::row_errors(const HeadProblem&, RowBlock& rows, const EntrySets&,
-                            std::span<const KeyRun>, TileScratch&, float* error) const {
+bool LinearPart::row_errors(const HeadProblem&, RowBlock& rows, const EntrySets&, TileScratch&,
+                            float* error) const {
   std::fill_n(error, rows.rows().count, std::numeric_limits<float>::quiet_NaN());
   return true;
 }
 
-std::unique_ptr<LightBackward> LinearPart::backward(const BackwardArguments& arguments, int) const {
+std::unique_ptr<LightBackward> LinearPart::backward(const BackwardArguments& arguments,
+                                                    int threads) const {
+  sums_->complete(threads);
   return std::make_unique<LinearBackward>(head_, model_, *sums_, alone_, arguments);
 }
 

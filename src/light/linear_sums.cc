@@ -1,6 +1,8 @@
 #include "light/linear_sums.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "core/threads.h"
 #include "exact/forward.h"
@@ -9,107 +11,177 @@ namespace subquad {
 namespace {
 
 constexpr std::int64_t kPieceKeys = 512;  // summed in f32
+constexpr std::int64_t kChunkKeys = 64;   // at a time, in the first-level cache
 constexpr std::int64_t kMaxCuts = 64, kMinCutKeys = 4096;
-constexpr std::int64_t kSpanPositions = kSpanKeys - 1;
 
 // The sums of pieces of keys, in double.
 class PieceSummer {
  public:
-  PieceSummer(const HeadProblem& head, FeatureMap map, std::int64_t size)
+  PieceSummer(const HeadProblem& head, FeatureMap map)
       : head_(head),
         map_(map),
-        features_(kPieceKeys * feature_stride(head.head_dim())),
-        values_(kPieceKeys * sum_stride(head.value_dim())),
-        piece_(size),
-        total_(static_cast<std::size_t>(size)) {}
+        layout_(sum_layout(head)),
+        features_(kChunkKeys * feature_stride(head.head_dim())),
+        values_(kChunkKeys * layout_.stride()),
+        piece_(layout_.size()),
+        total_(static_cast<std::size_t>(layout_.size())) {}
 
   void sum(const Range& keys, float* out) {
     std::fill(total_.begin(), total_.end(), 0.0);
     for (std::int64_t begin = keys.begin; begin < keys.end; begin += kPieceKeys)
-      add_piece(index_range(begin, std::min(begin + kPieceKeys, keys.end)));
+      add_piece({begin, std::min(begin + kPieceKeys, keys.end)});
     std::transform(total_.begin(), total_.end(), out,
                    [](double x) { return static_cast<float>(x); });
   }
 
  private:
-  void add_piece(const IndexList& keys) {
-    load_features(select_rows(head_.keys(), keys), map_, 1.0f, features_.data());
-    load_sum_values(select_rows(head_.values(), keys), values_.data());
+  void add_piece(const Range& keys) {
     std::fill_n(piece_.data(), piece_.size(), 0.0f);
-    add_outer_products(features_.data(), values_.data(), keys.count, head_.head_dim(),
-                       head_.value_dim(), piece_.data());
+    for (std::int64_t begin = keys.begin; begin < keys.end; begin += kChunkKeys)
+      add_chunk(index_range(begin, std::min(begin + kChunkKeys, keys.end)));
     for (std::size_t n = 0; n < total_.size(); ++n)
       total_[n] += double{piece_[static_cast<std::int64_t>(n)]};
   }
 
+  void add_chunk(const IndexList& keys) {
+    const std::int64_t stride = layout_.stride();
+    load_features(select_rows(head_.keys(), keys), map_, 1.0f, features_.data(), piece_.data());
+    kernels::load_rows(select_rows(head_.values(), keys), 1.0f, values_.data(), stride, stride);
+    layout_.add_products(features_.data(), values_.data(), keys.count, piece_.data(), true);
+  }
+
   const HeadProblem& head_;
   FeatureMap map_;
+  SumLayout layout_;
   Scratch<float> features_, values_, piece_;
   std::vector<double> total_;
 };
 
+// Waiting threads stay awake for about as long as a block takes, then sleep, then help.
+constexpr int kYields = 200;
+constexpr std::chrono::milliseconds kPatience{20};
+
 }  // namespace
 
-LinearSums::LinearSums(const HeadProblem& head, const LinearModel& model, int threads)
-    : causal_(head.problem->causal != Causal::none),
-      block_(row_block_size(head.head_dim(), head.value_dim())),
-      state_size_(head.head_dim() * sum_stride(head.value_dim())) {
-  cut(head);
-  states_ = Scratch<float>(count() * state_size_);
-  sum_pieces(head, model.map, threads);
-  add_up(head.head_dim(), threads);
+LinearSums::LinearSums(const HeadProblem& head, const LinearModel& model, int threads, bool in_turn)
+    : head_(head),
+      map_(model.map),
+      causal_(head.problem->causal != Causal::none),
+      layout_(sum_layout(head)),
+      block_(row_block_size(head.head_dim(), head.value_dim())) {
+  cut();
+  states_ = Scratch<float>(count() * layout_.size());
+  if (in_turn && causal_) {
+    begin_turns(threads);
+  } else {
+    complete(threads);
+  }
 }
 
-void LinearSums::cut(const HeadProblem& head) {
+void LinearSums::complete(int threads) {
+  if (known_ == count() - 1) return;
+  sum_pieces(threads);
+  add_up(threads);
+  known_ = count() - 1;
+}
+
+void LinearSums::cut() {
   if (causal_) {
-    for (std::int64_t row = 0; row < head.num_rows(); row += block_)
-      ends_.push_back(head.visible(row).end);
+    for (std::int64_t row = 0; row < head_.num_rows(); row += block_)
+      ends_.push_back(head_.visible(row).end);
     return;
   }
-  const std::int64_t cuts = std::clamp<std::int64_t>(head.num_keys / kMinCutKeys, 1, kMaxCuts);
-  for (std::int64_t i = 1; i <= cuts; ++i) ends_.push_back(head.num_keys * i / cuts);
+  const std::int64_t cuts = std::clamp<std::int64_t>(head_.num_keys / kMinCutKeys, 1, kMaxCuts);
+  for (std::int64_t i = 1; i <= cuts; ++i) ends_.push_back(head_.num_keys * i / cuts);
 }
 
 std::int64_t LinearSums::state_of(std::int64_t first_row) const {
   return causal_ ? first_row / block_ : count() - 1;
 }
 
-void LinearSums::sum_pieces(const HeadProblem& head, FeatureMap map, int threads) {
+void LinearSums::sum_pieces(int threads) {
   parallel_workers(threads, count(), [&] {
-    return [&, summer = PieceSummer(head, map, state_size_)](std::int64_t i) mutable {
-      summer.sum({i == 0 ? 0 : end(i - 1), end(i)}, states_.data() + i * state_size_);
+    return [&, summer = PieceSummer(head_, map_)](std::int64_t i) mutable {
+      summer.sum({i == 0 ? 0 : end(i - 1), end(i)}, states_.data() + i * layout_.size());
     };
   });
 }
 
-void LinearSums::add_up(std::int64_t head_dim, int threads) {
-  const std::int64_t width = state_size_ / head_dim;
-  parallel_for(threads, head_dim, [&](std::int64_t channel) {
-    std::vector<double> total(static_cast<std::size_t>(width), 0.0);
+void LinearSums::add_up(int threads) {
+  const std::int64_t size = layout_.size(), width = layout_.stride();
+  parallel_for(threads, (size + width - 1) / width, [&](std::int64_t slice) {
+    const std::int64_t begin = slice * width;
+    std::vector<double> total(static_cast<std::size_t>(std::min(width, size - begin)), 0.0);
     for (std::int64_t i = 0; i < count(); ++i) {
-      float* row = states_.data() + i * state_size_ + channel * width;
+      float* sums = states_.data() + i * size + begin;
       for (std::size_t c = 0; c < total.size(); ++c) {
-        total[c] += double{row[c]};
-        row[c] = static_cast<float>(total[c]);
+        total[c] += double{sums[c]};
+        sums[c] = static_cast<float>(total[c]);
       }
     }
   });
 }
 
-std::vector<LinearSpan> cut_spans(const HeadProblem& head, const IndexList& rows) {
-  const bool causal = head.problem->causal != Causal::none;
-  const std::int64_t step = causal ? kSpanPositions * head.group : rows.count;
-  std::vector<LinearSpan> spans;
-  for (std::int64_t begin = 0; begin < rows.count; begin += step) {
-    const std::int64_t end = std::min(begin + step, rows.count);
-    const std::int64_t last = end < rows.count ? end : rows.count - 1;
-    spans.push_back({{begin, end}, {head.visible(rows[begin]).end, head.visible(rows[last]).end}});
-  }
+std::vector<LinearSpan> LinearSums::spans(std::int64_t i) const {
+  const IndexList rows = index_range(i * block_, std::min((i + 1) * block_, head_.num_rows()));
+  std::vector<LinearSpan> spans = cut_spans(head_, rows, chunk_positions(head_));
+  if (i + 1 < count()) spans.back().keys.end = end(i + 1);
   return spans;
 }
 
+// The first state may hold many keys (bottom_right): summed by all threads.
+void LinearSums::begin_turns(int threads) {
+  const std::int64_t keys = end(0), size = layout_.size();
+  const std::int64_t cuts = std::clamp<std::int64_t>(keys / kMinCutKeys, 1, kMaxCuts);
+  Scratch<float> parts(cuts * size);
+  parallel_workers(threads, cuts, [&] {
+    return [&, summer = PieceSummer(head_, map_)](std::int64_t i) mutable {
+      summer.sum({keys * i / cuts, keys * (i + 1) / cuts}, parts.data() + i * size);
+    };
+  });
+  growing_.assign(static_cast<std::size_t>(size), 0.0);
+  for (std::int64_t i = 0; i < cuts; ++i) add_to_growing(parts.data() + i * size);
+  store_growing();
+}
+
+void LinearSums::add_to_growing(const float* sums) {
+  for (std::size_t n = 0; n < growing_.size(); ++n) growing_[n] += double{sums[n]};
+}
+
+void LinearSums::store_growing() {
+  std::transform(growing_.begin(), growing_.end(), states_.data() + (known_ + 1) * layout_.size(),
+                 [](double x) { return static_cast<float>(x); });
+  ++known_;
+}
+
+void LinearSums::grow(const float* total) {
+  add_to_growing(total);
+  store_growing();
+  grown_.notify_all();
+}
+
+const float* LinearSums::pass_on(std::int64_t i, const float* total) {
+  for (int n = 0; n < kYields && known_ < i; ++n) std::this_thread::yield();
+  std::unique_lock lock(mutex_);
+  while (known_ < i) {
+    if (grown_.wait_for(lock, kPatience, [&] { return known_ >= i; })) break;
+    LinearChunks missing(head_, map_, block_);
+    missing.load(spans(known_));
+    grow(missing.total());
+  }
+  if (known_ == i && i + 1 < count()) grow(total);
+  return state(i);
+}
+
 void PrefixSums::start(std::int64_t first_row) {
-  std::copy_n(sums_.state(sums_.state_of(first_row)), sums_.state_size(), state_.data());
+  const SumLayout& layout = sums_.layout();
+  const float* state = sums_.state(sums_.state_of(first_row));
+  std::fill_n(state_.data(), state_.size(), 0.0f);
+  for (std::int64_t c = 0; c < layout.head_dim; ++c) {
+    std::copy_n(layout.products(state) + c * layout.stride(), layout.value_dim,
+                state_.data() + c * stride_);
+    state_[c * stride_ + layout.value_dim] = state[c];
+  }
 }
 
 }  // namespace subquad
