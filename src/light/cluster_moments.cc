@@ -97,7 +97,7 @@ bool MomentBuilder::measure(std::int64_t cluster) {
 void MomentBuilder::load(std::int64_t first, std::int64_t count, std::int64_t span) {
   offsets_.reset(count, input_.head_dim);
   centred_.reset(count, input_.value_dim);
-  const double key_factor = 1 / radius_, value_factor = value_scale_ > 0 ? 1 / value_scale_ : 0;
+  const double key_factor = 1 / unit_, value_factor = value_scale_ > 0 ? 1 / value_scale_ : 0;
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t id = ids_[first + i * span / count];
     const float* key = input_.keys + id * input_.head_dim;
@@ -149,6 +149,7 @@ void MomentBuilder::set_exact_quadratic() {
   ritz_.resize(static_cast<std::size_t>(n * n));
   for (std::int64_t i = 0; i < n; ++i) std::copy_n(second_.row(i), n, ritz_.begin() + i * n);
   semidefinite_cholesky(ritz_, n);
+  keep_factor(n);
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t j = 0; j <= i; ++j)
       moments_.quadratic.row(j)[i] =
@@ -180,8 +181,21 @@ void MomentBuilder::set_directions() {
   for (std::int64_t i = 0; i < p; ++i)
     for (std::int64_t j = 0; j <= i; ++j)
       transposed_.row(j)[i] = static_cast<float>(ritz_[static_cast<std::size_t>(i * p + j)]);
+  keep_factor(p);
+  if (input_.bases) {
+    to_key_space(subspace_.basis());
+    moments_.kept = directions_;
+  }
   mapped_.set_product(transposed_, subspace_.basis());
   to_key_space(mapped_);
+}
+
+// The lower triangle of ritz_ or of what stands there, n x n.
+void MomentBuilder::keep_factor(std::int64_t n) {
+  for (std::int64_t i = 0; input_.bases && i < n; ++i)
+    for (std::int64_t j = 0; j <= i; ++j)
+      moments_.factor.row(i)[j] =
+          static_cast<float>(radius_ * ritz_[static_cast<std::size_t>(i * n + j)]);
 }
 
 // h: S's operator on the coordinates (nullptr: 1 / count_), k: their inner product.
@@ -209,7 +223,7 @@ void MomentBuilder::set_dipole(const SmallMatrix& k, const SmallMatrix& targets)
   if (p >= m) {
     copy_rows(targets, unit, moments_.values);
     if (over_members_) return copy_rows(offsets_, radius_, moments_.dipole);
-    for (std::int64_t i = 0; i < m; ++i) moments_.dipole.row(i)[i] = static_cast<float>(radius_);
+    for (std::int64_t i = 0; i < m; ++i) moments_.dipole.row(i)[i] = static_cast<float>(unit_);
     return;
   }
   transposed_.set_transpose(targets);
@@ -222,7 +236,8 @@ void MomentBuilder::set_dipole(const SmallMatrix& k, const SmallMatrix& targets)
 }
 
 void MomentBuilder::set_moments() {
-  const bool dipole = input_.rank > 0 && value_scale_ > 0;
+  const bool whole = input_.bases && input_.is_whole(input_.rank, count_);
+  const bool dipole = input_.rank > 0 && (value_scale_ > 0 || whole);
   if (over_members_) {
     if (input_.order >= 2)
       set_quadratic(nullptr, gram_, trace(gram_) / static_cast<double>(count_));
@@ -273,14 +288,21 @@ const ClusterMoments& MomentBuilder::build(std::int64_t cluster) {
   moments_.quadratic.reset(input_.quadratic_rank, input_.head_dim);
   moments_.dipole.reset(input_.rank, input_.head_dim);
   moments_.values.reset(input_.rank, input_.value_dim);
+  if (input_.bases) {
+    moments_.kept.reset(input_.quadratic_rank, input_.head_dim);
+    moments_.factor.reset(input_.quadratic_rank, input_.quadratic_rank);
+  }
   moments_.even = 0;
+  moments_.unit = 1;
   if (!measure(cluster)) {
     moments_.radius = moments_.remainder = std::numeric_limits<float>::infinity();
     return moments_;
   }
   moments_.radius = static_cast<float>(radius_ * (1 + 1e-6));
   moments_.remainder = 0;
-  if (radius_ == 0) return moments_;
+  unit_ = moments_.unit = radius_ > 0 ? radius_ : 1;
+  // Slopes of equal keys are 0, but their derivative is not.
+  if (radius_ == 0 && !(input_.bases && input_.is_whole(input_.rank, count_))) return moments_;
   load(0, std::min(count_, std::max(input_.head_dim, kSample)), count_);
   set_gram();
   if (input_.order >= 1) set_moments();

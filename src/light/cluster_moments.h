@@ -9,6 +9,7 @@
 // coordinates, in the inner product K = G M G^T: M may be singular and is never factored.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -39,7 +40,13 @@ struct ClusterMoments {
   SmallMatrix quadratic;  // u: quadratic_rank x head_dim
   SmallMatrix dipole;     // y: rank x head_dim
   SmallMatrix values;     // z: rank x value_dim
+  // With MomentInput::bases, where S is not whole: the kept directions e, e M e^T = 1 or 0, and L
+  // with u = L^T e. Where S is whole and has no more than head_dim members: u = (k - mu) / sqrt(n);
+  // else e is the identity.
+  SmallMatrix kept;    // e: quadratic_rank x head_dim
+  SmallMatrix factor;  // L: quadratic_rank x quadratic_rank
   float even = 0;
+  double unit = 1;      // with bases: the length of each y, in the metric where X is not whole
   float radius = 0;     // largest distance of a member from the mean
   float remainder = 0;  // see ClusterShape::remainder()
 };
@@ -51,6 +58,12 @@ struct MomentInput {
   const float* means;
   std::int64_t head_dim, value_dim, rank, quadratic_rank;  // ranks of X and of S
   int order;
+  bool bases = false;  // what the derivative needs beside the moments
+
+  // Whether that many directions are all that a cluster of `count` members has.
+  bool is_whole(std::int64_t directions, std::int64_t count) const {
+    return directions >= std::min(count, head_dim);
+  }
 };
 
 // Computes clusters one after another; one for each thread.
@@ -71,6 +84,7 @@ class MomentBuilder {
   };
   RitzSums set_ritz(const SmallMatrix& images, const SmallMatrix& products, double factor);
   void set_directions();
+  void keep_factor(std::int64_t n);
   void set_quadratic(const SmallMatrix* h, const SmallMatrix& k, double trace);
   void set_exact_quadratic();
   void set_dipole(const SmallMatrix& k, const SmallMatrix& targets);
@@ -84,8 +98,8 @@ class MomentBuilder {
   const std::int32_t* ids_ = nullptr;
   const float* mean_ = nullptr;
   std::int64_t count_ = 0;
-  bool over_members_ = false;  // the generators are the members
-  double radius_ = 0, value_scale_ = 0;
+  bool over_members_ = false;                       // the generators are the members
+  double radius_ = 0, value_scale_ = 0, unit_ = 1;  // unit_: radius_, or 1 where that is 0
   std::vector<double> value_mean_;
   SmallMatrix offsets_, centred_;  // members: keys and values from their means, scaled
   SmallMatrix gram_;               // of offsets_ in the metric

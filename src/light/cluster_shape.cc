@@ -69,11 +69,11 @@ ClusterShape::ClusterShape(const Input& input, int threads)
   quadratic_rank_ = order_ > 1 ? std::min(quadratic, head_dim_) : 0;
   clusters_ = input.clusters->size();
   allocate();
-  const QueryMetric metric(input.metric, head_dim_);
+  metric_ = std::make_shared<QueryMetric>(input.metric, head_dim_);
   const MomentInput moments{input.keys, input.values, input.clusters,  input.means, head_dim_,
                             value_dim_, rank_,        quadratic_rank_, order_};
   parallel_workers(resolved_threads(threads), clusters_, [&] {
-    return [&, builder = MomentBuilder(moments, metric)](std::int64_t cluster) mutable {
+    return [&, builder = MomentBuilder(moments, *metric_)](std::int64_t cluster) mutable {
       store(cluster, builder.build(cluster));
     };
   });

@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,7 @@
 
 namespace subquad {
 
+class QueryMetric;
 struct ClusterMoments;
 struct Partition;
 
@@ -55,6 +57,8 @@ class ClusterShape {
 
   int order() const { return order_; }
   std::int64_t rank() const { return rank_; }
+  std::int64_t quadratic_rank() const { return quadratic_rank_; }
+  const QueryMetric& metric() const { return *metric_; }
 
   // scores[r * stride + c] += min((ln 2 / 2) q^T S_c q, |q| radius_c), base-2 logits; queries: rows
   // x head_dim, dense. The cap is where no key's score can lie above. Nothing below order 2.
@@ -89,6 +93,7 @@ class ClusterShape {
   int order_ = 0;
   std::int64_t clusters_ = 0, head_dim_ = 0, value_dim_ = 0, rank_ = 0, quadratic_rank_ = 0;
   std::int64_t span_ = 1, panel_ = 1, padded_values_ = 0;
+  std::shared_ptr<const QueryMetric> metric_;
   std::vector<float> remainder_, radius_;
   // Scaled to base-2 logits; to whole chunks with zeros. Directions: packed panels of each chunk.
   std::vector<float> quadratic_, dipole_;

@@ -12,7 +12,7 @@
 // do not use for: element masks, sliding windows (an error says so), fewer than about 2,500
 // keys.
 // cost: clusters + opened keys + probes * n / rows a row, for all n.
-// backward: order 0, through the fit; orders 1 and 2 throw Error.
+// backward: through the fit, and the moments of orders 1 and 2 within the directions they keep.
 // parameters: clusters 1 to 16,384, default 256; order 0 to 2, default 0; rank of the spread
 // (order 1, 2) 0 to 512, default 8; fit probe rows, 0 to 65,536, default 512; open threshold
 // relative to the output's rms, 0 (none, default) to 1e6; error 0 (none, default) to 10; group

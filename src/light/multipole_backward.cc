@@ -60,6 +60,9 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
         mean_sums_(model_.size() * mean_stride_),
         residual_(model_) {
     std::fill(mean_sums_.span().begin(), mean_sums_.span().end(), 0.0f);
+    if (owner.shape_ == nullptr) return;
+    shape_ = std::make_unique<ClusterShapeBackward::Worker>(*owner.shape_);
+    slope_shares_ = Scratch<float>(capacity_ * stride_);
   }
 
   void begin_group(BackwardRows& rows, const std::vector<std::uint8_t>& skipped) override {
@@ -92,18 +95,23 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
     const std::int64_t prefix = model_.prefix_of(rows_->rows()[0]);
     if (prefix == 0) return;
     prepare();
-    if (model_.residual == nullptr)
+    if (model_.residual == nullptr) {
       add_coefficients(owner_.coefficients_[static_cast<std::size_t>(prefix - 1)].data(),
                        sums_of(prefix));
-    else
+      add_slopes([](std::int64_t) { return 1.0f; });
+    } else {
       add_residual(prefix);
+    }
   }
 
   void end_group() override {
-    if (!ready_ || !wanted_.scores()) return;
+    if (!ready_) return;
+    if (shape_ != nullptr) shape_->add_dipole(shape_rows());
+    if (!wanted_.scores()) return;
     const std::int64_t size = model_.size();
     for (std::int64_t i = 0; i < count(); ++i)
       for (std::int64_t c = i * stride_; c < i * stride_ + size; ++c) slopes_[c] *= weights_[c];
+    if (shape_ != nullptr) shape_->add_quadratic(shape_rows());
     if (wanted_.query)
       kernels::gemm({slopes_.data(), stride_, 1}, means_.matrix(), count(), dim_, size,
                     rows_->grad_query(0), rows_->grad_query_stride(), true);
@@ -118,6 +126,7 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
     for (const CoefficientSums& sums : sums_) owner_.add_sums(sums, grad_stride_);
     sums_.clear();
     residual_.flush(owner_.arguments_);
+    if (shape_ != nullptr) shape_->flush();
     for (std::int64_t c = 0; c < model_.size(); ++c)
       for (std::int64_t d = 0; d < dim_; ++d)
         owner_.grad_means_[static_cast<std::size_t>(c * dim_ + d)] +=
@@ -146,8 +155,7 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
     if (ready_) return;
     ready_ = true;
     load_row_grads();
-    ClusterShape::Workspace none;
-    model_.far->score(rows_->query(0), count(), weights_.data(), stride_, none);
+    model_.far->score(rows_->query(0), count(), weights_.data(), stride_, workspace_);
     for (std::int64_t i = 0; i < count(); ++i) {
       float* row = weights_.data() + i * stride_;
       if ((*skipped_)[static_cast<std::size_t>(i)] != 0) {
@@ -157,6 +165,28 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
       }
     }
     std::fill_n(slopes_.data(), count() * stride_, 0.0f);
+    if (shape_ != nullptr) std::fill_n(slope_shares_.data(), count() * stride_, 0.0f);
+  }
+
+  ClusterShapeBackward::Rows shape_rows() {
+    return {count(),
+            rows_->query(0),
+            dim_,
+            weights_.data(),
+            slopes_.data(),
+            slope_shares_.data(),
+            stride_,
+            row_grads_.data(),
+            grad_stride_,
+            rows_->grad_query(0),
+            rows_->grad_query_stride()};
+  }
+
+  // All rows of the group hold `share(c)` more of the clusters' slopes.
+  template <typename Share>
+  void add_slopes(const Share& share) {
+    for (std::int64_t i = 0; shape_ != nullptr && i < count(); ++i)
+      for (std::int64_t c = 0; c < model_.size(); ++c) slope_shares_[i * stride_ + c] += share(c);
   }
 
   // Derivatives by the row's sums, values first: (grad_out, offset).
@@ -190,9 +220,12 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
       std::fill(sums.span().begin(), sums.span().end(), 0.0f);
       add_coefficients(residual_.rest().rows.data(), sums.data());
       residual_.add_rest(sums.data(), grad_stride_, sums_of(prefix));
+      add_slopes(
+          [&](std::int64_t c) { return residual_.rest().slopes[static_cast<std::size_t>(c)]; });
     }
-    residual_.add_back(
-        {rows_->rows(), weights_.data(), slopes_.data(), stride_, row_grads_.data(), grad_stride_});
+    residual_.add_back({rows_->rows(), weights_.data(), slopes_.data(),
+                        shape_ != nullptr ? slope_shares_.data() : nullptr, stride_,
+                        row_grads_.data(), grad_stride_});
   }
 
   // The prior of the listed clusters leaves the sums of all rows of the group.
@@ -209,6 +242,7 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
         float& product = products_[i * stride_ + c];
         const std::int64_t at = i * stride_ + chosen[static_cast<std::size_t>(c)];
         slopes_[at] -= product;
+        if (shape_ != nullptr) slope_shares_[at] -= 1;
         product = -weights_[at];
       }
     Scratch<float> sums(size * grad_stride_);
@@ -249,9 +283,10 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
         const bool there = entry[k] == 0.0f;
         entry[k] = 0.0f;
         if (!there) continue;
-        const std::int64_t at =
-            i * stride_ + model_.clusters->cluster_of[static_cast<std::size_t>(keys[k])];
+        const std::int32_t c = model_.clusters->cluster_of[static_cast<std::size_t>(keys[k])];
+        const std::int64_t at = i * stride_ + c;
         slopes_[at] -= product[k] + offset;
+        if (shape_ != nullptr) slope_shares_[at] -= 1 / model_.count(c);
         entry[k] = -weights_[at];
       }
     }
@@ -285,6 +320,9 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
   FilterScratch filter_;
   std::vector<CoefficientSums> sums_;
   ResidualBackward residual_;
+  ClusterShape::Workspace workspace_;
+  std::unique_ptr<ClusterShapeBackward::Worker> shape_;  // nullptr: order 0
+  Scratch<float> slope_shares_;  // how much of each cluster's slope each row holds
 };
 
 MultipoleBackward::MultipoleBackward(MultipoleModel model, MultipoleProbes probes,
@@ -295,6 +333,9 @@ MultipoleBackward::MultipoleBackward(MultipoleModel model, MultipoleProbes probe
       grad_means_(static_cast<std::size_t>(model_.size() * model_.far->head_dim())),
       grad_coefficients_(model_.prior.size(), std::vector<double>(model_.prior[0].size())),
       grad_opened_(model_.prior[0].size()) {
+  if (model_.far->shape() != nullptr)
+    shape_ = std::make_unique<ClusterShapeBackward>(*model_.head, *model_.far, *model_.clusters,
+                                                    arguments_, threads);
   if (probes.rows.count == 0) return;
   fit_ = std::make_unique<MultipoleFitBackward>(model_, std::move(probes), threads);
   fit_->add_correction(coefficients_);
@@ -315,7 +356,9 @@ void MultipoleBackward::add_sums(const CoefficientSums& sums, std::int64_t strid
 }
 
 void MultipoleBackward::finish(int threads) {
-  if (fit_ != nullptr) fit_->add_gradients(grad_coefficients_, arguments_, grad_means_, threads);
+  if (fit_ != nullptr)
+    fit_->add_gradients(grad_coefficients_, arguments_, grad_means_, shape_.get(), threads);
+  if (shape_ != nullptr) shape_->finish(threads);
   for (std::size_t n = 0; n < grad_opened_.size(); ++n)
     grad_coefficients_.back()[n] += grad_opened_[n];
   parallel_for(threads, model_.size(), [&](std::int64_t cluster) {

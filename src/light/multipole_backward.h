@@ -1,19 +1,20 @@
-// The derivative of the multipole part at order 0: of its clusters' means and sums, of the entries
-// that heavy sets take out of them, and through the fit of its coefficients.
+// The derivative of the multipole part: of its clusters' means and sums (orders 1 and 2: and of
+// their slopes and spreads), of the entries that heavy sets take out of them, and through the fit
+// of its coefficients.
 //
-// source: ours (docs/theory/far_field.md). The choices (clusters, groups, probes, opened clusters)
-// are constants of the derivative; means, sums, features and targets of the fit are not.
-// use when: gradients of a head that multipole(order=0) has served.
-// do not use for: orders 1 and 2.
-// cost: 4 R (D + Dv) multiply-adds a row; for the fit p n (3 D + 3 Dv) with the probes' sums, taken
-// again, and 6 p R Dv for each prefix. Scratch: 2 R (264 + D + Dv) floats a thread, p (2 R + 3 Dv)
-// for each prefix.
+// source: ours (docs/theory/far_field.md, section 11). The choices (clusters, groups, probes,
+// opened clusters; the directions kept of slopes and spreads) are constants of the derivative;
+// means, sums, moments, features and targets of the fit are not. use when: gradients of a head that
+// multipole has served. cost: 4 R (D + Dv) multiply-adds a row; for the fit p n (3 D + 3 Dv) with
+// the probes' sums, taken again, and 6 p R Dv for each prefix. Scratch: 2 R (264 + D + Dv) floats a
+// thread, p (2 R + 3 Dv) for each prefix. Orders 1 and 2 add cluster_shape_backward.h's.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "light/cluster_shape_backward.h"
 #include "light/light_backward.h"
 #include "light/multipole_fit_backward.h"
 #include "light/multipole_model.h"
@@ -46,6 +47,7 @@ class MultipoleBackward final : public LightBackward {
 
   MultipoleModel model_;
   BackwardArguments arguments_;
+  std::unique_ptr<ClusterShapeBackward> shape_;         // nullptr: order 0
   std::unique_ptr<MultipoleFitBackward> fit_;           // nullptr: no probes
   std::vector<std::vector<float>> coefficients_;        // of each prefix, R x (Dv + 1)
   std::vector<double> grad_means_;                      // R x D, lacks a factor ln 2

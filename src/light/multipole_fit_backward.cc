@@ -90,8 +90,8 @@ void MultipoleFitBackward::weigh_clusters() {
   std::vector<float> queries(static_cast<std::size_t>(count_ * dim));
   load_head_rows(*probes_.head, probes_.head->problem->query, probes_.rows,
                  probes_.head->scale_log2, queries.data(), dim);
-  ClusterShape::Workspace none;
-  model_.far->score(queries.data(), count_, weights_.data.data(), weights_.stride, none);
+  ClusterShape::Workspace workspace;
+  model_.far->score(queries.data(), count_, weights_.data.data(), weights_.stride, workspace);
   for (std::int64_t i = 0; i < count_; ++i) {
     const auto total = static_cast<float>(probes_.log2_total[static_cast<std::size_t>(i)]);
     kernels::exp2_rows(weights_.row(i), weights_.stride, 1, size_, &total);
@@ -169,7 +169,8 @@ PaddedMatrix MultipoleFitBackward::grad_features(const PaddedMatrix& solved,
 
 void MultipoleFitBackward::add_gradients(const std::vector<std::vector<double>>& grad_coefficients,
                                          const BackwardArguments& arguments,
-                                         std::vector<double>& grad_means, int threads) const {
+                                         std::vector<double>& grad_means,
+                                         ClusterShapeBackward* shape, int threads) const {
   PaddedMatrix solved(size_, columns_), grad_targets(count_, columns_);
   const PaddedMatrix grad_solution = scaled(grad_coefficients);
   fit_->apply_inverse(grad_solution.data.data(), grad_solution.stride, columns_, solved.data.data(),
@@ -189,7 +190,7 @@ void MultipoleFitBackward::add_gradients(const std::vector<std::vector<double>>&
       row[n] += row[n + model_.width()];
   }
   const ProbeGradients gradients{weights_, grad_weights, grad_targets, pull};
-  add_probe_gradients(model_, probes_, gradients, arguments, grad_means, threads);
+  add_probe_gradients(model_, probes_, gradients, arguments, grad_means, shape, threads);
 }
 
 }  // namespace subquad

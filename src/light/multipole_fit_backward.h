@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "light/cluster_shape_backward.h"
 #include "light/multipole_model.h"
 #include "light/ridge_fit.h"
 #include "subquad/attention.h"
@@ -37,10 +38,11 @@ class MultipoleFitBackward {
   void add_correction(std::vector<std::vector<float>>& coefficients) const;
 
   // What the gradients of the correction give: to the probes' queries, to keys and values, and to
-  // the means of the clusters (R x D, less a factor ln 2).
+  // the means of the clusters (R x D, less a factor ln 2). shape: gains those by the clusters'
+  // slopes and spreads; nullptr: order 0.
   void add_gradients(const std::vector<std::vector<double>>& grad_coefficients,
                      const BackwardArguments& arguments, std::vector<double>& grad_means,
-                     int threads) const;
+                     ClusterShapeBackward* shape, int threads) const;
 
  private:
   void weigh_clusters();

@@ -1,5 +1,5 @@
-// What the multipole part keeps of a head, as its backward pass reads it: order 0, with or without
-// a causal mask.
+// What the multipole part keeps of a head, as its backward pass reads it, with or without a causal
+// mask.
 #pragma once
 
 #include <cstdint>

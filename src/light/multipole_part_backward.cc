@@ -5,7 +5,6 @@
 #include "light/multipole_backward.h"
 #include "light/multipole_causal.h"
 #include "light/multipole_part.h"
-#include "subquad/error.h"
 
 namespace subquad {
 namespace {
@@ -15,6 +14,18 @@ void add_missed(const ProbeTable& table, std::int64_t slice, std::int64_t probe,
   const float* values = table.missed_values(slice, probe);
   for (std::int64_t d = 0; d < table.value_dim(); ++d) missed[d] += double{values[d]};
   missed[table.value_dim()] += double{table.missed_weight(slice, probe)};
+}
+
+// The slopes of the clusters left closed count as part of what the model gives.
+void take_slopes(const ProbeTable& table, const ClusterShape& shape, std::int64_t probe,
+                 std::span<const std::int32_t> opened, double* missed) {
+  std::vector<std::uint8_t> skip(static_cast<std::size_t>(table.clusters()), 0);
+  for (const std::int32_t c : opened) skip[static_cast<std::size_t>(c)] = 1;
+  std::vector<float> slopes(static_cast<std::size_t>(table.value_dim()), 0.0f);
+  ClusterShape::Workspace workspace;
+  shape.add_dipole(table.query(probe), 1, table.slope_weights(probe), table.clusters(), skip.data(),
+                   slopes.data(), table.value_dim(), workspace);
+  for (std::size_t d = 0; d < slopes.size(); ++d) missed[d] -= double{slopes[d]};
 }
 
 // Relative sums in the layout that MultipoleProbes has.
@@ -35,8 +46,6 @@ double whole_weight(const ProbeTable& table, const MultipoleModel& model, std::i
 
 std::unique_ptr<LightBackward> MultipolePart::backward(const BackwardArguments& arguments,
                                                        int threads) const {
-  if (options_.shape.order > 0)
-    throw_invalid("spec: attend_backward: multipole(order=1,2) has no derivative; use order=0");
   if (exact_) return nullptr;
   MultipoleModel model{.head = &head_,
                        .far = clusters_->far.get(),
@@ -83,6 +92,8 @@ void MultipolePart::measure_probes(const MultipoleModel& model, MultipoleProbes&
       table.evaluate(c, {i, i + 1}, opened.data(), scratch);
       for (std::size_t d = 0; d < opened.size(); ++d) missed[d] -= double{opened[d]};
     }
+    if (const ClusterShape* shape = model.far->shape())
+      take_slopes(table, *shape, i, opened_for(i), missed.data());
     append(missed, 1 / total, probes.missed);
     probes.log2_total.push_back(std::log2(total) + double{table.reference(i)});
   }

@@ -1,6 +1,7 @@
 #include "light/multipole_probe_backward.h"
 
 #include <algorithm>
+#include <memory>
 #include <numbers>
 
 #include "core/threads.h"
@@ -56,11 +57,14 @@ struct ProbeBlock {
   std::vector<std::uint8_t> opened;  // clusters of each probe's group
 };
 struct SliceSums {
-  SliceSums(std::int64_t dim, std::int64_t clusters)
-      : shares(kBackwardRows, clusters), grad_queries(kBackwardRows, dim) {}
+  SliceSums(std::int64_t dim, std::int64_t clusters, bool slopes)
+      : shares(kBackwardRows, clusters),
+        grad_queries(kBackwardRows, dim),
+        held(slopes ? kBackwardRows : 0, clusters) {}
 
   PaddedMatrix shares;        // by P, through the keys, with the sign changed
   PaddedMatrix grad_queries;  // sum of dS K
+  PaddedMatrix held;          // keys of each cluster that the targets hold; no rows at order 0
 };
 
 // Keys of one segment.
@@ -92,7 +96,8 @@ struct TileScratchOfProbes {
 class ProbeBackward {
  public:
   ProbeBackward(const MultipoleModel& model, const MultipoleProbes& probes,
-                const ProbeGradients& gradients, const BackwardArguments& arguments)
+                const ProbeGradients& gradients, const BackwardArguments& arguments,
+                ClusterShapeBackward* shape)
       : model_(model),
         probes_(probes),
         gradients_(gradients),
@@ -110,7 +115,9 @@ class ProbeBackward {
         tiles_.push_back(
             {s, index_range(begin, std::min(begin + tile_keys_, (s + 1) * model.segment))});
     const auto slices = std::min<std::int64_t>(kSlices, std::ssize(tiles_));
-    for (std::int64_t s = 0; s < slices; ++s) slices_.emplace_back(dim_, model.size());
+    for (std::int64_t s = 0; s < slices; ++s)
+      slices_.emplace_back(dim_, model.size(), shape != nullptr);
+    if (shape != nullptr) shape_ = std::make_unique<ClusterShapeBackward::Worker>(*shape);
   }
 
   void run(std::vector<double>& grad_means, int threads) {
@@ -146,12 +153,16 @@ class ProbeBackward {
     SliceSums& sums = slices_[static_cast<std::size_t>(slice)];
     std::fill(sums.shares.data.span().begin(), sums.shares.data.span().end(), 0.0f);
     std::fill(sums.grad_queries.data.span().begin(), sums.grad_queries.data.span().end(), 0.0f);
+    std::fill(sums.held.data.span().begin(), sums.held.data.span().end(), 0.0f);
     const std::int64_t tiles = std::ssize(tiles_), slices = std::ssize(slices_);
     for (std::int64_t t = tiles * slice / slices; t < tiles * (slice + 1) / slices; ++t) {
       const SegmentTile& tile = tiles_[static_cast<std::size_t>(t)];
       scratch.tile.load(head_, tile.keys, nullptr, kAll);
       weigh(tile, scratch);
-      for (std::int64_t i = 0; i < rows(); ++i) set_gradients(i, tile, sums, scratch);
+      for (std::int64_t i = 0; i < rows(); ++i) {
+        set_gradients(i, tile, sums, scratch);
+        if (shape_ != nullptr) count_held(i, tile, sums, scratch);
+      }
       add_products(tile, sums, scratch);
     }
   }
@@ -202,6 +213,17 @@ class ProbeBackward {
     }
   }
 
+  void count_held(std::int64_t i, const SegmentTile& tile, SliceSums& sums,
+                  const TileScratchOfProbes& s) const {
+    const std::uint8_t* opened = block_.opened.data() + i * model_.size();
+    const float* taken = s.taken.data() + i * s.stride;
+    for (std::int64_t k = 0; k < tile.keys.count; ++k) {
+      const std::int32_t c = model_.clusters->cluster_of[static_cast<std::size_t>(tile.keys[k])];
+      const bool heavy = !probes_.heavy.empty() && taken[k] != 0.0f;
+      sums.held.row(i)[c] += !heavy && opened[c] == 0 ? 1.0f : 0.0f;
+    }
+  }
+
   void add_products(const SegmentTile& tile, SliceSums& sums, TileScratchOfProbes& s) {
     const std::int64_t keys = tile.keys.count;
     if (!arguments_.grad_query.empty())
@@ -230,27 +252,66 @@ class ProbeBackward {
 
   // What goes through the clusters' weights, and to the probes' queries.
   void finish(std::vector<double>& grad_means) {
-    PaddedMatrix grad_logits(kBackwardRows, model_.size());
+    PaddedMatrix grad_logits(kBackwardRows, model_.size()), grad_queries(kBackwardRows, dim_);
     for (std::int64_t i = 0; i < rows(); ++i)
       for (std::int64_t c = 0; c < model_.size(); ++c) {
-        const std::int64_t probe = block_.probes.begin + i;
-        float sum = gradients_.grad_weights.row(probe)[c];
+        float& sum = grad_logits.row(i)[c];
+        sum = gradients_.grad_weights.row(block_.probes.begin + i)[c];
         for (const SliceSums& slice : slices_) sum -= slice.shares.row(i)[c];
-        grad_logits.row(i)[c] = sum * gradients_.weights.row(probe)[c];
       }
+    std::fill(grad_queries.data.span().begin(), grad_queries.data.span().end(), 0.0f);
+    const PaddedMatrix shares = slope_shares();
+    const ClusterShapeBackward::Rows shape_rows = rows_of_shape(shares, grad_logits, grad_queries);
+    if (shape_ != nullptr) shape_->add_dipole(shape_rows);
+    for (std::int64_t i = 0; i < rows(); ++i)
+      for (std::int64_t c = 0; c < model_.size(); ++c)
+        grad_logits.row(i)[c] *= gradients_.weights.row(block_.probes.begin + i)[c];
+    if (shape_ != nullptr) {
+      shape_->add_quadratic(shape_rows);
+      shape_->flush();
+    }
     PaddedMatrix means(model_.size(), dim_);
     kernels::gemm({grad_logits.row(0), 1, grad_logits.stride}, block_.packed_queries.matrix(),
                   model_.size(), dim_, rows(), means.row(0), means.stride, false);
     for (std::int64_t c = 0; c < model_.size(); ++c)
       for (std::int64_t d = 0; d < dim_; ++d)
         grad_means[static_cast<std::size_t>(c * dim_ + d)] += double{means.row(c)[d]};
-    if (!arguments_.grad_query.empty()) add_grad_queries(grad_logits);
+    if (!arguments_.grad_query.empty()) add_grad_queries(grad_logits, grad_queries);
   }
 
-  void add_grad_queries(const PaddedMatrix& grad_logits) {
-    PaddedMatrix sums(kBackwardRows, dim_);
+  // The targets lack the slopes of the keys they hold.
+  PaddedMatrix slope_shares() const {
+    PaddedMatrix shares(shape_ != nullptr ? kBackwardRows : 0, model_.size());
+    for (std::int64_t i = 0; shape_ != nullptr && i < rows(); ++i)
+      for (std::int64_t c = 0; c < model_.size(); ++c) {
+        float held = 0;
+        for (const SliceSums& slice : slices_) held += slice.held.row(i)[c];
+        shares.row(i)[c] = -held / model_.count(c);
+      }
+    return shares;
+  }
+
+  // The derivative by the block's targets stands for that by its output.
+  ClusterShapeBackward::Rows rows_of_shape(const PaddedMatrix& shares, PaddedMatrix& grad_logits,
+                                           PaddedMatrix& grad_queries) const {
+    const PaddedMatrix &weights = gradients_.weights, &grads = gradients_.grad_segments;
+    return {rows(),
+            block_.queries.row(0),
+            block_.queries.stride,
+            weights.row(block_.probes.begin),
+            grad_logits.row(0),
+            shares.row(0),
+            weights.stride,
+            grads.row(block_.probes.begin),
+            grads.stride,
+            grad_queries.row(0),
+            grad_queries.stride};
+  }
+
+  // sums: what the clusters' slopes and spreads give.
+  void add_grad_queries(const PaddedMatrix& grad_logits, PaddedMatrix& sums) {
     kernels::gemm({grad_logits.row(0), grad_logits.stride, 1}, means_.matrix(), rows(), dim_,
-                  model_.size(), sums.row(0), sums.stride, false);
+                  model_.size(), sums.row(0), sums.stride, true);
     const float scale = resolved_scale(*head_.problem);
     for (std::int64_t i = 0; i < rows(); ++i) {
       float* row = static_cast<float*>(head_.row_in(arguments_.grad_query, probe_rows()[i]));
@@ -272,14 +333,16 @@ class ProbeBackward {
   PackedRows means_;
   std::vector<SegmentTile> tiles_;
   std::vector<SliceSums> slices_;
+  std::unique_ptr<ClusterShapeBackward::Worker> shape_;  // nullptr: order 0
 };
 
 }  // namespace
 
 void add_probe_gradients(const MultipoleModel& model, const MultipoleProbes& probes,
                          const ProbeGradients& gradients, const BackwardArguments& arguments,
-                         std::vector<double>& grad_means, int threads) {
-  ProbeBackward(model, probes, gradients, arguments).run(grad_means, threads);
+                         std::vector<double>& grad_means, ClusterShapeBackward* shape,
+                         int threads) {
+  ProbeBackward(model, probes, gradients, arguments, shape).run(grad_means, threads);
 }
 
 }  // namespace subquad

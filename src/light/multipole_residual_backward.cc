@@ -64,6 +64,7 @@ void ResidualBackward::add_back_row(const Block& block, std::int64_t row,
     const std::int64_t at = row * block.stride + cluster, first = static_cast<std::int64_t>(k) * dv;
     block.slopes[at] +=
         weight * std::inner_product(grad, grad + dv, values_.data() + first, grad[dv]);
+    if (block.slope_shares != nullptr) block.slope_shares[at] += weight / model_.count(cluster);
     for (std::int64_t d = 0; d < dv; ++d)
       sums_.back().sums[static_cast<std::size_t>(first + d)] +=
           weight * block.weights[at] * grad[d];

@@ -3,7 +3,7 @@
 //
 // source: ours. A block of rows has the coefficients rest = prior - weight (sampled values, 1):
 // gradients by them go to the prior and to the sampled values. Sampled entries that heavy sets
-// hold have joined again, `weight` times their share. Order 0.
+// hold have joined again, `weight` times their share.
 // cost: R Dv and m Dv a block; the entries' D + Dv.
 #pragma once
 
@@ -25,6 +25,7 @@ class ResidualBackward {
     IndexList rows;
     const float* weights;
     float* slopes;
+    float* slope_shares;  // how much of the clusters' slopes the rows hold; nullptr: order 0
     std::int64_t stride;
     const float* grads;
     std::int64_t grad_stride;

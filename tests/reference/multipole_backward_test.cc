@@ -14,17 +14,14 @@
 #include "light/multipole_causal.h"
 #include "light/multipole_part.h"
 #include "recipes/run_plans.h"
-#include "support/backward.h"
+#include "support/gradient_differences.h"
 #include "support/isa.h"
 #include "support/multipole_model.h"
 #include "support/random_problem.h"
 #include "subquad/attention.h"
-#include "subquad/error.h"
 
 namespace subquad::testing {
 namespace {
-
-constexpr std::uint64_t kSeed = 5;
 
 // What is held fixed while a head's inputs move.
 struct Choices {
@@ -203,110 +200,14 @@ class Model {
   Table means_, correction_;
 };
 
-struct Case {
-  const Problem& problem;
-  std::string spec;
-  const Upstream& upstream;
-};
-
-ForwardRun forward_of(const Case& setup, int threads = 1) {
-  const Shape4& q = setup.problem.query.shape;
-  ForwardRun run{TensorBuffer(DType::f32, {q[0], q[1], q[2], setup.problem.value.shape[3]}),
-                 TensorBuffer(DType::f32, {q[0], q[1], q[2], 1}),
-                 {}};
-  const Options options{.threads = threads, .seed = kSeed};
-  run.report = attend(setup.problem, setup.spec,
-                      {run.out.mutable_view(), run.lse.mutable_view(), {}}, options);
-  return run;
-}
-
-BackwardRun backward_of(const Case& setup, int threads = 1) {
-  const ForwardRun forward = forward_of(setup, threads);
-  BackwardRun run{TensorBuffer(DType::f32, setup.problem.query.shape),
-                  TensorBuffer(DType::f32, setup.problem.key.shape),
-                  TensorBuffer(DType::f32, setup.problem.value.shape),
-                  {}};
-  const Options options{.threads = threads, .seed = kSeed};
-  run.report = attend_backward(setup.problem, setup.spec,
-                               backward_arguments(forward, setup.upstream, run), options);
-  return run;
-}
-
-// The loss of one head's rows.
-double loss(const Choices& choices, const PlainTensors& plain, const Upstream& upstream) {
-  const DenseTensor grad_out = read_tensor(upstream.out.view()), grad_lse = upstream.dense_lse();
-  const Model model(choices, plain);
-  const HeadProblem& head = choices.head;
-  double sum = 0;
-  for (std::int64_t i = 0; i < plain.rows; ++i) {
-    if (head.visible(i).empty()) continue;
-    const PlainRow row = model.row(i);
-    const std::int64_t h = head.query_head(i), t = head.query_begin + head.position(i);
-    sum += dot(row.out.data(), grad_out.row(head.batch, h, t), plain.value_dim);
-    sum += row.lse * grad_lse.row(head.batch, h, t)[0];
-  }
-  return sum;
-}
-
-// Largest |gradient - central difference| of some entries of a tensor, and the largest gradient.
-struct Compared {
-  double difference = 0, size = 0;
-};
-
-// got(row, column) is the library's gradient by the table's entry.
-template <typename Got>
-Compared compare(const Choices& choices, PlainTensors& plain, Table& table,
-                 const Upstream& upstream, std::int64_t entries, std::uint64_t seed,
-                 const Got& got) {
-  Compared result;
-  Draw draw(seed);
-  const auto all = static_cast<std::int64_t>(table.values.size());
-  for (std::int64_t n = 0; n < std::min(entries, all); ++n) {
-    const std::int64_t place = all <= entries ? n : draw.integer(0, static_cast<int>(all - 1));
-    double& value = table.values[at(place)];
-    const double kept = value, step = std::ldexp(1.0, -14);
-    value = kept + step;
-    const double above = loss(choices, plain, upstream);
-    value = kept - step;
-    const double below = loss(choices, plain, upstream);
-    value = kept;
-    const double expected = (above - below) / (2 * step);
-    const double found = got(place / table.columns, place % table.columns);
-    result.difference = std::max(result.difference, std::fabs(found - expected));
-    result.size = std::max(result.size, std::fabs(expected));
-  }
-  return result;
-}
-
-double relative(const Compared& compared) {
-  return compared.difference / std::max(0.1, compared.size);
-}
-
 // Largest error of the gradients, each relative to the largest entry of its tensor.
-double largest_error(const Case& setup, std::int64_t entries) {
+double largest_error(const MethodCase& setup, std::int64_t entries) {
   const Method method = parse_method(setup.spec);
-  const BackwardRun run = backward_of(setup);
-  double error = 0;
-  const double scale = double{resolved_scale(setup.problem)};
-  for (const HeadProblem& head : split_heads(setup.problem)) {
-    const Choices choices(head, setup.spec, method);
-    PlainTensors plain(head);
-    const auto query = [&](std::int64_t i, std::int64_t d) {
-      return run.query.get(head.batch, head.query_head(i), head.query_begin + head.position(i), d) /
-             scale;
+  return largest_error(setup, entries, [&](const HeadProblem& head) {
+    return [choices = Choices(head, setup.spec, method)](const PlainTensors& plain) {
+      return [model = Model(choices, plain)](std::int64_t i) { return model.row(i); };
     };
-    const auto key = [&](std::int64_t k, std::int64_t d) {
-      return run.key.get(head.batch, head.kv_head, head.key_begin + k, d);
-    };
-    const auto value = [&](std::int64_t k, std::int64_t d) {
-      return run.value.get(head.batch, head.kv_head, head.key_begin + k, d);
-    };
-    const Upstream& up = setup.upstream;
-    error = std::max(error, relative(compare(choices, plain, plain.query, up, entries, 1, query)));
-    error = std::max(error, relative(compare(choices, plain, plain.key, up, entries, 2, key)));
-    error = std::max(error, relative(compare(choices, plain, plain.value, up, entries, 3, value)));
-  }
-  return error;
+  });
 }
 
 void expect_differences(const Problem& problem, const std::string& spec, const Upstream& upstream,
@@ -432,15 +333,10 @@ TEST(MultipoleBackward, RejectedRows) {
       {.queries = 60, .keys = 60, .head_dim = 5, .value_dim = 3}, 31, DType::f32, 2.0);
   const Upstream upstream = random_upstream(owned.problem, 32, DType::f32);
   const std::string spec = "window(3)+multipole(clusters=8,fit=10,ridge=0.1)";
-  const Case setup{owned.problem, spec, upstream};
+  const MethodCase setup{owned.problem, spec, upstream};
   EXPECT_GT(forward_of(setup).report.fallback_rows, 5);
   EXPECT_EQ(backward_of(setup).report.fallback_rows, forward_of(setup).report.fallback_rows);
   expect_differences(owned.problem, spec, upstream, 1 << 20, 1e-4);
-}
-
-double distance(const TensorBuffer& a, const TensorBuffer& b) {
-  const DenseTensor dense = read_tensor(b.view());
-  return max_difference(a, dense) / std::max(0.1, dense.max_abs());
 }
 
 // One key a cluster: nothing is missed, and what the fit gives cancels.
@@ -480,8 +376,8 @@ TEST(MultipoleBackward, SingleGradientsAreThoseOfAll) {
   const OwnedProblem owned =
       gaussian_problem({.queries = 80, .keys = 90, .head_dim = 8, .value_dim = 5}, 37);
   const Upstream upstream = random_upstream(owned.problem, 38, DType::f32);
-  const Case setup{owned.problem, "window(7)+multipole(clusters=9,fit=30,open=0.2,group=8)",
-                   upstream};
+  const MethodCase setup{owned.problem, "window(7)+multipole(clusters=9,fit=30,open=0.2,group=8)",
+                         upstream};
   const ForwardRun forward = forward_of(setup);
   const BackwardRun all = backward_of(setup);
   for (int wanted = 0; wanted < 3; ++wanted) {
@@ -514,7 +410,7 @@ TEST(MultipoleBackward, SameBitsForAnyThreads) {
       specs.push_back("sortlsh(block=32)+multipole(clusters=20,fit=150,open=0.3,group=16)");
     for (const std::string& spec : specs) {
       SCOPED_TRACE(spec);
-      const Case setup{owned.problem, spec, upstream};
+      const MethodCase setup{owned.problem, spec, upstream};
       const BackwardRun single = backward_of(setup, 1);
       for (const int threads : {2, 5}) {
         const BackwardRun run = backward_of(setup, threads);
@@ -522,20 +418,6 @@ TEST(MultipoleBackward, SameBitsForAnyThreads) {
         EXPECT_EQ(run.key.words(), single.key.words());
         EXPECT_EQ(run.value.words(), single.value.words());
       }
-    }
-  }
-}
-
-TEST(MultipoleBackward, OrdersOneAndTwoHaveNone) {
-  const OwnedProblem owned = gaussian_problem({.queries = 40, .keys = 40}, 41);
-  const Upstream upstream = random_upstream(owned.problem, 42, DType::f32);
-  for (const std::string order : {"1", "2"}) {
-    const Case setup{owned.problem, "multipole(clusters=4,order=" + order + ")", upstream};
-    try {
-      backward_of(setup);
-      FAIL() << "no Error";
-    } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find("use order=0"), std::string::npos) << error.what();
     }
   }
 }

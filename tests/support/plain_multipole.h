@@ -91,6 +91,28 @@ struct PlainTensors {
   Table query, key, value;
 };
 
+// a b.
+inline Table product(const Table& a, const Table& b) {
+  Table result(a.rows, b.columns);
+  for (std::int64_t i = 0; i < a.rows; ++i)
+    for (std::int64_t k = 0; k < b.rows; ++k)
+      add_scaled(a.row(i)[k], b.row(k), b.columns, result.row(i));
+  return result;
+}
+
+inline Table transposed(const Table& a) {
+  Table result(a.columns, a.rows);
+  for (std::int64_t i = 0; i < a.rows; ++i)
+    for (std::int64_t j = 0; j < a.columns; ++j) result.row(j)[i] = a.row(i)[j];
+  return result;
+}
+
+// What a low rank keeps of a cluster's covariances: projectors of the key space that are orthogonal
+// in `metric`, of trace head_dim. No metric: all is kept.
+struct PlainKept {
+  Table metric, spread, slope;
+};
+
 // Mean, covariances and radius of the keys of one cluster.
 struct PlainCluster {
   PlainCluster(const PlainTensors& head, const IndexList& members)
@@ -112,6 +134,19 @@ struct PlainCluster {
       }
     }
   }
+  // Restricted to what is kept; the trace left out goes to all directions alike.
+  void restrict(const PlainKept& kept) {
+    if (kept.metric.rows == 0) return;
+    const std::int64_t dim = kept.metric.rows;
+    const Table all = product(key_covariance, kept.metric);
+    key_covariance = product(product(kept.spread, key_covariance), transposed(kept.spread));
+    const Table part = product(key_covariance, kept.metric);
+    double even = 0;
+    for (std::int64_t a = 0; a < dim; ++a)
+      even += (all.row(a)[a] - part.row(a)[a]) / static_cast<double>(dim);
+    for (std::int64_t a = 0; a < dim; ++a) key_covariance.row(a)[a] += std::max(0.0, even);
+    value_covariance = product(kept.slope, value_covariance);
+  }
   // Natural logit of the cluster's weight at q.
   double logit(const double* q, int order) const {
     const auto dim = static_cast<std::int64_t>(mean.size());
@@ -129,7 +164,9 @@ struct PlainCluster {
 // The far field of one head: sums are Dv + 1 numbers, the weights' last, times e^-reference(row).
 class PlainFar {
  public:
-  PlainFar(const PlainTensors& head, const Partition& clusters, int order)
+  // kept: of each cluster; empty: all.
+  PlainFar(const PlainTensors& head, const Partition& clusters, int order,
+           const std::vector<PlainKept>& kept = {})
       : head_(head),
         clusters_(clusters),
         order_(order),
@@ -139,8 +176,10 @@ class PlainFar {
         heavy(at(head.rows * head.keys), 0),
         opened(at(head.rows * clusters.size()), 0),
         correction(clusters.size(), head.value_dim + 1) {
-    for (std::int64_t c = 0; c < clusters.size(); ++c)
+    for (std::int64_t c = 0; c < clusters.size(); ++c) {
       moments_.emplace_back(head, clusters.members(c));
+      if (!kept.empty()) moments_.back().restrict(kept[at(c)]);
+    }
     for (std::int64_t i = 0; i < head.rows; ++i) {
       for (std::int64_t j = 0; j < head.keys; ++j) scores.row(i)[j] = head.score(i, j);
       for (std::int64_t c = 0; c < clusters.size(); ++c)
