@@ -13,7 +13,8 @@ namespace subquad {
 namespace {
 
 constexpr float kLeastLeft = 0.1f;  // of a negative sum: what remains above it has digits and sense
-constexpr std::int64_t kParts = 8;  // of a sample, for its error
+constexpr float kLeastOfTaken = 1e-3f;  // of what heavy entries took out (FarField::complete)
+constexpr std::int64_t kParts = 8;      // of a sample, for its error
 constexpr std::uint32_t kOrderDraws = 1u << 31;  // draws that cut a sample into parts
 
 KeyRun run_of(const std::vector<std::int32_t>& keys, const std::vector<float>& bias,
@@ -97,10 +98,12 @@ void ResidualSample::add_far(RowBlock& rows, const FarSums& sums, const EntrySet
 
 void ResidualSample::add_to(RowBlock& rows, const FarSums& sums, const EntrySets& heavy,
                             TileScratch& scratch, const RunList& runs) const {
+  const CancelledRows taken_out(rows.partial());
   add_far(rows, sums, heavy, scratch);
   const CancelledRows cancelled(rows.partial());
   for (const KeyRun& run : runs.runs()) attend_run(head_, rows, run, heavy, scratch);
   cancelled.reject(rows.partial(), kLeastLeft);
+  taken_out.reject(rows.partial(), kLeastOfTaken);
 }
 
 void ResidualSample::add_runs(const IndexList& rows, std::int64_t end, RunList& runs) const {
