@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <ctime>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,12 +12,14 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cpu_time.h"
 #include "subquad/subquad.hpp"
 #include "topk_peer.h"
 
 namespace {
 
 using bench::KnnInput;
+using subquad::bench::cpu_seconds;
 
 struct Contender {
   std::string name;
@@ -47,12 +48,6 @@ void run_subquad(const KnnInput& input, const std::string& spec, int threads,
   subquad::Options options;
   options.threads = threads;
   subquad::attend(problem, spec, outputs, options);
-}
-
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 void time_once(Contender& contender, std::size_t size) {

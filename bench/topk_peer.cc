@@ -1,24 +1,17 @@
 #include "topk_peer.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <utility>
 
+#include "openblas.h"
+
 namespace bench {
 namespace {
-
-using Sgemm = void (*)(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
-                       const float* a, int lda, const float* b, int ldb, float beta, float* c,
-                       int ldc);
-using SetThreads = void (*)(int);
-
-constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112;
 
 float dot(const float* a, const float* b, std::int64_t count) {
   float sum = 0;
@@ -34,17 +27,6 @@ void topk_places(const float* row, std::int64_t n, std::int64_t k,
   std::nth_element(places.begin(), places.begin() + (k - 1), places.end(),
                    [row](std::int32_t a, std::int32_t b) { return row[a] > row[b]; });
   places.resize(static_cast<std::size_t>(k));
-}
-
-void softmax_row(float* row, std::int64_t count) {
-  const float top = *std::max_element(row, row + count);
-  float sum = 0;
-  for (std::int64_t j = 0; j < count; ++j) {
-    row[j] = std::exp(row[j] - top);
-    sum += row[j];
-  }
-  const float factor = 1.0f / sum;
-  for (std::int64_t j = 0; j < count; ++j) row[j] *= factor;
 }
 
 // What one query of the slow version needs.
@@ -64,7 +46,7 @@ void slow_row(const KnnInput& input, std::int64_t k, std::int64_t i, Gathered& m
   memory.weights.clear();
   for (const std::int32_t place : memory.places)
     memory.weights.push_back(memory.scores[static_cast<std::size_t>(place)]);
-  softmax_row(memory.weights.data(), k);
+  softmax_row(memory.weights.data(), k, k);
   std::fill(out, out + d, 0.0f);
   for (std::size_t t = 0; t < memory.places.size(); ++t)
     for (std::int64_t c = 0; c < d; ++c)
@@ -73,26 +55,23 @@ void slow_row(const KnnInput& input, std::int64_t k, std::int64_t i, Gathered& m
 
 class OpenBlasFastKnn final : public FastKnn {
  public:
-  OpenBlasFastKnn(Sgemm sgemm, SetThreads set_threads, int threads)
-      : sgemm_(sgemm), threads_(threads) {
-    set_threads(threads);
+  OpenBlasFastKnn(const OpenBlas& blas, int threads) : blas_(blas), threads_(threads) {
+    blas_.set_threads(threads);
   }
 
   void run(const KnnInput& input, std::int64_t k, std::vector<float>& out) override {
-    const int n = static_cast<int>(input.seq), d = static_cast<int>(input.head_dim);
+    const std::int64_t n = input.seq, d = input.head_dim;
     const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-    scores_.resize(static_cast<std::size_t>(input.seq * input.seq));
+    scores_.resize(static_cast<std::size_t>(n * n));
     mask_.assign(scores_.size(), 0);
-    sgemm_(kRowMajor, kNoTrans, kTrans, n, n, d, scale, input.query.data(), d, input.key.data(), d,
-           0.0f, scores_.data(), n);
+    blas_.multiply_transposed(n, n, d, scale, input.query.data(), input.key.data(), scores_.data());
 #pragma omp parallel num_threads(threads_)
     {
       std::vector<std::int32_t> places;
 #pragma omp for schedule(static)
-      for (std::int64_t i = 0; i < input.seq; ++i) mask_row(i, input.seq, k, places);
+      for (std::int64_t i = 0; i < n; ++i) mask_row(i, n, k, places);
     }
-    sgemm_(kRowMajor, kNoTrans, kNoTrans, n, d, n, 1.0f, scores_.data(), n, input.value.data(), d,
-           0.0f, out.data(), d);
+    blas_.multiply(n, d, n, 1.0f, scores_.data(), input.value.data(), out.data());
   }
 
  private:
@@ -103,10 +82,10 @@ class OpenBlasFastKnn final : public FastKnn {
     for (const std::int32_t place : places) mask[place] = 1;
     for (std::int64_t j = 0; j < n; ++j)
       row[j] = mask[j] != 0 ? row[j] : -std::numeric_limits<float>::max();
-    softmax_row(row, n);
+    softmax_row(row, n, n);
   }
 
-  Sgemm sgemm_;
+  OpenBlas blas_;
   int threads_;
   std::vector<float> scores_;
   std::vector<std::uint8_t> mask_;
@@ -162,16 +141,8 @@ void slow_knn(const KnnInput& input, std::int64_t k, int threads, std::vector<fl
 }
 
 std::shared_ptr<FastKnn> make_fast_knn(int threads) {
-  // Debian's 0.3.21 does not know recent AMD cores and would take a kernel five times slower.
-#if defined(__x86_64__)
-  setenv("OPENBLAS_CORETYPE", __builtin_cpu_supports("avx512f") ? "SkylakeX" : "Haswell", 0);
-#endif
-  void* library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return nullptr;
-  const auto sgemm = reinterpret_cast<Sgemm>(dlsym(library, "cblas_sgemm"));
-  const auto set_threads = reinterpret_cast<SetThreads>(dlsym(library, "openblas_set_num_threads"));
-  if (sgemm == nullptr || set_threads == nullptr) return nullptr;
-  return std::make_shared<OpenBlasFastKnn>(sgemm, set_threads, threads);
+  const std::optional<OpenBlas> blas = OpenBlas::open();
+  return blas ? std::make_shared<OpenBlasFastKnn>(*blas, threads) : nullptr;
 }
 
 }  // namespace bench

@@ -5,7 +5,7 @@ import argparse
 import os
 import sys
 
-import shared
+import shared  # noqa: F401
 import candidates
 import composition
 import lemma2
@@ -13,6 +13,7 @@ import lemma3
 import library
 import pictures
 import progress
+import records
 import tables
 
 PARTS = {"lemma2": lemma2.run, "lemma3": lambda lib, options, bar: lemma3.run(options, bar),
@@ -49,10 +50,10 @@ def skipped(part, options):
 def run_part(part, lib, options):
     name = os.path.join(options.out, part + ".csv")
     if not options.draw:
-        shared.write_csv(PARTS[part](lib, options, progress.Bar), name)
-    records = shared.read_csv(name)
-    pictures.draw(part, records, options.out)
-    text = tables.TABLES[part](records)
+        records.write_csv(PARTS[part](lib, options, progress.Bar), name)
+    measured = records.read_csv(name)
+    pictures.draw(part, measured, options.out)
+    text = tables.TABLES[part](measured)
     with open(os.path.join(options.out, part + ".md"), "w") as file:
         file.write(text)
     print(f"{part}\n\n{text}")

@@ -1,31 +1,10 @@
-"""What this experiment shares with the others: their modules, CSV files."""
-import csv
+"""What this experiment shares with the others: their modules, tables."""
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-for folder in ("softmax_superiority", "far_field"):  # library, progress; layers
+for folder in ("softmax_superiority", "far_field"):  # library, progress, records; layers
     sys.path.append(os.path.join(HERE, "..", folder))
-
-
-def write_csv(records, name):
-    with open(name + ".part", "w", newline="") as file:
-        writer = csv.DictWriter(file, list(records[0]))
-        writer.writeheader()
-        writer.writerows(records)
-    os.replace(name + ".part", name)
-
-
-def number(text):
-    try:
-        return float(text)
-    except ValueError:
-        return text or None
-
-
-def read_csv(name):
-    with open(name, newline="") as file:
-        return [{key: number(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def lines_of(records, *names):

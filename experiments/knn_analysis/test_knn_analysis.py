@@ -8,7 +8,7 @@ import unittest
 
 import numpy as np
 
-import shared
+import shared  # noqa: F401
 import attention
 import candidates
 import composition
@@ -17,6 +17,7 @@ import lemma2
 import lemma3
 import library
 import measure
+import records
 import tables
 
 PATH = os.environ.get("SUBQUAD_LIBRARY")
@@ -110,9 +111,12 @@ class Tables(unittest.TestCase):
 
     def test_csv(self):
         with tempfile.TemporaryDirectory() as folder:
-            records = [{"a": 1.5, "b": "text", "c": None}]
-            shared.write_csv(records, folder + "/x.csv")
-            self.assertEqual(shared.read_csv(folder + "/x.csv"), records)
+            lines = [{"a": 1.5, "b": "text", "c": None}]
+            records.write_csv(lines, folder + "/x.csv")
+            self.assertEqual(records.read_csv(folder + "/x.csv"), lines)
+            self.assertEqual(records.read_csv(folder + "/x.csv", texts=("a",))[0]["a"], "1.5")
+            records.write_csv([{"a": 1, "d": 2}], folder + "/x.csv", ["a", "c"])
+            self.assertEqual(records.read_csv(folder + "/x.csv"), [{"a": 1, "c": None}])
 
 
 @unittest.skipUnless(PATH, "SUBQUAD_LIBRARY is not set")
@@ -169,8 +173,8 @@ class Library(unittest.TestCase):
             layers.write_layer(path, dict(zip("qkv", layer.tensors)), metadata)
             options = types.SimpleNamespace(quick=True, data=folder, rounds=1)
             for part in (candidates, composition):
-                records = part.run(self.lib, options, SilentBar)
-                self.assertIn(measure.DEIT[1], tables.TABLES[part.__name__](records))
+                measured = part.run(self.lib, options, SilentBar)
+                self.assertIn(measure.DEIT[1], tables.TABLES[part.__name__](measured))
 
     def test_names_what_is_wrong(self):
         x = np.ones((1, 2, 3), np.float32)

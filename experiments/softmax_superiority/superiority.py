@@ -2,7 +2,6 @@
 """Softmax against linear attention ("Superiority of Softmax", figures 3, 4, 5 and 7): runs every
 sweep, writes sweeps.csv, a picture for each figure, and table.md, expected against measured."""
 import argparse
-import csv
 import multiprocessing
 import os
 import sys
@@ -11,6 +10,7 @@ import figures
 import library
 import networks
 import progress
+import records
 import simulate
 import sweeps
 import table
@@ -57,34 +57,13 @@ def run_all(options):
     points = sweeps.quick(sweeps.all_points()) if options.quick else sweeps.all_points()
     points.sort(key=lambda point: -cost(point))  # the last ones are short
     bar = progress.Bar(sum(map(cost, points)), "softmax_superiority")
-    records = {}
+    found = {}
     with multiprocessing.Pool(options.jobs, start_worker, (options.library, options.seed)) as pool:
-        for point, found in zip(points, pool.imap(work, points)):
-            records[point["index"]] = found
+        for point, of_point in zip(points, pool.imap(work, points)):
+            found[point["index"]] = of_point
             bar.advance(cost(point))
     bar.close()
-    return [record for index in sorted(records) for record in records[index]]
-
-
-def write_csv(records, name):
-    with open(name + ".part", "w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(records)
-    os.replace(name + ".part", name)
-
-
-def number(text):
-    try:
-        return float(text)
-    except ValueError:
-        return text or None
-
-
-def read_csv(name):
-    with open(name, newline="") as file:
-        return [{key: value if key in ("figure", "panel") else number(value)
-                 for key, value in row.items()} for row in csv.DictReader(file)]
+    return [record for index in sorted(found) for record in found[index]]
 
 
 def run(options):
@@ -93,14 +72,14 @@ def run(options):
     os.makedirs(options.out, exist_ok=True)
     name = os.path.join(options.out, "sweeps.csv")
     if not options.draw:
-        write_csv(run_all(options), name)
-    records = read_csv(name)
-    figures.draw_all(records, options.out)
-    text = table.markdown(records)
+        records.write_csv(run_all(options), name, FIELDS)
+    measured = records.read_csv(name, texts=("figure", "panel"))
+    figures.draw_all(measured, options.out)
+    text = table.markdown(measured)
     with open(os.path.join(options.out, "table.md"), "w") as file:
         file.write(text)
     print(text, end="")
-    return 1 if table.disagrees(records) else 0
+    return 1 if table.disagrees(measured) else 0
 
 
 def main():

@@ -66,7 +66,10 @@ typedef struct subquad_report {
   int64_t fallback_rows;
   int64_t scored_entries;
   int64_t peak_extra_bytes;
-  int64_t negative_rows; /* divided by a negative sum of weights: linear(map=none) alone */
+  int64_t negative_rows; /* divided by a negative sum of weights: linear(map=none) alone; counted by
+                            the forward, 0 after subquad_attend_backward() */
+  double recall;         /* share of the true top-k keys that candidates held, on sampled rows; NaN:
+                            no such search, or the backward */
 } subquad_report;
 
 /* Everything off, every pointer NULL, no window. */

@@ -72,8 +72,8 @@ Problem to_problem(const subquad_problem* from) {
 
 void store(const Report& from, subquad_report* to) {
   if (to != nullptr)
-    *to = {from.rows, from.fallback_rows, from.scored_entries, from.peak_extra_bytes,
-           from.negative_rows};
+    *to = {from.rows,          from.fallback_rows, from.scored_entries, from.peak_extra_bytes,
+           from.negative_rows, from.recall};
 }
 
 }  // namespace

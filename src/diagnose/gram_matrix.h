@@ -6,7 +6,8 @@
 
 namespace subquad {
 
-// Gram matrix M^T M of a tall matrix with `width` columns, row by row. cost: width^2 / 2 a row.
+// Gram matrix M^T M of a tall matrix with `width` columns, row by row.
+// cost: width^2 / 2 multiply-adds a row.
 class GramMatrix {
  public:
   explicit GramMatrix(std::int64_t width);

@@ -97,9 +97,7 @@ ClusterOptions read_clusters(SpecReader& reader) {
   return options;
 }
 
-}  // namespace
-
-std::unique_ptr<HeavyRule> make_topk_rule(const SpecPart& spec) {
+TopkSearch read_search(const SpecPart& spec) {
   SpecReader reader(spec);
   TopkSearch search{reader.integer("k", 100, 1, std::int64_t{1} << 30), {}, {}};
   const std::size_t candidates = reader.choice("candidates", 0, {"all", "lsh", "clusters"});
@@ -107,7 +105,18 @@ std::unique_ptr<HeavyRule> make_topk_rule(const SpecPart& spec) {
   if (candidates == 2) search.clusters = read_clusters(reader);
   if (candidates > 0) search.recall_rows = reader.integer("recall_rows", 64, 0, 1 << 20);
   reader.finish();
-  return std::make_unique<TopkRule>(search);
+  return search;
+}
+
+}  // namespace
+
+std::unique_ptr<HeavyRule> make_topk_rule(const SpecPart& spec) {
+  return std::make_unique<TopkRule>(read_search(spec));
+}
+
+std::string topk_path(const SpecPart& spec) {
+  const TopkSearch search = read_search(spec);
+  return spec.name + (search.lsh ? ":lsh" : search.clusters ? ":clusters" : "");
 }
 
 }  // namespace subquad

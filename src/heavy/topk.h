@@ -14,6 +14,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "heavy/heavy_set.h"
 #include "plan/spec.h"
@@ -21,5 +22,7 @@
 namespace subquad {
 
 std::unique_ptr<HeavyRule> make_topk_rule(const SpecPart& spec);
+// The part in Report::path: its name and the index that was asked for, "topk:lsh".
+std::string topk_path(const SpecPart& spec);
 
 }  // namespace subquad

@@ -4,8 +4,8 @@
 // their kernels times their counts. Every probe weighs the same, so that what is least is the
 // Frobenius norm of the error, in which kernel sums are measured; there is no denominator that
 // would make small rows matter, and dividing by the rows' own sums costs up to 10 times the error
-// on real data (a row without neighbours then outweighs all others). cost: p R^2 + R^3 / 3 flops a
-// ridge, 2 C R (p + R) a solve.
+// on real data (a row without neighbours then outweighs all others).
+// cost: p R^2 + R^3 / 3 flops a ridge, 2 C R (p + R) a solve.
 #pragma once
 
 #include <cstdint>

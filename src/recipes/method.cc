@@ -28,11 +28,13 @@ namespace {
 struct HeavyEntry {
   const char* name;
   std::unique_ptr<HeavyRule> (*make)(const SpecPart&);
+  std::string (*path)(const SpecPart&) = nullptr;  // in Report::path; nullptr: the name
 };
-constexpr HeavyEntry kHeavy[] = {{"sink", make_sink_rule},         {"window", make_window_rule},
-                                 {"band", make_band_rule},         {"sortlsh", make_sort_lsh_rule},
-                                 {"expander", make_expander_rule}, {"topk", make_topk_rule},
-                                 {"knn", make_topk_rule}};
+constexpr HeavyEntry kHeavy[] = {
+    {"sink", make_sink_rule},          {"window", make_window_rule},
+    {"band", make_band_rule},          {"sortlsh", make_sort_lsh_rule},
+    {"expander", make_expander_rule},  {"topk", make_topk_rule, topk_path},
+    {"knn", make_topk_rule, topk_path}};
 constexpr const char* kGiven = "given";  // heavy too; its rule reads the caller's masks
 
 // drop: the light part that adds nothing.
@@ -73,6 +75,12 @@ const Entry* find_entry(const Entry (&entries)[count], const std::string& name) 
   return nullptr;
 }
 
+// The part in Report::path.
+std::string path_name(const SpecPart& part) {
+  const HeavyEntry* heavy = find_entry(kHeavy, part.name);
+  return heavy != nullptr && heavy->path != nullptr ? heavy->path(part) : part.name;
+}
+
 [[noreturn]] void throw_unknown(std::string_view spec, const std::string& name) {
   std::vector<std::string> known{"exact"};
   for (const HeavyEntry& entry : kHeavy) known.emplace_back(entry.name);
@@ -104,7 +112,8 @@ Method parse_method(std::string_view spec, std::span<const GivenMask> given) {
   Method method;
   bool has_light = false;
   for (const SpecPart& part : parts) {
-    method.names += (method.names.empty() ? "" : "+") + part.name;
+    if (!method.names.empty()) method.names += '+';
+    method.names += path_name(part);
     if (part.name == "exact") {
       SpecReader(part).finish();
       if (parts.size() > 1)

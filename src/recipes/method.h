@@ -21,7 +21,7 @@ struct Method {
   std::vector<std::unique_ptr<HeavyRule>> heavy;
   std::unique_ptr<LightRule> light;
   std::unique_ptr<Recipe> recipe;
-  std::string names;  // "sink+window+uniform", for Report::path
+  std::string names;  // "sink+topk:lsh+uniform", for Report::path
 };
 
 // Throws Error (invalid_argument): unknown part, bad argument, two light parts, exact with others.

@@ -51,13 +51,7 @@ class DiagnoseTest : public CliTest {
   void expect_error(const std::vector<std::string>& extra, const std::string& word) {
     std::vector<std::string> arguments{"diagnose", "a.safetensors", "--json", "o.json"};
     arguments.insert(arguments.end(), extra.begin(), extra.end());
-    const std::vector<std::string> before = files();
-    const Outcome outcome = run(arguments);
-    EXPECT_EQ(outcome.code, 2) << outcome.err;
-    EXPECT_EQ(outcome.err.rfind("subquad: ", 0), 0u) << outcome.err;
-    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
-    EXPECT_NE(outcome.err.find(word), std::string::npos) << outcome.err;
-    EXPECT_EQ(files(), before);
+    CliTest::expect_error(arguments, {word});
   }
 };
 

@@ -65,11 +65,7 @@ class GivenTest : public CliTest {
                        const std::vector<std::string>& words) {
     std::vector<std::string> arguments{"attend", "a.safetensors", "--out", "o.safetensors"};
     arguments.insert(arguments.end(), extra.begin(), extra.end());
-    const Outcome outcome = run(arguments);
-    EXPECT_EQ(outcome.code, 2) << outcome.err;
-    EXPECT_EQ(outcome.err.rfind("subquad: ", 0), 0u) << outcome.err;
-    for (const std::string& word : words)
-      EXPECT_NE(outcome.err.find(word), std::string::npos) << outcome.err;
+    expect_error(arguments, words);
   }
 };
 

@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 #include "subquad/io.h"
+#include "support/python.h"
 
 extern char** environ;
 
@@ -19,21 +21,11 @@ namespace {
 
 // One tensor's values, and the bytes they are written from.
 struct Values {
+  Values(const std::vector<std::int64_t>& shape, double phase)
+      : floats(smooth_values(shape, phase)), doubles(floats.begin(), floats.end()) {}
   std::vector<float> floats;
   std::vector<double> doubles;
 };
-
-Values make_values(const std::vector<std::int64_t>& shape, double phase) {
-  std::int64_t count = 1;
-  for (const std::int64_t extent : shape) count *= extent;
-  Values values;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const double x = 1.5 * std::sin(0.7 * static_cast<double>(i * i % 9973) + phase);
-    values.floats.push_back(static_cast<float>(x));
-    values.doubles.push_back(static_cast<double>(values.floats.back()));
-  }
-  return values;
-}
 
 io::Tensor make_tensor(const std::string& name, const std::vector<std::int64_t>& shape,
                        const Values& values, bool doubles) {
@@ -92,6 +84,20 @@ nlohmann::json CliTest::run_json(std::vector<std::string> arguments) const {
   return json;
 }
 
+void CliTest::expect_error(const std::vector<std::string>& arguments,
+                           const std::vector<std::string>& words) const {
+  const std::vector<std::string> before = files();
+  const Outcome outcome = run(arguments);
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(outcome.err.rfind("subquad: ", 0), 0u) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  for (const std::string& word : words)
+    EXPECT_NE(outcome.err.find(word), std::string::npos)
+        << "no '" << word << "' in " << outcome.err;
+  EXPECT_EQ(files(), before);
+}
+
 std::vector<std::string> CliTest::files() const {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
@@ -101,9 +107,38 @@ std::vector<std::string> CliTest::files() const {
   return names;
 }
 
+ExperimentTest::ExperimentTest(const std::string& name)
+    : experiment_(std::filesystem::path(__FILE__).parent_path() / "../../experiments" / name),
+      library_(std::filesystem::path(SUBQUAD_BINARY).parent_path() / "../../src/libsubquad.so") {}
+
+void ExperimentTest::SetUp() {
+  python_ = testing::find_python("matplotlib, numpy");
+  if (python_.empty()) GTEST_SKIP() << "no python3 with numpy and matplotlib is installed";
+  if (!std::filesystem::exists(library_)) GTEST_SKIP() << "no " << library_ << ": a static build";
+}
+
+bool ExperimentTest::python(const std::string& arguments) const {
+  const std::string command =
+      "cd '" + experiment_.string() +
+      "' && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 SUBQUAD_LIBRARY='" +
+      library_.string() + "' " + python_ + " " + arguments + " >'" + path("log") + "' 2>&1";
+  return std::system(command.c_str()) == 0;
+}
+
+std::string ExperimentTest::log() const { return read_text(path("log")); }
+
+std::vector<float> smooth_values(const std::vector<std::int64_t>& shape, double phase) {
+  std::int64_t count = 1;
+  for (const std::int64_t extent : shape) count *= extent;
+  std::vector<float> values;
+  for (std::int64_t i = 0; i < count; ++i)
+    values.push_back(
+        static_cast<float>(1.5 * std::sin(0.7 * static_cast<double>(i * i % 9973) + phase)));
+  return values;
+}
+
 void write_layer(const std::string& path, const LayerSpec& spec) {
-  const Values q = make_values(spec.q, 0.1), k = make_values(spec.k, 1.3),
-               v = make_values(spec.v, 2.9);
+  const Values q(spec.q, 0.1), k(spec.k, 1.3), v(spec.v, 2.9);
   const std::vector<io::Tensor> tensors{make_tensor("q", spec.q, q, spec.doubles),
                                         make_tensor("k", spec.k, k, spec.doubles),
                                         make_tensor("v", spec.v, v, spec.doubles)};

@@ -18,7 +18,7 @@ struct Outcome {
 };
 
 // Each test has a folder of its own, gone afterwards.
-class CliTest : public testing::Test {
+class CliTest : public ::testing::Test {
  protected:
   CliTest();
   ~CliTest() override;
@@ -28,6 +28,10 @@ class CliTest : public testing::Test {
   Outcome run(const std::vector<std::string>& arguments) const;
   // Runs it, expects success, and parses what `--json -` printed.
   nlohmann::json run_json(std::vector<std::string> arguments) const;
+  // Runs it, expects exit code 2, nothing on stdout, one line on stderr that has all of `words`,
+  // and no file made or removed.
+  void expect_error(const std::vector<std::string>& arguments,
+                    const std::vector<std::string>& words) const;
   // Names of the files in the folder, sorted.
   std::vector<std::string> files() const;
 
@@ -35,11 +39,31 @@ class CliTest : public testing::Test {
   std::filesystem::path folder_;
 };
 
+// Tests of experiments/NAME, by a Python with numpy and matplotlib; skipped where there is none.
+class ExperimentTest : public CliTest {
+ protected:
+  explicit ExperimentTest(const std::string& name);
+  void SetUp() override;
+
+  // Runs Python in the experiment's folder, one thread, SUBQUAD_LIBRARY set; what it prints goes to
+  // the file "log". Whether it exits with 0.
+  bool python(const std::string& arguments) const;
+  std::string log() const;
+  const std::filesystem::path& library() const { return library_; }
+
+ private:
+  std::filesystem::path experiment_, library_;
+  std::string python_;
+};
+
 struct LayerSpec {
   std::vector<std::int64_t> q{2, 40, 8}, k{2, 40, 8}, v{2, 40, 8};
   std::map<std::string, std::string> metadata = {};
   bool doubles = false;  // f64 tensors with the f32 values
 };
+
+// Fixed smooth values, as many as the shape has elements.
+std::vector<float> smooth_values(const std::vector<std::int64_t>& shape, double phase);
 
 // Writes q, k, v with fixed smooth values; the extension chooses the format.
 void write_layer(const std::string& path, const LayerSpec& spec = {});

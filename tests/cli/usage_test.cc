@@ -1,22 +1,10 @@
 // Help, versions and mistakes on the command line.
-#include <algorithm>
-
 #include "support.h"
 
 namespace subquad::test {
 namespace {
 
-class UsageTest : public CliTest {
- protected:
-  void expect_usage_error(const std::vector<std::string>& arguments, const std::string& word) {
-    const Outcome outcome = run(arguments);
-    EXPECT_EQ(outcome.code, 2);
-    EXPECT_EQ(outcome.out, "");
-    EXPECT_EQ(outcome.err.rfind("subquad: ", 0), 0u) << outcome.err;
-    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
-    EXPECT_NE(outcome.err.find(word), std::string::npos) << outcome.err;
-  }
-};
+using UsageTest = CliTest;
 
 TEST_F(UsageTest, HelpOfEachCommandShowsItsOptionsAndExamples) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> commands{
@@ -37,48 +25,44 @@ TEST_F(UsageTest, VersionIsPrinted) {
   EXPECT_NE(outcome.out.find('.'), std::string::npos);
 }
 
-TEST_F(UsageTest, NoCommand) { expect_usage_error({}, "subcommand"); }
-TEST_F(UsageTest, UnknownCommand) { expect_usage_error({"atend"}, "atend"); }
-TEST_F(UsageTest, UnknownOption) { expect_usage_error({"info", "--peek"}, "--peek"); }
-TEST_F(UsageTest, MissingInput) { expect_usage_error({"attend"}, "INPUT"); }
-TEST_F(UsageTest, ThreadsNotANumber) {
-  expect_usage_error({"info", "--threads", "two"}, "threads");
-}
-TEST_F(UsageTest, ThreadsNegative) { expect_usage_error({"info", "--threads", "-1"}, "threads"); }
-TEST_F(UsageTest, BenchWithoutLength) { expect_usage_error({"bench", "attention"}, "--seq"); }
+TEST_F(UsageTest, NoCommand) { expect_error({}, {"subcommand"}); }
+TEST_F(UsageTest, UnknownCommand) { expect_error({"atend"}, {"atend"}); }
+TEST_F(UsageTest, UnknownOption) { expect_error({"info", "--peek"}, {"--peek"}); }
+TEST_F(UsageTest, MissingInput) { expect_error({"attend"}, {"INPUT"}); }
+TEST_F(UsageTest, ThreadsNotANumber) { expect_error({"info", "--threads", "two"}, {"threads"}); }
+TEST_F(UsageTest, ThreadsNegative) { expect_error({"info", "--threads", "-1"}, {"threads"}); }
+TEST_F(UsageTest, BenchWithoutLength) { expect_error({"bench", "attention"}, {"--seq"}); }
 TEST_F(UsageTest, BenchUnknownPass) {
-  expect_usage_error({"bench", "attention", "--seq", "8", "--pass", "sideways"}, "sideways");
+  expect_error({"bench", "attention", "--seq", "8", "--pass", "sideways"}, {"sideways"});
 }
 TEST_F(UsageTest, BenchUnknownDtype) {
-  expect_usage_error({"bench", "attention", "--seq", "8", "--dtype", "f64"}, "f64");
+  expect_error({"bench", "attention", "--seq", "8", "--dtype", "f64"}, {"f64"});
 }
 TEST_F(UsageTest, BenchHeadsThatDoNotDivide) {
-  expect_usage_error({"bench", "attention", "--seq", "8", "--heads", "4", "--kv-heads", "3"},
-                     "--kv-heads");
+  expect_error({"bench", "attention", "--seq", "8", "--heads", "4", "--kv-heads", "3"},
+               {"--kv-heads"});
 }
 TEST_F(UsageTest, BenchTooManyDecodingQueries) {
-  expect_usage_error({"bench", "attention", "--seq", "64", "--pass", "decode", "--queries", "17"},
-                     "--queries");
+  expect_error({"bench", "attention", "--seq", "64", "--pass", "decode", "--queries", "17"},
+               {"--queries"});
 }
 TEST_F(UsageTest, FileWithShapeOptions) {
   write_layer(path("a.safetensors"));
-  expect_usage_error({"bench", "attention", "--input", "a.safetensors", "--heads", "4"}, "--heads");
+  expect_error({"bench", "attention", "--input", "a.safetensors", "--heads", "4"}, {"--heads"});
 }
 TEST_F(UsageTest, ProblemFileThatIsNotAList) {
   write_text(path("p.json"), "{\"seq\": 4}");
-  expect_usage_error({"bench", "attention", "--problem", "p.json"}, "p.json");
+  expect_error({"bench", "attention", "--problem", "p.json"}, {"p.json"});
 }
 TEST_F(UsageTest, ProblemFileWithAnUnknownKey) {
   write_text(path("p.json"), "[{\"seq\": 4}, {\"sequence\": 4}]");
-  expect_usage_error({"bench", "attention", "--problem", "p.json"}, "entry 1: unknown key");
+  expect_error({"bench", "attention", "--problem", "p.json"}, {"entry 1: unknown key"});
 }
 TEST_F(UsageTest, ProblemFileWithAWrongType) {
   write_text(path("p.json"), "[{\"seq\": \"long\"}]");
-  expect_usage_error({"bench", "attention", "--problem", "p.json"}, "entry 0");
+  expect_error({"bench", "attention", "--problem", "p.json"}, {"entry 0"});
 }
-TEST_F(UsageTest, SynthIntoAnotherFormat) {
-  expect_usage_error({"synth", "a.npz"}, ".safetensors");
-}
+TEST_F(UsageTest, SynthIntoAnotherFormat) { expect_error({"synth", "a.npz"}, {".safetensors"}); }
 
 }  // namespace
 }  // namespace subquad::test

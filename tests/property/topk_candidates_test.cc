@@ -115,6 +115,17 @@ TEST(TopkCandidates, NoRecallWithoutASearch) {
     EXPECT_TRUE(std::isnan(run_method(owned.problem, spec).report.recall)) << spec;
 }
 
+TEST(TopkCandidates, ThePathNamesTheIndex) {
+  const OwnedProblem owned = gaussian_problem({.queries = 20, .keys = 100}, 4);
+  const auto path = [&](const std::string& spec) {
+    return run_method(owned.problem, spec).report.path;
+  };
+  EXPECT_EQ(path("topk(k=5)"), "topk");
+  EXPECT_EQ(path("topk(5,all)+uniform(m=9)"), "topk+uniform");
+  EXPECT_EQ(path("sink(2)+topk(5,lsh,bits=3)"), "sink+topk:lsh");
+  EXPECT_EQ(path("knn(candidates=clusters,k=5,clusters=9)+uniform(m=9)"), "knn:clusters+uniform");
+}
+
 // More candidates never lose a key.
 TEST(TopkCandidates, RecallGrowsWithTheCandidates) {
   const OwnedProblem owned = gaussian_problem({.queries = 60, .keys = 900}, 5);

@@ -12,6 +12,7 @@
 
 #include "subquad/attention.h"
 #include "support/backward.h"
+#include "support/differences.h"
 #include "support/plain_hyper.h"
 #include "support/random_problem.h"
 
@@ -38,6 +39,7 @@ const std::vector<Variant> variants{
 };
 
 constexpr std::int64_t value_samples = 7;
+constexpr double kStep = 1e-5;  // of the differences
 
 std::string spec_of(const Variant& v) {
   const ApproxDOptions& sums = v.row_sums;
@@ -100,18 +102,6 @@ class PlainLoss {
   std::vector<double> sampled_, grad_out_, grad_lse_;
 };
 
-template <typename Function>
-double central_difference(double& x, const Function& function) {
-  constexpr double step = 1e-5;
-  const double before = x;
-  x = before + step;
-  const double above = function();
-  x = before - step;
-  const double below = function();
-  x = before;
-  return (above - below) / (2 * step);
-}
-
 struct Gradients {
   DenseTensor query, key, value;
 };
@@ -131,11 +121,11 @@ void add_head(const Problem& problem, const PlainLoss& loss, PlainHead head, Gra
     const std::int64_t k = head.key_begin + j;
     for (std::int64_t c = 0; c < width; ++c)
       sums.value.row(head.b, head.kv_head, k)[c] +=
-          central_difference(values[static_cast<std::size_t>(j * width + c)], total);
+          central_difference(values[static_cast<std::size_t>(j * width + c)], kStep, total);
     for (std::int64_t i = 0; i < head.rows; ++i) {
       double& score = head.scores[static_cast<std::size_t>(i * head.keys + j)];
       if (score == nothing) continue;
-      const double slope = scale * central_difference(score, total);
+      const double slope = scale * central_difference(score, kStep, total);
       const std::int64_t q = head.query_begin + i;
       for (std::int64_t c = 0; c < problem.query.channels(); ++c) {
         sums.query.row(head.b, head.head, q)[c] += slope * key.row(head.b, head.kv_head, k)[c];

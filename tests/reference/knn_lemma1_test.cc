@@ -16,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "subquad/attention.h"
+#include "support/differences.h"
 #include "support/draw.h"
 
 namespace subquad::testing {
@@ -131,15 +132,9 @@ Matrix lemma_key(const Model& model, std::int64_t l, std::int64_t k, const Matri
 Matrix differences(Model model, Matrix Model::*weight, std::int64_t l, std::int64_t k,
                    const Matrix& g) {
   Matrix gradient(width, head_dim);
-  for (std::size_t n = 0; n < gradient.values.size(); ++n) {
-    double& value = (model.*weight).values[n];
-    const double kept = value, step = std::ldexp(1.0, -16);
-    value = kept + step;
-    const double above = loss(model, l, k, g);
-    value = kept - step;
-    gradient.values[n] = (above - loss(model, l, k, g)) / (2 * step);
-    value = kept;
-  }
+  for (std::size_t n = 0; n < gradient.values.size(); ++n)
+    gradient.values[n] = central_difference((model.*weight).values[n], std::ldexp(1.0, -16),
+                                            [&] { return loss(model, l, k, g); });
   return gradient;
 }
 

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "support/backward.h"
+#include "support/differences.h"
 #include "support/isa.h"
 #include "support/linear_model.h"
 #include "support/linear_scene.h"
@@ -170,23 +171,6 @@ double loss(const LinearModelCase& model, const LinearModelCase::Inputs& in,
   return sum;
 }
 
-double difference_error(const LinearModelCase& model, LinearModelCase::Inputs in,
-                        DenseTensor LinearModelCase::Inputs::*tensor, const DenseTensor& gradient,
-                        const DenseTensor& grad_out, const DenseTensor& grad_lse) {
-  double largest = 0;
-  for (std::size_t n = 0; n < gradient.values.size(); ++n) {
-    double& value = (in.*tensor).values[n];
-    const double kept = value, step = std::ldexp(1.0, -15);
-    value = kept + step;
-    const double above = loss(model, in, grad_out, grad_lse);
-    value = kept - step;
-    const double below = loss(model, in, grad_out, grad_lse);
-    value = kept;
-    largest = std::max(largest, std::fabs((above - below) / (2 * step) - gradient.values[n]));
-  }
-  return largest;
-}
-
 // The yardstick's own derivative, rows with negative sums included.
 TEST(LinearReferenceSmall, FiniteDifferencesAgree) {
   const ProblemLimits small{.max_length = 12, .max_head_dim = 5, .max_work = 3'000};
@@ -206,9 +190,12 @@ TEST(LinearReferenceSmall, FiniteDifferencesAgree) {
         negative += outputs.negative_rows;
         const auto formula = model.backward(in, outputs, grad_out, grad_lse).values;
         using Inputs = LinearModelCase::Inputs;
+        const auto loss_of = [&](const Inputs& inputs) {
+          return loss(model, inputs, grad_out, grad_lse);
+        };
         for (const auto tensor : {&Inputs::query, &Inputs::key, &Inputs::value}) {
           const double scale = std::max((formula.*tensor).max_abs(), 1.0);
-          EXPECT_LE(difference_error(model, in, tensor, formula.*tensor, grad_out, grad_lse),
+          EXPECT_LE(difference_error(in, tensor, formula.*tensor, std::ldexp(1.0, -15), loss_of),
                     1e-6 * scale);
         }
       }

@@ -14,6 +14,7 @@
 #include "recipes/split_attention.h"
 #include "recipes/split_backward.h"
 #include "support/backward.h"
+#include "support/differences.h"
 #include "support/isa.h"
 #include "support/plan_model.h"
 #include "support/random_problem.h"
@@ -257,36 +258,21 @@ double loss(const PlanModel& model, const PlanModel::Inputs& in, const DenseTens
   return sum;
 }
 
-// Largest difference between a gradient and central differences of the loss.
-double difference_error(const PlanModel& model, PlanModel::Inputs in,
-                        DenseTensor PlanModel::Inputs::*tensor, const DenseTensor& gradient,
-                        const Upstream& upstream) {
-  const DenseTensor grad_out = read_tensor(upstream.out.view()), grad_lse = upstream.dense_lse();
-  double largest = 0;
-  for (std::size_t n = 0; n < gradient.values.size(); ++n) {
-    double& value = (in.*tensor).values[n];
-    const double kept = value, step = std::ldexp(1.0, -14);
-    value = kept + step;
-    const double above = loss(model, in, grad_out, grad_lse);
-    value = kept - step;
-    const double below = loss(model, in, grad_out, grad_lse);
-    value = kept;
-    largest = std::max(largest, std::fabs((above - below) / (2 * step) - gradient.values[n]));
-  }
-  return largest;
-}
-
 void expect_differences(const Problem& problem, const std::string& spec, const Upstream& upstream) {
   SCOPED_TRACE(spec);
   const Method method = parse_method(spec);
   const PlanModel model(problem, method, method_seed);
   const PlanModel::Inputs in = model.inputs();
-  const PlanModel::Inputs formula =
-      model.backward(in, model.forward(in), read_tensor(upstream.out.view()), upstream.dense_lse());
+  const DenseTensor grad_out = read_tensor(upstream.out.view()), grad_lse = upstream.dense_lse();
+  const PlanModel::Inputs formula = model.backward(in, model.forward(in), grad_out, grad_lse);
+  const auto loss_of = [&](const PlanModel::Inputs& inputs) {
+    return loss(model, inputs, grad_out, grad_lse);
+  };
   for (const auto tensor :
        {&PlanModel::Inputs::query, &PlanModel::Inputs::key, &PlanModel::Inputs::value}) {
     const double scale = std::max((formula.*tensor).max_abs(), smallest_gradient);
-    EXPECT_LE(difference_error(model, in, tensor, formula.*tensor, upstream), 1e-6 * scale);
+    EXPECT_LE(difference_error(in, tensor, formula.*tensor, std::ldexp(1.0, -14), loss_of),
+              1e-6 * scale);
   }
 }
 

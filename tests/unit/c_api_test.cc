@@ -64,6 +64,19 @@ TEST(CApi, BackwardMatchesTheAnalyticGradient) {
   EXPECT_EQ(SUBQUAD_INVALID_ARGUMENT, backward(nullptr));
 }
 
+TEST(CApi, RecallIsThatOfTheSearch) {
+  Small small;
+  subquad_report report;
+  const auto recall = [&](const char* spec) {
+    EXPECT_EQ(SUBQUAD_OK, subquad_attend(&small.problem, spec, &small.out_view, nullptr, nullptr, 1,
+                                         0, &report));
+    return report.recall;
+  };
+  // Every cluster is visited, so that nothing is missed; the exact search has no recall.
+  EXPECT_EQ(1.0, recall("topk(k=1,candidates=clusters,clusters=2,probes=2)"));
+  EXPECT_TRUE(std::isnan(recall("topk(k=1)")));
+}
+
 TEST(CApi, NegativeSumsAreCounted) {
   Small small;
   small.problem.scale = -1;

@@ -3,25 +3,31 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <string>
 
 #include "io_support.h"
+#include "support/python.h"
 
 namespace subquad::io {
 namespace {
 
 // Runs a Python program with the folder as its argument; true when it ends well.
-bool python(const TemporaryFolder& folder, const std::string& program) {
+bool run_program(const std::string& python, const TemporaryFolder& folder,
+                 const std::string& program) {
   const std::string script = folder / "program.py";
   write_text(script, program);
-  const std::string command = "python3 '" + script + "' '" + (folder / "") + "' 2>/dev/null";
+  const std::string command = python + " '" + script + "' '" + (folder / "") + "' 2>/dev/null";
   return std::system(command.c_str()) == 0;
 }
 
 class NumPy : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!python(folder_, "import numpy")) GTEST_SKIP() << "python3 with numpy is not installed";
+    if (python_.empty()) GTEST_SKIP() << "no python3 with numpy is installed";
   }
+  bool python(const std::string& program) const { return run_program(python_, folder_, program); }
+
+  const std::string python_ = testing::find_python("numpy");
   TemporaryFolder folder_;
 };
 
@@ -33,7 +39,7 @@ TEST_F(NumPy, ReadsWhatWeWrite) {
                                     tensor_of("bytes", ElementType::u8, {4}, values)};
   write_file(folder_ / "x.npz", tensors);
   write_file(folder_ / "q.npy", {&tensors[0], 1});
-  EXPECT_TRUE(python(folder_, R"(
+  EXPECT_TRUE(python(R"(
 import sys, zipfile, numpy as np
 folder = sys.argv[1]
 q = np.array([[1.5, -2, 3], [4, 5, 6.25]], dtype='<f4')
@@ -49,7 +55,7 @@ assert z['bytes'].tobytes() == q.tobytes()[:4]
 }
 
 TEST_F(NumPy, WritesWhatWeRead) {
-  ASSERT_TRUE(python(folder_, R"(
+  ASSERT_TRUE(python(R"(
 import sys, numpy as np
 folder = sys.argv[1]
 x = np.arange(100000, dtype='<f8').reshape(100, 1000)
@@ -78,16 +84,15 @@ np.savez(folder + 'object.npz', x=np.array([None], dtype=object))
 
 TEST(Safetensors, ReferenceLibraryReadsWhatWeWrite) {
   const TemporaryFolder folder;
-  if (!python(folder, "import numpy, safetensors.numpy")) {
-    GTEST_SKIP() << "python3 with numpy and safetensors is not installed";
-  }
+  const std::string python = testing::find_python("numpy, safetensors.numpy");
+  if (python.empty()) GTEST_SKIP() << "no python3 with numpy and safetensors is installed";
   const std::vector<float> values{1.5, -2, 3, 4, 5, 6.25};
   const std::vector<Tensor> tensors{tensor_of("b", ElementType::u8, {3}, values),
                                     tensor_of("q", ElementType::f32, {2, 3}, values),
                                     tensor_of("empty", ElementType::f64, {0, 4}, values),
                                     tensor_of("scalar", ElementType::i16, {}, values)};
   write_file(folder / "x.safetensors", tensors, {{"scale", "0.125"}});
-  EXPECT_TRUE(python(folder, R"(
+  EXPECT_TRUE(run_program(python, folder, R"(
 import sys, numpy as np
 from safetensors import safe_open
 q = np.array([[1.5, -2, 3], [4, 5, 6.25]], dtype='<f4')
