@@ -53,19 +53,29 @@ MultipolePart::MultipolePart(const HeadProblem& head, const MultipoleOptions& op
                              const Rng& rng)
     : head_(head), options_(options), rng_(rng) {}
 
-// How many keys a row may be opened so that exact attention costs more; negative: none.
-double MultipolePart::affordable_keys() const {
-  if (options_.error == 0 || options_.always) return kNothing;
+// What the clusters cost, in keys of exact attention a row.
+double MultipolePart::cluster_cost() const {
+  return kClusterCost * (static_cast<double>(options_.shape.clusters) + 128);
+}
+
+// Whether exact attention costs less, whatever the probes may say.
+bool MultipolePart::too_dear() const {
+  if (options_.error == 0 || options_.always) return false;
   const auto keys = static_cast<double>(head_.num_keys);
   const double probes =
       static_cast<double>(options_.fit) * kProbeCost * keys / static_cast<double>(head_.num_rows());
-  const double far = kClusterCost * (static_cast<double>(options_.shape.clusters) + 128);
-  return (options_.margin * keys - probes - far) / kOpenedCost;
+  return probes + cluster_cost() > options_.margin * keys;
+}
+
+// How many keys a row may be opened so that exact attention costs more; the probes are paid for.
+double MultipolePart::affordable_keys() const {
+  if (options_.always) return kNothing;
+  return (options_.margin * static_cast<double>(head_.num_keys) - cluster_cost()) / kOpenedCost;
 }
 
 void MultipolePart::begin(const EntrySets& heavy, int threads) {
   heavy_ = heavy;
-  exact_ = affordable_keys() < 0;
+  exact_ = too_dear();
   if (exact_) return;
   clusters_ = FarClusters::build(head_, options_.shape, rng_, threads);
   exact_ = clusters_ == nullptr;

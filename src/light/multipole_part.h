@@ -48,6 +48,8 @@ class MultipolePart final : public LightPart {
                                           int threads) const override;
 
  private:
+  double cluster_cost() const;
+  bool too_dear() const;
   double affordable_keys() const;
   FarSums far_sums() const;
   EntrySets all_heavy() const;
