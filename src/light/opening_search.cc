@@ -7,11 +7,12 @@ namespace subquad {
 namespace {
 
 constexpr double kClose = 2;  // predictions this many times the target are worth a trial
+constexpr double kLeastSaturation = 0.01, kMostSaturation = 100;
 
 }  // namespace
 
 double OpeningSearch::predict(const OpeningLevel& level) const {
-  return calibration_ * closed_square_ * std::sqrt(level.left);
+  return closed_square_ * level.left * (1 + saturation_) / (level.left + saturation_);
 }
 
 const OpeningLevel* OpeningSearch::next(double target, double most_keys) {
@@ -25,9 +26,13 @@ const OpeningLevel* OpeningSearch::next(double target, double most_keys) {
   return &levels_[chosen];
 }
 
+// Half way, in logarithms, to the a for which the prediction would have been right: near 1, shares
+// tell little of it.
 void OpeningSearch::learn(double square) {
-  const double predicted = predict(levels_[begin_ - 1]);
-  if (predicted > 0) calibration_ *= square / predicted;
+  const double left = levels_[begin_ - 1].left, share = square / closed_square_;
+  if (!(left > 0 && left < 1)) return;
+  const double told = share > left ? left * (1 - share) / (share - left) : kMostSaturation;
+  saturation_ = std::sqrt(saturation_ * std::clamp(told, kLeastSaturation, kMostSaturation));
 }
 
 double largest_share(std::vector<double> squares, double allowed) {
