@@ -11,6 +11,7 @@
 #include "property/same_bits_support.h"
 #include "subquad/error.h"
 #include "support/causal_halves.h"
+#include "support/draws.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -162,7 +163,8 @@ const std::vector<std::string> causal_specs{
 
 template <typename Check>
 void for_causal_problems(std::uint64_t first_seed, std::uint64_t count, Check check) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
+  const auto [begin, end] = draws(first_seed, count);
+  for (std::uint64_t seed = begin; seed < end; ++seed) {
     const OwnedProblem random = made_causal(random_problem(seed, type_of(seed), limits), seed);
     SCOPED_TRACE(random.description);
     for (const std::string& spec : causal_specs) {

@@ -14,6 +14,7 @@
 #include "exact/forward.h"
 #include "property/heavy_light_support.h"
 #include "support/causal_halves.h"
+#include "support/draws.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -181,7 +182,8 @@ const std::vector<Recursion> recursions{{8, 4, 16}, {5, 37, 17}, {1, 4, 40}, {20
 
 template <typename Check>
 void for_causal_counting_problems(std::uint64_t first_seed, std::uint64_t count, Check check) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
+  const auto [begin, end] = draws(first_seed, count);
+  for (std::uint64_t seed = begin; seed < end; ++seed) {
     const OwnedProblem random = made_causal(counting_problem(seed), seed);
     SCOPED_TRACE(random.description);
     check(random.problem);

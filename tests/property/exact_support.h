@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "property/heavy_light_support.h"
+#include "support/draws.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -15,7 +16,8 @@ namespace subquad::testing {
 // On draw(first_seed), draw(first_seed + 1), ..
 inline void expect_all_exact(const std::vector<std::string>& specs, std::uint64_t first_seed,
                              std::uint64_t count, OwnedProblem (*draw)(std::uint64_t)) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
+  const auto [begin, end] = draws(first_seed, count);
+  for (std::uint64_t seed = begin; seed < end; ++seed) {
     const OwnedProblem random = draw(seed);
     SCOPED_TRACE(random.description);
     const ReferenceAttention reference(random.problem);

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "heavy_light_support.h"
+#include "support/draws.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -18,7 +19,8 @@ constexpr double tolerance = 4e-6;  // of a weight; a wrong one is off by 1 / co
 
 template <typename Check>
 void for_counting_problems(std::uint64_t first_seed, std::uint64_t count, Check check) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
+  const auto [begin, end] = draws(first_seed, count);
+  for (std::uint64_t seed = begin; seed < end; ++seed) {
     const OwnedProblem random = counting_problem(seed);
     SCOPED_TRACE(random.description);
     check(random.problem);

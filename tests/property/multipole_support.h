@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "property/heavy_light_support.h"
+#include "support/draws.h"
 #include "support/multipole_model.h"
 
 namespace subquad::testing {
@@ -88,7 +89,8 @@ inline ModelErrors model_errors(const Problem& problem, const MethodRun& run,
 inline void for_drawn_and_specs(OwnedProblem (*draw)(std::uint64_t), std::uint64_t first_seed,
                                 std::uint64_t count, const std::vector<std::string>& lights,
                                 void (*check)(const Problem&, const std::string&)) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
+  const auto [begin, end] = draws(first_seed, count);
+  for (std::uint64_t seed = begin; seed < end; ++seed) {
     const OwnedProblem random = draw(seed);
     for (const std::string& heavy : heavy_specs)
       for (const std::string& light : lights) {

@@ -14,6 +14,7 @@
 #include "property/multipole_support.h"
 #include "property/same_bits_support.h"
 #include "subquad/error.h"
+#include "support/draws.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -134,7 +135,8 @@ void expect_model(const Problem& problem, const std::string& spec, std::uint64_t
 void expect_models(const std::vector<std::string>& lights, std::uint64_t first_seed,
                    std::uint64_t count, double tolerance,
                    OwnedProblem (*draw)(std::uint64_t) = drawn) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
+  const auto [begin, end] = draws(first_seed, count);
+  for (std::uint64_t seed = begin; seed < end; ++seed) {
     const OwnedProblem random = draw(seed);
     SCOPED_TRACE(random.description);
     for (const std::string& light : lights) {

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "property/heavy_light_support.h"
+#include "support/draws.h"
 
 namespace subquad::testing {
 
@@ -72,7 +73,8 @@ template <typename Check>
 void for_problems_and_specs(std::uint64_t first_seed, std::uint64_t count,
                             const ProblemLimits& limits,
                             const std::vector<std::string>& light_specs, Check check) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
+  const auto [begin, end] = draws(first_seed, count);
+  for (std::uint64_t seed = begin; seed < end; ++seed) {
     const OwnedProblem random = random_problem(seed, type_of(seed), limits);
     SCOPED_TRACE(random.description);
     for (const std::string& heavy : heavy_specs)
