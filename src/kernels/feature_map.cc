@@ -30,18 +30,6 @@ HWY_INLINE V elu_plus_one(D d, V x) {
 
 HWY_INLINE V relu(D d, V x) { return hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x); }
 
-void MapFeatures(FeatureMap map, float factor, float* x, int64_t count) {
-  const D d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const V scale = hn::Set(d, factor);
-  for (int64_t n = 0; n < count; n += lanes) {
-    V value = hn::LoadU(d, x + n);
-    if (map == FeatureMap::elu) value = elu_plus_one(d, value);
-    if (map == FeatureMap::relu) value = relu(d, value);
-    hn::StoreU(hn::Mul(scale, value), d, x + n);
-  }
-}
-
 // A row's last channels, fewer than a vector, and zeros behind them.
 template <class Storage>
 HWY_INLINE V load_tail(D d, const typename Storage::Bits* from, int64_t count) {
@@ -110,16 +98,11 @@ HWY_AFTER_NAMESPACE();
 namespace subquad::kernels {
 
 HWY_EXPORT(LoadFeatures);
-HWY_EXPORT(MapFeatures);
 HWY_EXPORT(MultiplySlopes);
 
 void load_features(const RowSource& source, FeatureMap map, float factor, float* out,
                    std::int64_t stride, std::int64_t padded, float* sums) {
   HWY_DYNAMIC_DISPATCH(LoadFeatures)(source, map, factor, out, stride, padded, sums);
-}
-
-void map_features(FeatureMap map, float factor, float* x, std::int64_t count) {
-  HWY_DYNAMIC_DISPATCH(MapFeatures)(map, factor, x, count);
 }
 
 void multiply_slopes(FeatureMap map, float factor, const float* features, float* gradients,

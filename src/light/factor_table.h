@@ -40,7 +40,6 @@ class FactorTable {
   kernels::RightMatrix columns(std::int64_t chunk) const;
   // (rank span) x width: for sums of the chunk's vectors.
   kernels::RightMatrix rows(std::int64_t chunk) const;
-  std::int64_t rank() const { return rank_; }
   std::int64_t vectors_of_chunk() const { return rank_ * layout_.span; }
 
  private:

@@ -394,23 +394,7 @@ TEST(MultipoleShapeBackward, SingleGradientsAreThoseOfAll) {
   const MethodCase setup{owned.problem,
                          "window(7)+multipole(clusters=9,fit=30,open=0.2,group=8,order=2,rank=3)",
                          upstream};
-  const ForwardRun forward = forward_of(setup);
-  const BackwardRun all = backward_of(setup);
-  for (int wanted = 0; wanted < 3; ++wanted) {
-    BackwardRun run{TensorBuffer(DType::f32, owned.problem.query.shape),
-                    TensorBuffer(DType::f32, owned.problem.key.shape),
-                    TensorBuffer(DType::f32, owned.problem.value.shape),
-                    {}};
-    BackwardArguments arguments = backward_arguments(forward, upstream, run);
-    if (wanted != 0) arguments.grad_query = {};
-    if (wanted != 1) arguments.grad_key = {};
-    if (wanted != 2) arguments.grad_value = {};
-    attend_backward(owned.problem, setup.spec, arguments, {.threads = 1, .seed = kSeed});
-    EXPECT_LE(wanted == 0   ? distance(run.query, all.query)
-              : wanted == 1 ? distance(run.key, all.key)
-                            : distance(run.value, all.value),
-              1e-6);
-  }
+  expect_single_gradients(setup);
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include <gtest/gtest.h>
+
 #include "core/head_problem.h"
 #include "subquad/attention.h"
 #include "support/backward.h"
@@ -50,6 +52,27 @@ inline BackwardRun backward_of(const MethodCase& setup, int threads = 1) {
 inline double distance(const TensorBuffer& a, const TensorBuffer& b) {
   const DenseTensor dense = read_tensor(b.view());
   return max_difference(a, dense) / std::max(0.1, dense.max_abs());
+}
+
+// Each gradient asked for alone is that of all together.
+inline void expect_single_gradients(const MethodCase& setup) {
+  const ForwardRun forward = forward_of(setup);
+  const BackwardRun all = backward_of(setup);
+  for (int wanted = 0; wanted < 3; ++wanted) {
+    BackwardRun run{TensorBuffer(DType::f32, setup.problem.query.shape),
+                    TensorBuffer(DType::f32, setup.problem.key.shape),
+                    TensorBuffer(DType::f32, setup.problem.value.shape),
+                    {}};
+    BackwardArguments arguments = backward_arguments(forward, setup.upstream, run);
+    if (wanted != 0) arguments.grad_query = {};
+    if (wanted != 1) arguments.grad_key = {};
+    if (wanted != 2) arguments.grad_value = {};
+    attend_backward(setup.problem, setup.spec, arguments, {.threads = 1, .seed = kSeed});
+    EXPECT_LE(wanted == 0   ? distance(run.query, all.query)
+              : wanted == 1 ? distance(run.key, all.key)
+                            : distance(run.value, all.value),
+              1e-6);
+  }
 }
 
 // Largest |gradient - central difference| of at most `entries` entries of a tensor, relative to the
