@@ -10,8 +10,8 @@
 
 #include "cpu_time.h"
 #include "kernels/pack.h"
-#include "light/key_clusters.h"
-#include "light/row_groups.h"
+#include "index/key_clusters.h"
+#include "index/row_groups.h"
 #include "subquad/attention.h"
 #include "subquad/error.h"
 #include "subquad/io.h"

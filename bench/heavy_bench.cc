@@ -9,9 +9,9 @@
 #include <fmt/format.h>
 
 #include "cpu_time.h"
-#include "core/head_problem.h"
-#include "heavy/expander_sketch.h"
-#include "heavy/sort_lsh.h"
+#include "rows/head_problem.h"
+#include "heavy/expander/expander_sketch.h"
+#include "index/hash_head.h"
 
 namespace {
 

@@ -11,3 +11,8 @@ function(subquad_own_target name)
     target_link_options(${name} PRIVATE -fsanitize=${SUBQUAD_SANITIZE})
   endif()
 endfunction()
+
+# What nearly every file includes, parsed once a target.
+set(subquad_common_headers <algorithm> <array> <atomic> <cmath> <cstdint> <cstring> <functional>
+    <limits> <memory> <mutex> <numeric> <optional> <span> <string> <string_view> <utility> <vector>
+    <fmt/format.h>)

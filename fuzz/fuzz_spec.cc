@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "plan/spec.h"
+#include "parts/spec.h"
 #include "subquad/error.h"
 
 namespace subquad {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "kernels/elementwise.h"
-#include "plan/spec.h"
+#include "parts/spec.h"
 #include "subquad/attention_metrics.h"
 
 namespace subquad::vit {

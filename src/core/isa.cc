@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "kernels/targets.h"
+#include "core/targets.h"
 
 #include <hwy/highway.h>
 

@@ -2,11 +2,8 @@
 // draw). Any number can be had in any order: results do not depend on threads or on the batch.
 #pragma once
 
-#include <cmath>
+#include <array>
 #include <cstdint>
-#include <numbers>
-
-#include <Random123/philox.h>
 
 namespace subquad {
 
@@ -42,21 +39,11 @@ class Rng {
     return static_cast<std::int64_t>(product >> 64);
   }
   // Standard normal (Box-Muller).
-  float normal(Purpose purpose, std::uint32_t row, std::uint32_t draw) const {
-    const auto block = words(purpose, row, draw);
-    const double u = (block[0] + 0.5) * 0x1p-32,
-                 angle = 2.0 * std::numbers::pi * block[1] * 0x1p-32;
-    return static_cast<float>(std::sqrt(-2.0 * std::log(u)) * std::cos(angle));
-  }
+  float normal(Purpose purpose, std::uint32_t row, std::uint32_t draw) const;
 
  private:
-  r123::Philox4x32::ctr_type words(Purpose purpose, std::uint32_t row, std::uint32_t draw) const {
-    const r123::Philox4x32::ctr_type counter{
-        {draw, row, head_, static_cast<std::uint32_t>(purpose)}};
-    const r123::Philox4x32::key_type key{
-        {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
-    return r123::Philox4x32()(counter, key);
-  }
+  // The generator's four words for this place; the first two are in use.
+  std::array<std::uint32_t, 2> words(Purpose purpose, std::uint32_t row, std::uint32_t draw) const;
 
   std::uint64_t seed_;
   std::uint32_t head_;

@@ -6,7 +6,7 @@
 
 #include "core/threads.h"
 #include "diagnose/column_squares.h"
-#include "diagnose/probe_problem.h"
+#include "core/probe_problem.h"
 #include "diagnose/row_sample.h"
 #include "subquad/error.h"
 #include "subquad/probe.h"

@@ -7,9 +7,9 @@
 #include <fmt/format.h>
 
 #include "core/threads.h"
-#include "diagnose/probe_problem.h"
+#include "core/probe_problem.h"
 #include "diagnose/score_tiles.h"
-#include "exact/forward.h"
+#include "rows/tile_sizes.h"
 #include "kernels/softmax.h"
 #include "subquad/attention_metrics.h"
 #include "subquad/error.h"

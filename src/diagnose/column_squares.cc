@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "core/threads.h"
-#include "exact/forward.h"
+#include "rows/tile_sizes.h"
 #include "kernels/softmax.h"
 
 namespace subquad {

@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "core/head_problem.h"
-#include "diagnose/probe_problem.h"
+#include "rows/head_problem.h"
+#include "core/probe_problem.h"
 #include "subquad/attention.h"
 #include "subquad/error.h"
 #include "subquad/probe.h"

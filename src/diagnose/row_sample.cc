@@ -1,6 +1,6 @@
 #include "diagnose/row_sample.h"
 
-#include "light/uniform.h"
+#include "core/sampling.h"
 
 namespace subquad {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/head_problem.h"
+#include "rows/head_problem.h"
 #include "core/rng.h"
 
 namespace subquad {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "exact/attend_tile.h"
+#include "rows/attend_tile.h"
 
 namespace subquad {
 

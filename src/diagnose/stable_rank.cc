@@ -5,7 +5,7 @@
 
 #include "core/threads.h"
 #include "diagnose/column_squares.h"
-#include "diagnose/probe_problem.h"
+#include "core/probe_problem.h"
 #include "subquad/error.h"
 #include "subquad/measure.h"
 #include "subquad/probe.h"

@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "core/threads.h"
-#include "exact/backward_keys.h"
-#include "exact/backward_rows.h"
-#include "exact/backward_sums.h"
-#include "exact/backward_tile.h"
-#include "exact/backward_turns.h"
+#include "rows/backward_keys.h"
+#include "rows/backward_rows.h"
+#include "rows/backward_sums.h"
+#include "rows/backward_tile.h"
+#include "rows/backward_turns.h"
 
 namespace subquad {
 namespace {

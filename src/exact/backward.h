@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <span>
 
-#include "core/head_problem.h"
+#include "rows/head_problem.h"
 #include "exact/backward_items.h"
 #include "subquad/attention.h"
 

@@ -6,17 +6,12 @@ namespace subquad {
 namespace {
 
 // Multiples of the register block and the panel width of every instruction set.
-constexpr std::int64_t kMinKeys = 96, kMaxKeys = 384, kMaxWideKeys = 288;
-constexpr std::int64_t kWideChannels = 160;
+constexpr std::int64_t kMinKeys = 96;
 constexpr std::int64_t kEnoughItems = 16;  // with fewer key blocks, blocks are made smaller
 constexpr std::int64_t kManyItems = 64;    // with more, the last one does not matter
 constexpr std::int64_t kLastBlocks = 4;
 
 }  // namespace
-
-std::int64_t max_backward_keys(std::int64_t head_dim, std::int64_t value_dim) {
-  return head_dim + value_dim <= kWideChannels ? kMaxKeys : kMaxWideKeys;
-}
 
 BackwardBlocks backward_blocks(std::span<const HeadRows> work) {
   const HeadProblem& any = *work.front().head;

@@ -6,8 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "core/head_problem.h"
+#include "rows/head_problem.h"
 #include "core/index_list.h"
+#include "rows/tile_sizes.h"
 
 namespace subquad {
 
@@ -30,11 +31,6 @@ struct BackwardBlocks {
   std::int64_t last_keys;
 };
 BackwardBlocks backward_blocks(std::span<const HeadRows> work);
-
-// The largest tile of keys that a backward pass may take, and the rows that meet it at a time: both
-// sides and the scores stay in the second-level cache.
-std::int64_t max_backward_keys(std::int64_t head_dim, std::int64_t value_dim);
-inline constexpr std::int64_t kBackwardRows = 96;
 
 // The blocks that a head's keys are cut into.
 class KeyCuts {
@@ -61,15 +57,5 @@ struct BackwardItem {
 // Key blocks of a head in order, heads side by side: threads then rarely wait for each other.
 std::vector<BackwardItem> backward_items(std::span<const HeadRows> work,
                                          const BackwardBlocks& blocks);
-
-inline std::int64_t count_blocks(std::int64_t length, std::int64_t size) {
-  return (length + size - 1) / size;
-}
-
-// Block `index` of a list cut into blocks of `size`.
-inline IndexList list_block(const IndexList& list, std::int64_t index, std::int64_t size) {
-  const std::int64_t begin = index * size, left = list.count - begin;
-  return list.slice(begin, size < left ? size : left);
-}
 
 }  // namespace subquad

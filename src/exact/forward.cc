@@ -5,21 +5,15 @@
 #include <vector>
 
 #include "core/threads.h"
-#include "exact/tile_scratch.h"
-#include "exact/write_rows.h"
+#include "rows/attend_run.h"
+#include "rows/tile_sizes.h"
+#include "rows/write_rows.h"
 
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kTileBytes = 1 << 18;   // keys and values of a tile
-constexpr std::int64_t kBlockBytes = 1 << 19;  // queries and sums of a long row block
-constexpr std::int64_t kEnoughItems = 8;       // below this many work items, keys are split
+constexpr std::int64_t kEnoughItems = 8;  // below this many work items, keys are split
 constexpr std::int64_t kMinSplitKeys = 4096;
-
-std::int64_t long_block_size(std::int64_t head_dim, std::int64_t value_dim) {
-  const std::int64_t rows = kBlockBytes / (4 * (head_dim + padded_values(value_dim)));
-  return std::clamp<std::int64_t>(rows / 12 * 12, 24, 1008);
-}
 
 // What a thread needs to attend rows to keys.
 class Worker {
@@ -158,15 +152,6 @@ std::string path_of(std::span<const Item> items, std::int64_t splits) {
 }
 
 }  // namespace
-
-std::int64_t row_block_size(std::int64_t head_dim, std::int64_t value_dim) {
-  return std::min<std::int64_t>(long_block_size(head_dim, value_dim), 264);
-}
-
-std::int64_t key_tile_size(std::int64_t head_dim, std::int64_t value_dim) {
-  const std::int64_t keys = kTileBytes / (4 * (head_dim + padded_values(value_dim)));
-  return std::clamp<std::int64_t>(keys / 64 * 64, 64, 512);
-}
 
 ExactRun exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads) {
   const std::vector<Item> items = make_items(heads);

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-#include "core/head_problem.h"
+#include "rows/head_problem.h"
 #include "core/index_list.h"
 #include "subquad/attention.h"
 
@@ -26,9 +26,5 @@ ExactRun exact_forward(std::span<const HeadProblem> heads, const Outputs& output
 
 // The listed rows of one head, on the calling thread.
 void exact_rows(const HeadProblem& head, const IndexList& rows, const Outputs& outputs);
-
-// Rows and keys that a thread works on at a time, so that both stay in the second-level cache.
-std::int64_t row_block_size(std::int64_t head_dim, std::int64_t value_dim);
-std::int64_t key_tile_size(std::int64_t head_dim, std::int64_t value_dim);
 
 }  // namespace subquad

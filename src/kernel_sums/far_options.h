@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "light/key_clusters.h"
-#include "plan/spec.h"
+#include "index/key_clusters.h"
+#include "parts/spec.h"
 
 namespace subquad {
 

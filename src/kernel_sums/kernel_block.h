@@ -10,11 +10,11 @@
 #include <span>
 #include <vector>
 
-#include "core/head_problem.h"
+#include "rows/head_problem.h"
 #include "core/index_list.h"
 #include "core/memory.h"
-#include "exact/row_block.h"
-#include "exact/tile_scratch.h"
+#include "rows/row_block.h"
+#include "rows/attend_run.h"
 
 namespace subquad {
 

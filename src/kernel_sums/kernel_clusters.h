@@ -7,7 +7,7 @@
 #include "core/rng.h"
 #include "kernel_sums/kernel_block.h"
 #include "kernel_sums/kernel_head.h"
-#include "light/key_clusters.h"
+#include "index/key_clusters.h"
 
 namespace subquad {
 

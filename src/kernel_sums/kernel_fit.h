@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "kernel_sums/kernel_clusters.h"
-#include "light/ridge_fit.h"
+#include "far/fit/ridge_fit.h"
 
 namespace subquad {
 

@@ -1,7 +1,7 @@
 #include "kernel_sums/query_blocks.h"
 
 #include "kernel_sums/kernel_block.h"
-#include "light/key_clusters.h"
+#include "index/key_clusters.h"
 
 namespace subquad {
 namespace {

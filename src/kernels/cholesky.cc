@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "core/memory.h"
-#include "kernels/targets.h"
+#include "core/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cholesky.cc"

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/targets.h"
+#include "core/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/elementwise.cc"

@@ -3,7 +3,7 @@
 #include <limits>
 #include <numbers>
 
-#include "kernels/targets.h"
+#include "core/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/filter.cc"

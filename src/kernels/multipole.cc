@@ -1,6 +1,6 @@
 #include "kernels/multipole.h"
 
-#include "kernels/targets.h"
+#include "core/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/multipole.cc"

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/targets.h"
+#include "core/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/softmax.cc"

@@ -12,7 +12,7 @@
 
 #include "subquad/attention.h"
 #include "subquad/error.h"
-#include "exact/backward_turns.h"
+#include "rows/backward_turns.h"
 #include "support/backward.h"
 #include "support/isa.h"
 #include "support/random_problem.h"

@@ -11,7 +11,8 @@
 
 #include <gtest/gtest.h>
 
-#include "exact/forward.h"
+#include "rows/head_problem.h"
+#include "rows/tile_sizes.h"
 #include "property/heavy_light_support.h"
 #include "support/causal_halves.h"
 #include "support/draws.h"

@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/pack.h"
-#include "light/cluster_moments.h"
+#include "far/moments/cluster_moments.h"
 #include "support/gradient_differences.h"
 #include "support/isa.h"
 #include "support/multipole_model.h"

@@ -8,8 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/head_problem.h"
-#include "heavy/sort_lsh.h"
+#include "rows/head_problem.h"
+#include "index/hash_head.h"
 #include "property/heavy_light_support.h"
 #include "property/same_bits_support.h"
 #include "subquad/error.h"

@@ -9,10 +9,10 @@
 
 #include <gtest/gtest.h>
 
-#include "light/sampled_keys.h"
+#include "light/sampled/sampled_keys.h"
 #include "property/heavy_light_support.h"
-#include "recipes/split_attention.h"
-#include "recipes/split_backward.h"
+#include "run/forward.h"
+#include "run/backward.h"
 #include "support/backward.h"
 #include "support/differences.h"
 #include "support/isa.h"

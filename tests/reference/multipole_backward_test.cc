@@ -11,9 +11,9 @@
 
 #include <gtest/gtest.h>
 
-#include "light/multipole_causal.h"
-#include "light/multipole_part.h"
-#include "recipes/run_plans.h"
+#include "far/causal/multipole_causal.h"
+#include "far/multipole_part.h"
+#include "run/run_plans.h"
 #include "support/gradient_differences.h"
 #include "support/isa.h"
 #include "support/multipole_model.h"

@@ -25,7 +25,7 @@
 
 #include <gtest/gtest.h>
 
-#include "heavy/expander_sketch.h"
+#include "heavy/expander/expander_sketch.h"
 #include "statistical/bounds.h"
 #include "support/owned_problem.h"
 

@@ -14,7 +14,7 @@
 
 #include <gtest/gtest.h>
 
-#include "heavy/sort_lsh.h"
+#include "index/hash_head.h"
 #include "statistical/bounds.h"
 #include "support/isa.h"
 #include "support/owned_problem.h"

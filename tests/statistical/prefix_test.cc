@@ -15,7 +15,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "recipes/method.h"
+#include "methods/method.h"
 #include "statistical/bounds.h"
 #include "support/owned_problem.h"
 

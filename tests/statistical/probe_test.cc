@@ -11,9 +11,9 @@
 
 #include <gtest/gtest.h>
 
-#include "core/head_problem.h"
+#include "rows/head_problem.h"
 #include "diagnose/column_squares.h"
-#include "diagnose/probe_problem.h"
+#include "core/probe_problem.h"
 #include "diagnose/row_sample.h"
 #include "statistical/bounds.h"
 #include "subquad/probe.h"

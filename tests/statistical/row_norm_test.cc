@@ -16,9 +16,9 @@
 
 #include <gtest/gtest.h>
 
-#include "light/row_norm_sample.h"
-#include "plan/spec.h"
-#include "recipes/method.h"
+#include "light/sampled/row_norm_sample.h"
+#include "parts/spec.h"
+#include "methods/method.h"
 #include "statistical/bounds.h"
 #include "subquad/hyper.h"
 #include "support/dense_softmax.h"

@@ -12,10 +12,10 @@
 
 #include <gtest/gtest.h>
 
-#include "heavy/heavy_set.h"
-#include "light/uniform.h"
-#include "plan/spec.h"
-#include "recipes/method.h"
+#include "parts/heavy.h"
+#include "core/sampling.h"
+#include "parts/spec.h"
+#include "methods/method.h"
 #include "statistical/bounds.h"
 #include "statistical/calibration.h"
 #include "subquad/attention.h"

@@ -7,8 +7,8 @@
 #include <numbers>
 #include <vector>
 
-#include "light/cluster_shape.h"
-#include "light/key_clusters.h"
+#include "far/clusters/cluster_shape.h"
+#include "index/key_clusters.h"
 #include "support/draw.h"
 #include "support/plain_multipole.h"
 

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/head_problem.h"
+#include "rows/head_problem.h"
 #include "subquad/attention.h"
 #include "support/backward.h"
 #include "support/differences.h"

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "core/head_problem.h"
-#include "recipes/head_plan.h"
-#include "recipes/method.h"
+#include "rows/head_problem.h"
+#include "run/head_plan.h"
+#include "methods/method.h"
 #include "subquad/linear_attention.h"
 #include "support/reference_attention.h"
 

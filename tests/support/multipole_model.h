@@ -11,16 +11,16 @@
 #include <vector>
 
 #include "core/rng.h"
-#include "exact/forward.h"
-#include "light/far_clusters.h"
-#include "light/multipole_options.h"
-#include "light/multipole_part.h"
-#include "light/opened_set.h"
-#include "light/row_groups.h"
-#include "light/uniform.h"
-#include "plan/spec.h"
-#include "recipes/head_plan.h"
-#include "recipes/method.h"
+#include "rows/tile_sizes.h"
+#include "far/clusters/far_clusters.h"
+#include "far/multipole_options.h"
+#include "far/multipole_part.h"
+#include "far/clusters/opened_set.h"
+#include "index/row_groups.h"
+#include "core/sampling.h"
+#include "parts/spec.h"
+#include "run/head_plan.h"
+#include "methods/method.h"
 #include "support/plain_multipole.h"
 
 namespace subquad::testing {

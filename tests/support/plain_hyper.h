@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "core/head_problem.h"
-#include "recipes/method.h"
+#include "rows/head_problem.h"
+#include "methods/method.h"
 #include "subquad/hyper.h"
 #include "support/owned_problem.h"
 #include "support/reference_attention.h"

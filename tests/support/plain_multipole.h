@@ -9,8 +9,8 @@
 #include <limits>
 #include <vector>
 
-#include "core/head_problem.h"
-#include "light/key_clusters.h"
+#include "rows/head_problem.h"
+#include "index/key_clusters.h"
 #include "support/reference_attention.h"
 
 namespace subquad::testing {

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "core/head_problem.h"
-#include "recipes/head_plan.h"
-#include "recipes/method.h"
-#include "recipes/route.h"
+#include "rows/head_problem.h"
+#include "run/head_plan.h"
+#include "methods/method.h"
+#include "run/route.h"
 #include "support/reference_attention.h"
 
 namespace subquad::testing {

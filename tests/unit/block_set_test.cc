@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "heavy/block_set.h"
+#include "heavy/sort_lsh/block_set.h"
 #include "support/draw.h"
 #include "support/owned_problem.h"
 

@@ -6,9 +6,9 @@
 
 #include <gtest/gtest.h>
 
-#include "exact/attend_tile.h"
-#include "heavy/candidate_rank.h"
-#include "heavy/topk_select.h"
+#include "rows/attend_tile.h"
+#include "heavy/topk/candidate_rank.h"
+#include "heavy/topk/topk_select.h"
 #include "support/draw.h"
 #include "support/isa.h"
 #include "support/owned_problem.h"

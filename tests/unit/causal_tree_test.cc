@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "heavy/causal_tree.h"
+#include "methods/causal_tree.h"
 #include "subquad/error.h"
 #include "support/owned_problem.h"
 #include "support/reference_attention.h"

@@ -8,9 +8,9 @@
 
 #include <gtest/gtest.h>
 
-#include "light/cluster_moments.h"
-#include "light/cluster_shape.h"
-#include "light/key_clusters.h"
+#include "far/moments/cluster_moments.h"
+#include "far/clusters/cluster_shape.h"
+#include "index/key_clusters.h"
 #include "subquad/error.h"
 #include "support/cluster_scene.h"
 #include "support/draw.h"

@@ -9,9 +9,9 @@
 
 #include <gtest/gtest.h>
 
-#include "heavy/expander_code.h"
-#include "heavy/expander_graph.h"
-#include "heavy/expander_sketch.h"
+#include "heavy/expander/expander_code.h"
+#include "heavy/expander/expander_graph.h"
+#include "heavy/expander/expander_sketch.h"
 #include "subquad/error.h"
 #include "support/isa.h"
 #include "support/owned_problem.h"

@@ -10,12 +10,12 @@
 
 #include <gtest/gtest.h>
 
-#include "exact/row_block.h"
-#include "exact/tile_scratch.h"
-#include "light/far_clusters.h"
-#include "light/far_field.h"
-#include "light/implied_entries.h"
-#include "light/opened_set.h"
+#include "rows/row_block.h"
+#include "rows/attend_run.h"
+#include "far/clusters/far_clusters.h"
+#include "far/clusters/far_field.h"
+#include "far/clusters/cluster_shares.h"
+#include "far/clusters/opened_set.h"
 #include "support/draw.h"
 #include "support/isa.h"
 #include "support/owned_problem.h"
@@ -154,7 +154,7 @@ TEST(FarField, MergesSumsWithASign) {
       for (std::int64_t d = 0; d < 2; ++d) a.o[r * a.o_stride + d] = 5;
       for (std::int64_t d = 0; d < 3; ++d) b.o[r * b.o_stride + d] = static_cast<float>(d + 1);
     }
-    merge_far(a, b, sign);
+    merge_signed(a, b, sign);
     for (std::int64_t r = 0; r < 3; ++r) {
       const double top = std::exp2(a.m[r]), own = std::exp2(r), other = 2.0 * double{sign};
       EXPECT_NEAR(a.l[r] * top, 2 * own + 3 * other, 1e-5);

@@ -9,8 +9,8 @@
 
 #include <gtest/gtest.h>
 
-#include "light/far_clusters.h"
-#include "light/far_fit.h"
+#include "far/clusters/far_clusters.h"
+#include "far/fit/far_fit.h"
 #include "support/owned_problem.h"
 #include "support/plain_multipole.h"
 

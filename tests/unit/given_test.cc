@@ -7,9 +7,9 @@
 
 #include <gtest/gtest.h>
 
-#include "core/head_problem.h"
-#include "heavy/row_list_set.h"
-#include "recipes/method.h"
+#include "rows/head_problem.h"
+#include "parts/row_list_set.h"
+#include "methods/method.h"
 #include "subquad/attention.h"
 #include "subquad/error.h"
 #include "support/owned_problem.h"

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/head_problem.h"
+#include "rows/head_problem.h"
 #include "support/owned_problem.h"
 #include "support/random_problem.h"
 #include "support/reference_attention.h"

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "exact/head_rows.h"
+#include "rows/head_rows.h"
 #include "support/isa.h"
 #include "support/random_problem.h"
 #include "support/reference_attention.h"

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "heavy/kth_score.h"
+#include "heavy/topk/kth_score.h"
 #include "kernels/select.h"
 #include "kernels_support.h"
 #include "support/isa.h"

@@ -9,10 +9,10 @@
 
 #include <gtest/gtest.h>
 
-#include "light/key_clusters.h"
-#include "light/kmeans.h"
-#include "light/row_groups.h"
-#include "light/scaled_points.h"
+#include "index/key_clusters.h"
+#include "index/kmeans.h"
+#include "index/row_groups.h"
+#include "index/scaled_points.h"
 #include "subquad/error.h"
 
 namespace subquad::testing {

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "exact/tile_scratch.h"
+#include "rows/attend_run.h"
 #include "support/isa.h"
 #include "support/owned_problem.h"
 #include "support/reference_attention.h"

@@ -8,8 +8,8 @@
 #include <gtest/gtest.h>
 
 #include "kernels/feature_map.h"
-#include "light/linear_chunks.h"
-#include "light/linear_sums.h"
+#include "light/linear/linear_chunks.h"
+#include "light/linear/linear_sums.h"
 #include "support/isa.h"
 #include "support/random_problem.h"
 

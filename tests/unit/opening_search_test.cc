@@ -1,4 +1,4 @@
-#include "light/opening_search.h"
+#include "far/clusters/opening_search.h"
 
 #include <algorithm>
 #include <cmath>

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "merge/partial.h"
+#include "rows/partial.h"
 #include "support/draw.h"
 
 namespace subquad::testing {

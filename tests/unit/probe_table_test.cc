@@ -9,8 +9,8 @@
 
 #include <gtest/gtest.h>
 
-#include "light/far_clusters.h"
-#include "light/probe_table.h"
+#include "far/clusters/far_clusters.h"
+#include "far/fit/probe_table.h"
 #include "support/isa.h"
 #include "support/owned_problem.h"
 #include "support/plain_multipole.h"

@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-#include "light/ridge_fit.h"
+#include "far/fit/ridge_fit.h"
 #include "subquad/error.h"
 #include "support/draw.h"
 #include "support/isa.h"

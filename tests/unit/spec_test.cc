@@ -7,7 +7,7 @@
 #include <limits>
 #include <string>
 
-#include "plan/spec.h"
+#include "parts/spec.h"
 #include "subquad/error.h"
 
 namespace subquad {

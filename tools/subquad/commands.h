@@ -1,9 +1,11 @@
 // The subcommands. Each adds itself to the parser and does its work when chosen; errors are thrown.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <string>
+
+namespace CLI {
+class App;  // its header costs seconds: include it only where options are declared
+}
 
 namespace subquad::cli {
 

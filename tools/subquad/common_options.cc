@@ -1,5 +1,6 @@
 #include "common_options.h"
 
+#include <CLI/CLI.hpp>
 namespace subquad::cli {
 
 const char* const spec_help =

@@ -1,14 +1,16 @@
 // Options that several commands share.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "layer.h"
 #include "subquad/attention.h"
+
+namespace CLI {
+class App;  // its header costs seconds: include it only where options are declared
+}
 
 namespace subquad::cli {
 

@@ -1,5 +1,6 @@
 // subquad: attention and kernel products on files and synthetic shapes.
 // Exit codes: 0 done, 1 the computation or the system failed, 2 bad usage or input.
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <cstdio>

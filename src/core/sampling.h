@@ -1,0 +1,26 @@
+// Random subsets of positions: with and without replacement, stratified.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/rng.h"
+
+namespace subquad {
+
+// m positions below n, ascending; they may repeat.
+std::vector<std::int32_t> sample_with_replacement(std::int64_t n, std::int64_t m, const Rng& rng);
+
+// m distinct positions below n, ascending (Floyd's algorithm); all of them when m >= n. Draws of
+// different streams or purposes are independent. Position: int32, or int64 where n is larger.
+template <typename Position = std::int32_t>
+std::vector<Position> sample_without_replacement(std::int64_t n, std::int64_t m, const Rng& rng,
+                                                 std::uint32_t stream = 0,
+                                                 Purpose purpose = Purpose::sample);
+
+// `count` <= ids.size() distinct ids in their order: one out of each of `count` equal runs.
+std::vector<std::int32_t> stratified_sample(std::span<const std::int32_t> ids, std::int64_t count,
+                                            const Rng& rng, Purpose purpose, std::uint32_t row);
+
+}  // namespace subquad

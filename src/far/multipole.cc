@@ -1,0 +1,90 @@
+#include "far/multipole.h"
+
+#include "far/causal/multipole_causal.h"
+#include "far/multipole_options.h"
+#include "far/multipole_part.h"
+#include "subquad/error.h"
+
+namespace subquad {
+namespace {
+
+void check_masks(const HeadProblem& head, const MultipoleOptions& options) {
+  const Problem& problem = *head.problem;
+  if (problem.mask.kind != MaskKind::none)
+    throw_invalid(
+        "mask: multipole sums whole clusters and cannot see an element mask; use exact, or a "
+        "sampled part (uniform, prefix)");
+  if (problem.window.left >= 0 || problem.window.right >= 0)
+    throw_invalid("window: multipole takes no sliding window; use exact, or window(..) alone");
+  if (problem.causal == Causal::none) return;
+  if (options.shape.order > 0)
+    throw_invalid("spec: multipole(order=1,2) takes no causal mask; use order=0");
+  if (options.open > 0) throw_invalid("spec: multipole(open=..) takes no causal mask");
+}
+
+class MultipoleRule final : public LightRule {
+ public:
+  explicit MultipoleRule(const MultipoleOptions& options) : options_(options) {}
+
+  std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng& rng, int) const override {
+    check_masks(head, options_);
+    if (head.num_keys == 0 || head.num_rows() == 0) return nullptr;
+    if (head.problem->causal == Causal::none)
+      return std::make_unique<MultipolePart>(head, options_, rng);
+    return std::make_unique<CausalMultipole>(head, options_, rng);
+  }
+
+  bool settles() const override { return options_.error > 0; }
+  void settle(std::span<LightPart* const> heads) const override {
+    std::vector<MultipolePart*> parts;
+    for (LightPart* head : heads)
+      if (auto* part = dynamic_cast<MultipolePart*>(head)) parts.push_back(part);
+    MultipolePart::settle(parts, options_.error);
+  }
+
+ private:
+  MultipoleOptions options_;
+};
+
+}  // namespace
+
+MultipoleOptions read_multipole_options(const SpecPart& spec) {
+  SpecReader reader(spec);
+  MultipoleOptions o{};
+  o.shape.clusters = reader.integer("clusters", 256, 1, 1 << 14);
+  o.shape.order = static_cast<int>(reader.integer("order", 0, 0, 2));
+  o.shape.rank = reader.integer("rank", 8, 0, 512);
+  o.open = reader.number("open", 0, 0, 1e6);
+  o.residual = reader.integer("residual", 0, 0, 1 << 20);
+  o.fit = reader.integer("fit", o.residual > 0 && o.open == 0 ? 0 : 512, 0, 1 << 16);
+  o.error = reader.number("error", 0, 0, 10);
+  o.group = reader.integer("group", 64, 8, 264);
+  o.shape.clustering =
+      static_cast<Clustering>(reader.choice("cluster", 0, {"tree", "kmeans", "lsh"}));
+  o.ridge = reader.number("ridge", 0, 0, 1e3);
+  o.chunk = reader.integer("chunk", 1024, 64, 1 << 20);
+  o.margin = reader.number("margin", 0.8, 0.01, 100);
+  o.always = reader.boolean("always", false);
+  reader.finish();
+  if (o.fit == 0 && (o.open > 0 || o.error > 0))
+    throw_invalid("spec: multipole(fit=0) has no probes to choose by; open and error need fit > 0");
+  if (o.residual > 0 && o.error > 0)
+    throw_invalid(
+        "spec: multipole(residual=..) does not go with error=..: the error it chooses by is that "
+        "of the clusters without a sample; give open=..");
+  if (o.residual > 0 && o.shape.order == 2)
+    throw_invalid(
+        "spec: multipole(residual=..) takes order 0 or 1: clusters of order 2 may weigh far more "
+        "than their keys, and their sample then cancels to noise");
+  if (o.residual > 0 && o.fit > 0 && o.open == 0)
+    throw_invalid(
+        "spec: multipole(residual=..) samples what the clusters miss instead of fitting it; leave "
+        "fit out, or give open=.. (then the probes choose what to open)");
+  return o;
+}
+
+std::unique_ptr<LightRule> make_multipole_rule(const SpecPart& spec) {
+  return std::make_unique<MultipoleRule>(read_multipole_options(spec));
+}
+
+}  // namespace subquad

@@ -1,0 +1,280 @@
+#include "far/multipole_part.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "core/threads.h"
+#include "exact/forward.h"
+#include "far/clusters/cluster_shares.h"
+#include "index/row_groups.h"
+
+namespace subquad {
+namespace {
+
+constexpr double kNothing = std::numeric_limits<double>::infinity();
+// Levels of opening for a target error of 1: thresholds of what a group's cluster may miss.
+constexpr double kFirstThreshold = 0.6, kThresholdStep = 0.84;
+constexpr int kLevels = 17;
+// The share of the target that the leave-one-out error must stay below.
+constexpr double kMargin = 0.9;
+// Tried where none is given.
+constexpr double kRidges[] = {1e-3, 1e-5};
+// Below this many keys the second try costs more than it gives.
+constexpr double kOneRidge[] = {3e-4};
+constexpr std::int64_t kFewKeys = 8192;
+constexpr double kLeastShare = 0.01;  // of the model's sum of weights, for an exact sum from it
+// What a key of a probe, a cluster and an opened key cost in keys of exact attention, all overheads
+// included: measured at 4,096 and 16,384 keys (docs/guide/far.md).
+constexpr double kProbeCost = 4, kClusterCost = 3, kOpenedCost = 2;
+
+Partition one_group(std::int64_t rows) {
+  Partition all;
+  all.ids.resize(static_cast<std::size_t>(rows));
+  std::iota(all.ids.begin(), all.ids.end(), 0);
+  all.begin = {0, rows};
+  all.cluster_of.assign(static_cast<std::size_t>(rows), 0);
+  return all;
+}
+
+std::vector<double> thresholds_for(double error) {
+  std::vector<double> thresholds;
+  for (int i = 0; i < kLevels; ++i)
+    thresholds.push_back(error * kFirstThreshold * std::pow(kThresholdStep, i));
+  return thresholds;
+}
+
+}  // namespace
+
+MultipolePart::MultipolePart(const HeadProblem& head, const MultipoleOptions& options,
+                             const Rng& rng)
+    : head_(head), options_(options), rng_(rng) {}
+
+// What the clusters cost, in keys of exact attention a row.
+double MultipolePart::cluster_cost() const {
+  return kClusterCost * (static_cast<double>(options_.shape.clusters) + 128);
+}
+
+// Whether exact attention costs less, whatever the probes may say.
+bool MultipolePart::too_dear() const {
+  if (options_.error == 0 || options_.always) return false;
+  const auto keys = static_cast<double>(head_.num_keys);
+  const double probes =
+      static_cast<double>(options_.fit) * kProbeCost * keys / static_cast<double>(head_.num_rows());
+  return probes + cluster_cost() > options_.margin * keys;
+}
+
+// How many keys a row may be opened so that exact attention costs more; the probes are paid for.
+double MultipolePart::affordable_keys() const {
+  if (options_.always) return kNothing;
+  return (options_.margin * static_cast<double>(head_.num_keys) - cluster_cost()) / kOpenedCost;
+}
+
+void MultipolePart::begin(const EntrySets& heavy, int threads) {
+  heavy_ = heavy;
+  exact_ = too_dear();
+  if (exact_) return;
+  clusters_ = FarClusters::build(head_, options_.shape, rng_, threads);
+  exact_ = clusters_ == nullptr;
+  if (exact_) return;
+  if (options_.fit > 0) fit(heavy, threads);
+  if (!exact_ && options_.error == 0) take_trial();
+}
+
+void MultipolePart::fit(const EntrySets& heavy, int threads) {
+  const bool opens = options_.open > 0 || options_.error > 0;
+  groups_ = std::make_shared<Partition>(
+      opens ? group_rows(base2_queries(head_).data(), head_.num_rows(), head_.head_dim(),
+                         options_.group, row_block_size(head_.head_dim(), head_.value_dim()), rng_,
+                         threads)
+            : one_group(head_.num_rows()));
+  draw_probes();
+  const IndexList probes{probes_.data(), 0, static_cast<std::int64_t>(probes_.size())};
+  exact_ = probes.count == 0;
+  if (exact_) return;
+  table_ = std::make_unique<ProbeTable>(
+      ProbeInput{head_, *clusters_->far, *clusters_->keys, probes, heavy, &clusters_->prior, {}},
+      threads);
+  exact_ = !table_->finite();
+  if (exact_) return;
+  exact_rows_ = exact_probes(threads);
+  std::span<const double> ridges = kRidges;
+  if (head_.num_keys < kFewKeys) ridges = kOneRidge;
+  const double given = options_.ridge;
+  if (given > 0) ridges = {&given, 1};
+  fit_ = std::make_unique<FarFit>(
+      FarFit::Input{*clusters_->far, *table_, *clusters_->keys, *groups_, clusters_->prior,
+                    group_of_probe_, exact_rows_, ridges},
+      threads);
+  exact_ = !fit_->ok();
+  if (exact_) return;
+  out_square_ = fit_->out_square();
+  options_.ridge = fit_->ridge();
+  trial_ = fit_->try_opening(options_.open > 0 ? options_.open : kNothing);
+}
+
+// The next opening that may leave a squared error of `target`; exact, without error, where none
+// that costs less can.
+void MultipolePart::try_next(double target) {
+  if (search_ == nullptr)
+    search_ = std::make_unique<OpeningSearch>(fit_->levels(thresholds_for(options_.error)),
+                                              trial_.square);
+  const OpeningLevel* level = search_->next(target, affordable_keys());
+  if (level == nullptr) return give_up();
+  trial_ = fit_->try_opening(level->threshold);
+  search_->learn(trial_.square);
+}
+
+void MultipolePart::give_up() {
+  exact_ = true;
+  release_trials();
+}
+
+// The head's part of the squared error that is left.
+double MultipolePart::square() const { return exact_ ? 0 : trial_.square; }
+
+void MultipolePart::settle(std::span<MultipolePart* const> heads, double error) {
+  double out = 0;
+  for (MultipolePart* head : heads) {
+    if (!head->exact_ && !std::isfinite(head->trial_.square)) head->give_up();
+    out += head->exact_ ? 0 : head->fit_->out_square();
+  }
+  const double allowed = kMargin * kMargin * error * error * out;
+  while (!heads.empty()) {
+    std::vector<double> squares;
+    for (const MultipolePart* head : heads) squares.push_back(head->square());
+    const double share = largest_share(squares, allowed);
+    const auto worst = std::max_element(squares.begin(), squares.end());
+    if (*worst <= share) break;
+    heads[static_cast<std::size_t>(worst - squares.begin())]->try_next(share);
+  }
+  for (MultipolePart* head : heads)
+    if (!head->exact_) head->take_trial();
+}
+
+// The coefficients and opened clusters of the last trial. Frees what only trials need.
+void MultipolePart::take_trial() {
+  std::vector<float> coefficients = clusters_->prior;
+  for (std::size_t i = 0; options_.residual == 0 && i < trial_.correction.size(); ++i)
+    coefficients[i] += trial_.correction[i];
+  const bool opens = std::any_of(trial_.opened.begin(), trial_.opened.end(),
+                                 [](const auto& clusters) { return !clusters.empty(); });
+  if (opens) opened_ = std::make_unique<OpenedSet>(clusters_->keys, groups_, trial_.opened);
+  coefficients_ =
+      FarCoefficients(coefficients.data(), head_.value_dim() + 1, clusters_->far->size());
+  if (options_.residual > 0)
+    residual_ = std::make_unique<ResidualSample>(head_, *clusters_->far, *clusters_->keys,
+                                                 options_.residual, rng_);
+  release_trials();
+}
+
+void MultipolePart::release_trials() {
+  search_.reset();
+  fit_.reset();
+  table_.reset();
+}
+
+// About the same number from every group, without replacement; rows that are not finite are none.
+void MultipolePart::draw_probes() {
+  const std::int64_t groups = groups_->size();
+  for (std::int64_t g = 0; g < groups; ++g) {
+    const IndexList members = groups_->members(g);
+    const std::int64_t wanted =
+        std::min(members.count, (options_.fit * (g + 1)) / groups - (options_.fit * g) / groups);
+    std::vector<std::int32_t> left(members.ids, members.ids + members.count);
+    for (std::int64_t i = 0; i < wanted; ++i) {
+      const std::int64_t pick =
+          i + rng_.below(members.count - i, Purpose::probe, static_cast<std::uint32_t>(g),
+                         static_cast<std::uint32_t>(i));
+      std::swap(left[static_cast<std::size_t>(i)], left[static_cast<std::size_t>(pick)]);
+      const std::int32_t probe = left[static_cast<std::size_t>(i)];
+      if (!has_finite_query(head_, probe)) continue;
+      probes_.push_back(probe);
+      group_of_probe_.push_back(static_cast<std::int32_t>(g));
+    }
+  }
+}
+
+// The probes' exact sums over all keys.
+ProbeRows MultipolePart::exact_probes(int threads) const {
+  const ProbeTable& table = *table_;
+  const std::int64_t p = table.probes();
+  ProbeRows exact;
+  exact.l.resize(static_cast<std::size_t>(p));
+  exact.out.resize(static_cast<std::size_t>(p * head_.value_dim()));
+  const std::int64_t dv = head_.value_dim();
+  std::vector<double> sum(static_cast<std::size_t>(dv));
+  for (std::int64_t i = 0; i < p; ++i) {
+    std::copy_n(table.model(i), dv, sum.begin());
+    double l = table.model(i)[dv];
+    for (std::int64_t s = 0; s < table.slices(); ++s) {
+      for (std::int64_t d = 0; d < dv; ++d)
+        sum[static_cast<std::size_t>(d)] += table.missed_values(s, i)[d];
+      l += table.missed_weight(s, i);
+    }
+    for (std::int64_t d = 0; d < dv; ++d) sum[static_cast<std::size_t>(d)] += table.taken(i)[d];
+    l += table.taken(i)[dv];
+    // Order 2 may hold far more than there is: the difference then has no digits left.
+    if (!(l > kLeastShare * table.model(i)[dv]))
+      return evaluate_probes(head_, {probes_.data(), 0, p}, table, threads);
+    exact.l[static_cast<std::size_t>(i)] = l;
+    for (std::int64_t d = 0; d < dv; ++d)
+      exact.out[static_cast<std::size_t>(i * dv + d)] =
+          static_cast<float>(sum[static_cast<std::size_t>(d)] / l);
+  }
+  return exact;
+}
+
+void MultipolePart::add_sets(std::vector<std::unique_ptr<HeavySet>>& sets) {
+  if (opened_ == nullptr) return;
+  opened_set_ = opened_.get();
+  sets.push_back(std::move(opened_));
+}
+
+FarSums MultipolePart::far_sums() const { return {clusters_->prior.data(), head_.num_keys}; }
+
+void MultipolePart::add_runs(const IndexList& rows, RunList& runs) const {
+  if (residual_ != nullptr) residual_->add_runs(rows, head_.num_keys, runs);
+}
+
+void MultipolePart::add_to(const HeadProblem&, RowBlock& rows, const EntrySets& heavy,
+                           TileScratch& scratch_of_runs, RunList& runs) const {
+  if (residual_ != nullptr) {
+    add_runs(rows.rows(), runs);
+    return residual_->add_to(rows, far_sums(), heavy, scratch_of_runs, runs);
+  }
+  FarScratch scratch(clusters_->far->size(), head_.value_dim());
+  clusters_->far->complete(rows.query(0), rows.partial(), coefficients_, scratch);
+}
+
+void MultipolePart::take_out(const HeadProblem& head, RowBlock& rows, const HeavySet& set,
+                             std::int64_t group, const KeyRun& run, const EntrySets& taken,
+                             TileScratch& scratch) const {
+  if (&set == opened_set_ && taken.empty())
+    clusters_->far->take_out(rows.query(0), rows.partial(), opened_set_->opened(group),
+                             clusters_->prior.data());
+  else
+    take_out_entries(head, rows, run, taken, *clusters_->far, *clusters_->keys, nullptr, scratch);
+}
+
+bool MultipolePart::row_errors(const HeadProblem&, RowBlock& block, const EntrySets& heavy,
+                               TileScratch& scratch, float* error) const {
+  const IndexList& rows = block.rows();
+  if (residual_ != nullptr) {
+    residual_->row_errors(block, far_sums(), heavy, scratch, error);
+    return true;
+  }
+  if (groups_ == nullptr) {
+    std::fill_n(error, rows.count, std::numeric_limits<float>::quiet_NaN());
+    return true;
+  }
+  for (std::int64_t i = 0; i < rows.count; ++i)
+    error[i] = trial_.group_error[static_cast<std::size_t>(
+        groups_->cluster_of[static_cast<std::size_t>(rows[i])])];
+  return true;
+}
+
+}  // namespace subquad

@@ -1,0 +1,35 @@
+#include "heavy/expander/expander.h"
+
+#include "heavy/expander/expander_sketch.h"
+#include "parts/row_list_set.h"
+
+namespace subquad {
+namespace {
+
+class ExpanderRule final : public HeavyRule {
+ public:
+  explicit ExpanderRule(const ExpanderOptions& options) : options_(options) {}
+
+  std::vector<std::unique_ptr<HeavySet>> find(const HeadProblem& head, const Rng& rng,
+                                              int threads) const override {
+    std::vector<std::unique_ptr<HeavySet>> sets;
+    sets.push_back(
+        std::make_unique<RowListSet>(head, find_heavy_hitters(head, options_, rng, threads),
+                                     ListLayout{.block_step = head.group, .head_step = 1}));
+    return sets;
+  }
+
+ private:
+  ExpanderOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<HeavyRule> make_expander_rule(const SpecPart& spec) {
+  SpecReader reader(spec);
+  const ExpanderOptions options = make_expander_options(reader);
+  reader.finish();
+  return std::make_unique<ExpanderRule>(options);
+}
+
+}  // namespace subquad

@@ -1,0 +1,270 @@
+#include "light/sampled/approx_d.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "light/sampled/approx_d_gradient.h"
+#include "light/sampled/approx_d_tau.h"
+#include "light/sampled/row_norm.h"
+#include "light/sampled/sampled_keys.h"
+#include "light/sampled/uniform.h"
+#include "core/sampling.h"
+#include "subquad/error.h"
+
+namespace subquad {
+namespace {
+
+constexpr double kNothing = -std::numeric_limits<double>::infinity();
+constexpr std::int64_t kMostSamples = std::int64_t{1} << 30;
+constexpr std::uint32_t kTauStream = 1;  // the keys are drawn from stream 0
+constexpr char kSampleRange[] = "{}: {} must be {} to 2^30";
+
+// log2 of 2^a + 2^b.
+double log2_sum(double a, double b) {
+  const double top = std::max(a, b);
+  return top == kNothing ? top : top + std::log2(1 + std::exp2(std::min(a, b) - top));
+}
+
+double log2_weights(const Partial& sums, std::int64_t r) {
+  return double{sums.m[r]} + std::log2(double{sums.l[r]});
+}
+
+// Whether the problem leaves the row any key.
+bool sees_any(const HeadProblem& head, std::int64_t row) {
+  const Range seen = head.visible(row);
+  const void* mask = head.mask_row(row);
+  if (mask == nullptr) return !seen.empty();
+  if (head.problem->mask.kind == MaskKind::boolean) {
+    const auto* bytes = static_cast<const std::uint8_t*>(mask);
+    return std::any_of(bytes + seen.begin, bytes + seen.end, [](auto b) { return b != 0; });
+  }
+  const auto* added = static_cast<const float*>(mask);
+  return std::any_of(added + seen.begin, added + seen.end, [](float a) { return a > -HUGE_VALF; });
+}
+
+class ApproxDPart final : public LightPart {
+ public:
+  ApproxDPart(const HeadProblem& head, const ApproxDRuleOptions& options, ApproxDRecord* record,
+              const Rng& rng, int threads)
+      : head_(head),
+        options_(options),
+        record_(record),
+        rng_(rng),
+        keys_(sample_uniformly(head, row_sums().num_samples, row_sums().replace, rng)),
+        log2_floor_(static_cast<std::size_t>(head.group), kNothing),
+        gradient_(head, !options.printed) {
+    const double n = static_cast<double>(head.num_keys);
+    const double m = static_cast<double>(keys_.run(1).keys.count);
+    // log2 of n / m C_i over (heavy sum + tau / kappa); n = 1: no cap.
+    log2_cap_ =
+        std::log2(row_sums().cap_constant * row_sums().epsilon * row_sums().epsilon / std::log(n));
+    const std::int64_t values =
+        options.value_samples > 0 ? options.value_samples : static_cast<std::int64_t>(m);
+    if (options.with_values) values_.emplace(head, values, options.replace_values, rng, threads);
+  }
+
+  ApproxDPart(const ApproxDPart&) = delete;
+  ApproxDPart& operator=(const ApproxDPart&) = delete;
+
+  ~ApproxDPart() override {
+    if (record_ == nullptr) return;
+    ApproxDHead done;
+    done.log_tau = log_tau_;
+    done.capped_samples = capped_samples_;
+    done.floored_rows = floored_rows_;
+    done.tau_positions.assign(tau_positions_.begin(), tau_positions_.end());
+    const KeyRun keys = keys_.run(1);
+    done.samples.assign(keys.keys.ids, keys.keys.ids + keys.keys.count);
+    record_->add(head_, std::move(done));
+  }
+
+  void begin(const EntrySets& heavy, int threads) override {
+    if (!uses_tau()) return;
+    const std::int64_t wanted =
+        row_sums().tau_samples > 0 ? row_sums().tau_samples : row_sums().num_samples;
+    tau_positions_ = sample_without_replacement(head_.query_len, std::min(wanted, head_.query_len),
+                                                rng_, kTauStream);
+    std::vector<LightGradient::Shared> tau = find_tau(head_, tau_positions_, heavy, threads);
+    for (std::size_t g = 0; g < tau.size(); ++g) {
+      log2_floor_[g] = tau[g].log2_sum - std::log2(row_sums().kappa);
+      log_tau_.push_back(tau[g].log2_sum * std::numbers::ln2);
+    }
+    gradient_.set_tau(std::move(tau), log2_floor_);
+  }
+
+  void add_runs(const IndexList& rows, RunList& runs) const override {
+    KeyRun weights = keys_.run(rows.count);
+    weights.sums = Sums::weights;
+    runs.add(weights);
+    if (values_) values_->add_runs(rows.count, options_.printed, runs);
+  }
+
+  void add_to(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,
+              RunList& runs) const override {
+    const std::size_t first = runs.runs().size();
+    add_runs(rows.rows(), runs);
+    const std::span<KeyRun> own = runs.mutable_runs().subspan(first);
+    if (row_sums().cap) own[0].limits.log2 = limits(rows, runs.new_bias());
+    if (options_.printed) clear_values(rows.partial());
+    add_weights(head, rows, heavy, own[0], scratch);
+    for (const KeyRun& run : own.subspan(1)) attend_run(head, rows, run, heavy, scratch);
+  }
+
+  const LightGradient* gradient() const override {
+    return uses_tau() || options_.printed ? &gradient_ : nullptr;
+  }
+
+ private:
+  const ApproxDOptions& row_sums() const { return options_.row_sums; }
+  bool uses_tau() const { return row_sums().cap || row_sums().floor; }
+
+  double log2_floor(std::int64_t row) const {
+    return log2_floor_[static_cast<std::size_t>(row % head_.group)];
+  }
+
+  // log2 of n / m C_i: where the weighted samples of each row end.
+  const float* limits(RowBlock& rows, std::vector<float>& memory) const {
+    const Partial sums = rows.partial();
+    for (std::int64_t i = 0; i < sums.rows; ++i)
+      memory.push_back(static_cast<float>(
+          log2_cap_ + log2_sum(log2_weights(sums, i), log2_floor(rows.rows()[i]))));
+    return memory.data();
+  }
+
+  // The heavy entries' values too come from the sample.
+  static void clear_values(const Partial& sums) {
+    std::fill_n(sums.o, sums.rows * sums.o_stride, 0.0f);
+  }
+
+  // Lines 7 and 8.
+  void add_weights(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy, KeyRun run,
+                   TileScratch& scratch) const {
+    const std::int64_t count = rows.rows().count;
+    std::vector<std::int32_t> capped(static_cast<std::size_t>(count));
+    std::vector<char> met(capped.size());  // by a heavy part
+    for (std::size_t i = 0; i < met.size(); ++i) met[i] = rows.partial().m[i] != -HUGE_VALF ? 1 : 0;
+    run.sums = Sums::both;  // of the side
+    run.limits.reached = capped.data();
+    rows.open_side(Sums::weights);
+    attend_run(head, rows, run, heavy, scratch);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      const float limit = run.limits.log2 != nullptr ? run.limits.log2[i] : HUGE_VALF;
+      finish_row(rows, i, {limit, static_cast<float>(capped[at]), false}, met[at] != 0);
+    }
+    rows.close_side();
+  }
+
+  // d_i = max(d_i, tau / kappa), if the row sees a key. `state.capped` comes as a number.
+  void finish_row(RowBlock& rows, std::int64_t i, ApproxDGradient::Row state, bool met) const {
+    const Partial sums = rows.partial();
+    const std::int64_t row = rows.rows()[i];
+    const double floor = log2_floor(row);
+    if (row_sums().floor && log2_weights(sums, i) < floor &&
+        (met || sums.m[i] != -HUGE_VALF || sees_any(head_, row))) {
+      sums.m[i] = static_cast<float>(floor);
+      sums.l[i] = 1.0f;
+      state.raised = true;
+      ++floored_rows_;
+    }
+    capped_samples_ += static_cast<std::int64_t>(state.capped);
+    if (state.capped > 0) state.capped *= static_cast<float>(std::exp2(log2_cap_));
+    gradient_.record(row, state);
+  }
+
+  const HeadProblem& head_;
+  ApproxDRuleOptions options_;
+  ApproxDRecord* record_;
+  Rng rng_;
+  SampledKeys keys_;
+  std::optional<SampledValues> values_;
+  std::vector<std::int32_t> tau_positions_;
+  std::vector<double> log_tau_, log2_floor_;  // tau, tau / kappa of each query head
+  double log2_cap_ = 0;
+  mutable ApproxDGradient gradient_;  // each row's record is written by the thread that adds to it
+  mutable std::atomic<std::int64_t> capped_samples_{0}, floored_rows_{0};
+};
+
+class ApproxDRule final : public LightRule {
+ public:
+  ApproxDRule(const ApproxDRuleOptions& options, ApproxDRecord* record)
+      : options_(options), record_(record) {}
+
+  std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng& rng,
+                                     int threads) const override {
+    if (head.num_keys == 0) return nullptr;
+    return std::make_unique<ApproxDPart>(head, options_, record_, rng, threads);
+  }
+
+ private:
+  ApproxDRuleOptions options_;
+  ApproxDRecord* record_;
+};
+
+void check_samples(const char* name, std::int64_t samples, std::int64_t least) {
+  if (samples < least || samples > kMostSamples)
+    throw_invalid(fmt::format(kSampleRange, name, samples, least));
+}
+
+}  // namespace
+
+void check_approx_d(const ApproxDOptions& options) {
+  check_samples("num_samples", options.num_samples, 1);
+  check_samples("tau_samples", options.tau_samples, 0);
+  if (!(options.epsilon > 0 && options.epsilon <= 1))
+    throw_invalid(fmt::format("epsilon: {} must be in (0, 1]", options.epsilon));
+  if (!(options.kappa >= 1 && std::isfinite(options.kappa)))
+    throw_invalid(fmt::format("kappa: {} must be finite and at least 1", options.kappa));
+  if (!(options.cap_constant > 0 && std::isfinite(options.cap_constant)))
+    throw_invalid(fmt::format("cap_constant: {} must be finite and positive (cap = false: no cap)",
+                              options.cap_constant));
+}
+
+void ApproxDRecord::add(const HeadProblem& head, ApproxDHead record) {
+  const std::lock_guard lock(mutex_);
+  entries_.emplace_back(&head, std::move(record));
+}
+
+std::vector<ApproxDHead> ApproxDRecord::in_order(std::span<const HeadProblem> heads) const {
+  std::vector<ApproxDHead> ordered(heads.size());
+  for (std::size_t h = 0; h < heads.size(); ++h) {
+    for (const auto& [head, record] : entries_)
+      if (head == &heads[h]) ordered[h] = record;
+    ordered[h].kv_head = heads[h].kv_head;
+    ordered[h].sequence = static_cast<std::int64_t>(h) / heads[h].problem->key.heads();
+  }
+  return ordered;
+}
+
+std::unique_ptr<LightRule> make_approx_d_rule(const SpecPart& spec) {
+  SpecReader reader(spec);
+  ApproxDRuleOptions options;
+  ApproxDOptions& sums = options.row_sums;
+  sums.num_samples = reader.integer("m", sums.num_samples, 1, kMostSamples);
+  sums.epsilon = reader.number("eps", sums.epsilon, 1e-6, 1);
+  sums.kappa = reader.number("kappa", sums.kappa, 1, 1e300);
+  const double cap = reader.number("cap", sums.cap_constant, 0, 1e30);
+  sums.cap = cap > 0;
+  if (sums.cap) sums.cap_constant = cap;
+  sums.floor = reader.boolean("floor", sums.floor);
+  sums.tau_samples = reader.integer("tau_samples", sums.tau_samples, 0, kMostSamples);
+  options.value_samples = reader.integer("values", options.value_samples, 0, kMostSamples);
+  sums.replace = options.replace_values = reader.boolean("replace", sums.replace);
+  options.printed = reader.boolean("printed", options.printed);
+  reader.finish();
+  return make_approx_d_rule(options, nullptr);
+}
+
+std::unique_ptr<LightRule> make_approx_d_rule(const ApproxDRuleOptions& options,
+                                              ApproxDRecord* record) {
+  return std::make_unique<ApproxDRule>(options, record);
+}
+
+}  // namespace subquad

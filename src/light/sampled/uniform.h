@@ -1,0 +1,32 @@
+// uniform(m): a shared uniform sample of the keys, weighted up.
+//
+// source: HyperAttention, Algorithm 2 line 4 with the sharing of section 4 (one sample for all
+// rows and for both D and V). Horvitz-Thompson weights n / m: unbiased for every row's sums l
+// and o, whatever the masks; a sampled key that is heavy for a row is skipped there and the
+// weight stays.
+// use when: attention is flat, or a heavy part has taken the large entries.
+// do not use for: rows whose weight sits on few keys that no heavy part finds; causal problems
+// (early rows may see no sampled key: they are then computed exactly, and counted): see prefix
+// and recursion.
+// cost: 2 m (D + Dv) flops a row, packed once a head.
+// parameters: m num_samples, 1 to 2^30 (more than the keys: all of them), default 256; replace
+// draw with replacement, default false.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "parts/light.h"
+#include "light/sampled/sampled_keys.h"
+#include "parts/spec.h"
+
+namespace subquad {
+
+std::unique_ptr<LightRule> make_uniform_rule(const SpecPart& spec);
+
+// The keys of such a sample, each with weight n / m; with replacement keys may repeat. `head` must
+// have keys.
+SampledKeys sample_uniformly(const HeadProblem& head, std::int64_t num_samples, bool replace,
+                             const Rng& rng);
+
+}  // namespace subquad

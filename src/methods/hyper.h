@@ -1,0 +1,33 @@
+// hyper(block, m, ...): HyperAttention, exact where that is faster.
+//
+// source: HyperAttention, section 4. Without a causal mask or window: sortlsh + prefix, a sample
+// for each block of rows (ours: the same cost, and the errors of blocks do not add up), or with
+// `sample=shared` sortlsh + uniform, the paper's one sample for all. With one: `causal=onepass`
+// (default) is window + sortlsh + prefix(2 m), ours; `causal=recursion` is Algorithm 4. Heads whose
+// queries see too few keys for that to pay run exactly.
+// use when: long sequences, and an error as docs/guide/hyper.md states it will do.
+// do not use for: sharp attention at a distance that the hash does not find; an error bound.
+// cost: n (block + m) entries; onepass n (window + block / 2 + 2 m + 128).
+// parameters: block 256, m 256, bits 8, rounds 1, center true, norm false, neighbors 0 as in
+// sortlsh and uniform (m: 1 to 2^19); causal onepass or recursion, default onepass; window exact
+// keys before each query (onepass), 1 to 2^20, default 256; base largest exact triangle
+// (recursion), 16 to 2^20, default 1024; sample own or shared (no mask), default own; always
+// approximate even where exact is faster, default false.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "parts/spec.h"
+#include "methods/recipe.h"
+#include "subquad/given.h"
+
+namespace subquad {
+
+// `others`: the other parts of the spec, which join whatever is chosen ("" for none); `given` as in
+// parse_method().
+std::unique_ptr<Recipe> make_hyper(const SpecPart& spec, const std::string& others,
+                                   std::span<const GivenMask> given);
+
+}  // namespace subquad

@@ -1,0 +1,31 @@
+// From a spec string to the rules it names.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "parts/heavy.h"
+#include "parts/light.h"
+#include "methods/recipe.h"
+#include "subquad/given.h"
+
+namespace subquad {
+
+// What a spec names. Exact: no rules at all. Otherwise heavy parts in the order given, and at most
+// one light part (none: the rest is dropped). With a recipe, the recipe's choice instead.
+struct Method {
+  bool exact = false;
+  std::vector<std::unique_ptr<HeavyRule>> heavy;
+  std::unique_ptr<LightRule> light;
+  std::unique_ptr<Recipe> recipe;
+  std::string names;  // "sink+topk:lsh+uniform", for Report::path
+};
+
+// Throws Error (invalid_argument): unknown part, bad argument, two light parts, exact with others.
+// `given`: what given(i) stands for; it has passed validate_given and outlives the method.
+Method parse_method(std::string_view spec, std::span<const GivenMask> given = {});
+
+}  // namespace subquad

@@ -1,0 +1,51 @@
+#include "rows/attend_run.h"
+
+#include <algorithm>
+
+namespace subquad {
+namespace {
+
+void attend_packed(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                   TileScratch& scratch) {
+  for_each_tile(head, run, scratch, [&](const KeyTile& tile) {
+    attend_tile(head, rows, run.rows, tile, scratch.left_out, scratch.panel);
+  });
+}
+
+// Tile by tile, so that the scores fit the panel; a tile with an Inf or NaN goes the packed way.
+void attend_few(const HeadProblem& head, RowBlock& rows, const KeyRun& run, TileScratch& scratch) {
+  for (std::int64_t begin = 0; begin < run.keys.count; begin += scratch.tile_keys) {
+    KeyRun part = run;
+    part.keys = run.keys.slice(begin, std::min(scratch.tile_keys, run.keys.count - begin));
+    part.bias = run.bias != nullptr ? run.bias + begin : nullptr;
+    if (!attend_streamed(head, rows, part.rows, part.keys, part.bias, scratch.left_out,
+                         scratch.panel))
+      attend_packed(head, rows, part, scratch);
+  }
+}
+
+}  // namespace
+
+void collect_left_out(const KeyRun& run, const IndexList& rows, const EntrySets& taken,
+                      EntrySets& left_out) {
+  left_out.clear();
+  if (run.leave_out != nullptr) left_out.push_back(run.leave_out);
+  const IndexList part = rows.slice(run.rows.begin, run.rows.end - run.rows.begin);
+  if (run.with_heavy) return;
+  for (const EntrySet* set : taken)
+    if (set->may_meet(part, run.keys)) left_out.push_back(set);
+}
+
+void attend_run(const HeadProblem& head, RowBlock& rows, const KeyRun& run, const EntrySets& taken,
+                TileScratch& scratch) {
+  if (run.rows.empty() || run.keys.count == 0) return;
+  collect_left_out(run, rows.rows(), taken, scratch.left_out);
+  rows.set_limits(run.limits);
+  if (run.sums != Sums::both) rows.open_side(run.sums);
+  const bool few = run.rows.end - run.rows.begin <= kMaxStreamedRows && run.tiles.empty();
+  few ? attend_few(head, rows, run, scratch) : attend_packed(head, rows, run, scratch);
+  if (run.sums != Sums::both) rows.close_side();
+  rows.set_limits({});
+}
+
+}  // namespace subquad

@@ -1,0 +1,81 @@
+#include "rows/write_rows.h"
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "kernels/pack.h"
+
+namespace subquad {
+namespace {
+
+constexpr float kMasked = -std::numeric_limits<float>::infinity();
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+void join_sink(const Partial& sums, std::int64_t r, float sink) {
+  if (sink == kMasked) return;
+  const Partial row = sums.slice(r, 1);
+  if (row.m[0] == kMasked) {
+    row.m[0] = sink;
+    row.l[0] = 1.0f;
+    return;
+  }
+  const float top = sink > row.m[0] ? sink : row.m[0];
+  const float factor = std::exp2(row.m[0] - top);
+  row.l[0] = row.l[0] * factor + std::exp2(sink - top);
+  for (std::int64_t c = 0; c < row.value_dim; ++c) row.o[c] *= factor;
+  row.m[0] = top;
+}
+
+bool is_rejected(const HeadProblem& head, std::int64_t row, float l) {
+  return l <= 0.0f && !head.visible(row).empty();
+}
+
+// What a row's values are multiplied by.
+float inverse_of(float l) { return l == 0.0f ? 0.0f : 1.0f / l; }
+
+void write_row(const HeadProblem& head, std::int64_t row, const Partial& sums, std::int64_t r,
+               float factor, const Outputs& outputs) {
+  const float l = sums.l[r];
+  kernels::store_row(sums.o + r * sums.o_stride, sums.value_dim, factor, outputs.out.dtype,
+                     head.row_in(outputs.out, row));
+  if (!outputs.lse.empty())
+    *static_cast<float*>(head.row_in(outputs.lse, row)) =
+        l == 0.0f ? kMasked : (sums.m[r] + std::log2(l)) * std::numbers::ln2_v<float>;
+}
+
+}  // namespace
+
+void write_rows(const HeadProblem& head, const IndexList& rows, const Partial& sums,
+                const Outputs& outputs, std::vector<std::int32_t>* rejected) {
+  for (std::int64_t r = 0; r < rows.count; ++r) {
+    const std::int64_t row = rows[r];
+    if (rejected != nullptr && is_rejected(head, row, sums.l[r])) {
+      rejected->push_back(static_cast<std::int32_t>(row));
+      continue;
+    }
+    join_sink(sums, r, head.sink_log2(row));
+    write_row(head, row, sums, r, inverse_of(sums.l[r]), outputs);
+  }
+}
+
+std::int64_t write_signed_rows(const HeadProblem& head, const IndexList& rows, const Partial& sums,
+                               const Outputs& outputs) {
+  std::int64_t negative = 0;
+  for (std::int64_t r = 0; r < rows.count; ++r) {
+    join_sink(sums, r, head.sink_log2(rows[r]));
+    const float l = sums.l[r];
+    write_row(head, rows[r], sums, r, std::isfinite(l) ? inverse_of(l) : kNaN, outputs);
+    negative += l < 0.0f ? 1 : 0;
+  }
+  return negative;
+}
+
+void write_row_error(const HeadProblem& head, const IndexList& rows, const Outputs& outputs,
+                     float value) {
+  if (outputs.row_error.empty()) return;
+  for (std::int64_t r = 0; r < rows.count; ++r)
+    *static_cast<float*>(head.row_in(outputs.row_error, rows[r])) = value;
+}
+
+}  // namespace subquad

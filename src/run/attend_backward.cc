@@ -1,0 +1,97 @@
+// attend_backward(): checks, then the backward pass of the method that the spec names.
+#include <iterator>
+
+#include "core/checks.h"
+#include "exact/backward.h"
+#include "run/call.h"
+#include "methods/method.h"
+#include "run/route.h"
+#include "run/backward.h"
+#include "subquad/attention.h"
+
+namespace subquad {
+namespace {
+
+void check_row_values(const char* name, const Problem& problem, const TensorView& view) {
+  const Shape4& q = problem.query.shape;
+  check_shape(name, view, {q[0], q[1], q[2], 1});
+  check_f32(name, view);
+}
+
+void check_gradient(const char* name, const MutableTensorView& view, const TensorView& input) {
+  if (view.empty()) return;
+  check_target(name, view, input.shape);
+  check_f32(name, view);
+}
+
+bool has_elements(const TensorView& view) {
+  return view.batch() * view.heads() * view.length() * view.channels() > 0;
+}
+
+void check_arguments(const Problem& problem, const BackwardArguments& arguments) {
+  const Shape4& q = problem.query.shape;
+  const Shape4 out_shape{q[0], q[1], q[2], problem.value.channels()};
+  check_shape("out", arguments.out, out_shape);
+  check_shape("grad_out", arguments.grad_out, out_shape);
+  check_row_values("lse", problem, arguments.lse);
+  if (!arguments.grad_lse.empty()) check_row_values("grad_lse", problem, arguments.grad_lse);
+  check_gradient("grad_query", arguments.grad_query, problem.query);
+  check_gradient("grad_key", arguments.grad_key, problem.key);
+  check_gradient("grad_value", arguments.grad_value, problem.value);
+  const bool none =
+      arguments.grad_query.empty() && arguments.grad_key.empty() && arguments.grad_value.empty();
+  if (none && (has_elements(problem.query) || has_elements(problem.key)))
+    throw_invalid("grad_query, grad_key, grad_value: none has data, ask for at least one");
+}
+
+// Returns the path taken.
+std::string run_route(const Route& route, const BackwardArguments& arguments,
+                      const Options& options, Call& call) {
+  Report& report = call.report();
+  if (route.method->exact) {
+    report.scored_entries += exact_backward(route.heads, arguments, call.threads());
+    return "exact";
+  }
+  const SplitCounts counts = split_backward(route.heads, *route.method, arguments, options);
+  report.fallback_rows += counts.fallback_rows;
+  report.scored_entries += counts.scored_entries;
+  report.exact_heads += counts.exact_heads;
+  return split_path(*route.method, counts, std::ssize(route.heads));
+}
+
+// Whether the forward of a recipe that may run exactly after all did so: its rows then are exact up
+// to the rounding of `out`.
+bool ran_exactly(const Problem& problem, const TensorView& out, const Method& method,
+                 const Options& options) {
+  if (method.recipe == nullptr || method.recipe->certified_rows() == 0) return false;
+  const double rounding = out.dtype == DType::bf16 ? 4e-3 : out.dtype == DType::f16 ? 5e-4 : 1e-5;
+  return certify_output(problem, out, *method.recipe, options).rel_fro <= rounding;
+}
+
+}  // namespace
+
+Report attend_backward(const Problem& problem, std::string_view spec,
+                       const BackwardArguments& arguments, const Options& options) {
+  check_call(problem, options);
+  check_arguments(problem, arguments);
+  const Method method = parse_method(spec, options.given);
+  Call call(problem, options);
+  if (ran_exactly(problem, arguments.out, method, options)) {
+    call.report().exact_heads = std::ssize(call.heads());
+    call.report().scored_entries += exact_backward(call.heads(), arguments, call.threads());
+    call.report().path = method.names + ":exact:backward";
+    return call.close();
+  }
+  std::vector<std::string> paths;
+  for (const Route& route : route_heads(call.heads(), method))
+    paths.push_back(run_route(route, arguments, options, call));
+  call.report().path = join_paths(method, paths) + ":backward";
+  return call.close();
+}
+
+Report attend_backward(const Problem& problem, const BackwardArguments& arguments,
+                       const Options& options) {
+  return attend_backward(problem, "exact", arguments, options);
+}
+
+}  // namespace subquad

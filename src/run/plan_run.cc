@@ -1,0 +1,95 @@
+#include "run/plan_run.h"
+
+#include <atomic>
+
+#include "core/threads.h"
+
+namespace subquad {
+namespace {
+
+class PlanRun {
+ public:
+  PlanRun(const HeadProblem& head, const HeadPlan& plan, int threads)
+      : head_(head), plan_(plan), threads_(threads) {}
+
+  std::int64_t run(const std::function<void(PlanWorker&)>& finish) {
+    const std::span<const PlanPass> passes = plan_.passes();
+    if (passes.size() > 1) {
+      waiting_ = PartialBuffer(head_.num_rows(), head_.value_dim());
+      set_identity(waiting_.view(head_.num_rows()));
+    }
+    // The sums of a pass that is not the last one wait, row by row, for it.
+    for (const PlanPass& pass : passes.first(passes.size() - 1))
+      for_groups(pass, [&](PlanWorker& worker) { exchange_waiting(worker.rows, false); });
+    for_groups(passes.back(), [&](PlanWorker& worker) {
+      if (passes.size() > 1) exchange_waiting(worker.rows, true);
+      add_light(worker);
+      finish(worker);
+    });
+    return entries_;
+  }
+
+ private:
+  // One thread's memory; what it counted is added up when the thread is done.
+  struct CountedWorker : PlanWorker {
+    CountedWorker(const HeadProblem& head, std::atomic<std::int64_t>& entries)
+        : PlanWorker(head), total(&entries) {}
+    CountedWorker(const CountedWorker&) = delete;
+    CountedWorker& operator=(const CountedWorker&) = delete;
+    ~CountedWorker() { *total += scratch.panel.entries(); }
+
+    std::atomic<std::int64_t>* total;
+  };
+
+  template <typename Function>
+  void for_groups(const PlanPass& pass, const Function& function) {
+    parallel_workers(threads_, static_cast<std::int64_t>(pass.groups.size()), [&] {
+      return [&, worker = CountedWorker(head_, entries_)](std::int64_t g) mutable {
+        worker.rows.load(head_, pass.groups[static_cast<std::size_t>(g)]);
+        for (const PlanStep& step : pass.steps) add_step(step, g, worker);
+        function(worker);
+      };
+    });
+  }
+
+  void add_step(const PlanStep& step, std::int64_t group, PlanWorker& worker) const {
+    worker.runs.clear();
+    step.set->add_runs(worker.rows.rows(), group, worker.runs);
+    for (const KeyRun& run : worker.runs.runs()) {
+      attend_run(head_, worker.rows, run, step.taken, worker.scratch);
+      if (plan_.light() != nullptr)
+        plan_.light()->take_out(head_, worker.rows, *step.set, group, run, step.taken,
+                                worker.scratch);
+    }
+  }
+
+  void add_light(PlanWorker& worker) const {
+    worker.runs.clear();
+    if (plan_.light() != nullptr)
+      plan_.light()->add_to(head_, worker.rows, plan_.sets(), worker.scratch, worker.runs);
+  }
+
+  // Merges rows with what waits for them: into the waiting sums, or into the block.
+  void exchange_waiting(RowBlock& rows, bool into_block) {
+    const Partial waiting = waiting_.view(head_.num_rows()), block = rows.partial();
+    for (std::int64_t i = 0; i < rows.rows().count; ++i) {
+      const Partial stored = waiting.slice(rows.rows()[i], 1), row = block.slice(i, 1);
+      into_block ? merge_into(row, stored) : merge_into(stored, row);
+    }
+  }
+
+  const HeadProblem& head_;
+  const HeadPlan& plan_;
+  int threads_;
+  PartialBuffer waiting_;
+  std::atomic<std::int64_t> entries_{0};
+};
+
+}  // namespace
+
+std::int64_t run_plan(const HeadProblem& head, const HeadPlan& plan, int threads,
+                      const std::function<void(PlanWorker&)>& finish) {
+  return PlanRun(head, plan, threads).run(finish);
+}
+
+}  // namespace subquad

@@ -1,0 +1,29 @@
+// The forward way through a plan, up to the rows' sums.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "rows/attend_run.h"
+#include "run/head_plan.h"
+
+namespace subquad {
+
+// A thread's memory, and what it has when a group of rows is done: their sums, all parts merged,
+// and the runs of the light part.
+struct PlanWorker {
+  explicit PlanWorker(const HeadProblem& head)
+      : rows(head.head_dim(), head.value_dim(), row_block_size(head.head_dim(), head.value_dim())),
+        scratch(head.head_dim(), head.value_dim()) {}
+
+  RowBlock rows;
+  TileScratch scratch;
+  RunList runs;
+};
+
+// Calls finish(worker) for each group of the last pass, that is once for every row of the head,
+// from several threads. Returns the score entries evaluated, finish() included.
+std::int64_t run_plan(const HeadProblem& head, const HeadPlan& plan, int threads,
+                      const std::function<void(PlanWorker&)>& finish);
+
+}  // namespace subquad
