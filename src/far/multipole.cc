@@ -1,7 +1,6 @@
 #include "far/multipole.h"
 
 #include "far/causal/multipole_causal.h"
-#include "far/multipole_options.h"
 #include "far/multipole_part.h"
 #include "subquad/error.h"
 
@@ -84,7 +83,11 @@ MultipoleOptions read_multipole_options(const SpecPart& spec) {
 }
 
 std::unique_ptr<LightRule> make_multipole_rule(const SpecPart& spec) {
-  return std::make_unique<MultipoleRule>(read_multipole_options(spec));
+  return make_multipole(read_multipole_options(spec));
+}
+
+std::unique_ptr<LightRule> make_multipole(const MultipoleOptions& options) {
+  return std::make_unique<MultipoleRule>(options);
 }
 
 }  // namespace subquad

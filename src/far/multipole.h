@@ -27,11 +27,13 @@
 
 #include <memory>
 
+#include "far/multipole_options.h"
 #include "parts/light.h"
 #include "parts/spec.h"
 
 namespace subquad {
 
 std::unique_ptr<LightRule> make_multipole_rule(const SpecPart& spec);
+std::unique_ptr<LightRule> make_multipole(const MultipoleOptions& options);
 
 }  // namespace subquad

@@ -1,36 +1,40 @@
 #include "methods/far.h"
 
-#include <iterator>
-
 #include <fmt/format.h>
 
-#include "methods/method.h"
+#include "far/multipole.h"
+#include "heavy/pattern/sink.h"
+#include "heavy/pattern/window.h"
+#include "subquad/error.h"
 
 namespace subquad {
 namespace {
 
-struct FarOptions {
-  double error, ridge, margin;
-  std::int64_t clusters, fit, group, chunk, certify;
-  std::string clustering;
-  bool always;
+// The far field's own options, 0 where the length decides; the rest as they go to multipole.
+struct FarRecipeOptions {
+  MultipoleOptions far;
+  std::int64_t certify;
 };
 
-FarOptions read_options(const SpecPart& spec) {
-  const std::vector<std::string> clusterings{"tree", "kmeans", "lsh"};
+FarRecipeOptions read_options(const SpecPart& spec) {
   SpecReader reader(spec);
-  FarOptions o{};
-  o.error = reader.number("error", 0.03, 1e-4, 1);
-  o.clusters = reader.integer("clusters", 0, 0, 1 << 14);
-  o.fit = reader.integer("fit", 0, 0, 1 << 16);
-  o.group = reader.integer("group", 0, 0, 264);
-  o.clustering = clusterings[reader.choice("cluster", 0, clusterings)];
-  o.ridge = reader.number("ridge", 0, 0, 1e3);
-  o.chunk = reader.integer("chunk", 1024, 64, 1 << 20);
-  o.margin = reader.number("margin", 0.8, 0.01, 100);
-  o.always = reader.boolean("always", false);
+  FarRecipeOptions o{};
+  o.far.error = reader.number("error", 0.03, 1e-4, 1);
+  o.far.shape.clusters = reader.integer("clusters", 0, 0, 1 << 14);
+  o.far.shape.rank = 8;
+  o.far.fit = reader.integer("fit", 0, 0, 1 << 16);
+  o.far.group = reader.integer("group", 0, 0, 264);
+  o.far.shape.clustering =
+      static_cast<Clustering>(reader.choice("cluster", 0, {"tree", "kmeans", "lsh"}));
+  o.far.ridge = reader.number("ridge", 0, 0, 1e3);
+  o.far.chunk = reader.integer("chunk", 1024, 64, 1 << 20);
+  o.far.margin = reader.number("margin", 0.8, 0.01, 100);
+  o.far.always = reader.boolean("always", false);
   o.certify = reader.integer("certify", 59, 0, 1 << 16);
   reader.finish();
+  if (o.far.group > 0 && o.far.group < 8)
+    throw_invalid(fmt::format("spec part '{}': group = {} is neither 0 nor 8 to 264", to_text(spec),
+                              o.far.group));
   return o;
 }
 
@@ -46,15 +50,13 @@ constexpr Size kSizes[] = {{6144, 128, 256, 96},
 constexpr double kAlarm = 1.5;
 // Beside the far field, exactly: the first key (class token, attention sink), and where queries and
 // keys are the same tokens the query's own key, which no smooth far field can follow.
-constexpr const char* kSquare = "sink(1)+window(1)+";
-constexpr const char* kOther = "sink(1)+";
-
-std::string spec_of(const FarOptions& o, const Size& size) {
-  return fmt::format(
-      "multipole(clusters={},fit={},error={},group={},cluster={},ridge={},chunk={},margin={},"
-      "always={})",
-      o.clusters > 0 ? o.clusters : size.clusters, o.fit > 0 ? o.fit : size.fit, o.error,
-      o.group > 0 ? o.group : size.group, o.clustering, o.ridge, o.chunk, o.margin, o.always);
+Method far_method(Method method, MultipoleOptions options, const Size& size, bool square) {
+  if (options.shape.clusters == 0) options.shape.clusters = size.clusters;
+  if (options.fit == 0) options.fit = size.fit;
+  if (options.group == 0) options.group = size.group;
+  method.add("sink", make_sink(1));
+  if (square) method.add("window", make_window(1));
+  return method.add("multipole", make_multipole(options));
 }
 
 bool is_supported(const HeadProblem& head) {
@@ -64,11 +66,11 @@ bool is_supported(const HeadProblem& head) {
 
 class Far final : public Recipe {
  public:
-  Far(const FarOptions& options, const std::string& others, std::span<const GivenMask> given)
-      : certify_(options.certify), error_(options.error), exact_(parse_method("exact")) {
+  Far(const FarRecipeOptions& options, const Method& others)
+      : certify_(options.certify), error_(options.far.error) {
     for (const Size& size : kSizes) {
-      square_.push_back(parse_method(others + kSquare + spec_of(options, size), given));
-      other_.push_back(parse_method(others + kOther + spec_of(options, size), given));
+      square_.push_back(far_method(others, options.far, size, true));
+      other_.push_back(far_method(others, options.far, size, false));
     }
   }
 
@@ -85,15 +87,14 @@ class Far final : public Recipe {
  private:
   std::int64_t certify_;
   double error_;
-  Method exact_;
+  Method exact_ = exact_method();
   std::vector<Method> square_, other_;
 };
 
 }  // namespace
 
-std::unique_ptr<Recipe> make_far(const SpecPart& spec, const std::string& others,
-                                 std::span<const GivenMask> given) {
-  return std::make_unique<Far>(read_options(spec), others.empty() ? "" : others + "+", given);
+std::unique_ptr<Recipe> make_far(const SpecPart& spec, const Method& others) {
+  return std::make_unique<Far>(read_options(spec), others);
 }
 
 }  // namespace subquad

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include <fmt/format.h>
-
-#include "methods/method.h"
+#include "heavy/pattern/window.h"
+#include "heavy/sort_lsh/sort_lsh.h"
+#include "light/sampled/prefix.h"
+#include "light/sampled/uniform.h"
+#include "methods/recursion.h"
 
 namespace subquad {
 namespace {
@@ -15,45 +17,46 @@ namespace {
 constexpr double kOverhead = 1.7;
 
 struct HyperOptions {
-  std::int64_t block, num_samples, bits, rounds, neighbors, window, base;
-  bool center, norm, recursive, shared, always;
+  SortLshOptions lsh;
+  std::int64_t num_samples = 256, window = 256, base = 1024;
+  bool recursive = false, shared = false, always = false;
 };
 
 HyperOptions read_options(const SpecPart& spec) {
   SpecReader reader(spec);
-  HyperOptions o{};
-  o.block = reader.integer("block", 256, 1, 1 << 20);
-  o.num_samples = reader.integer("m", 256, 1, 1 << 19);
-  o.bits = reader.integer("bits", 8, 1, 24);
-  o.rounds = reader.integer("rounds", 1, 1, 64);
-  o.center = reader.boolean("center", true);
-  o.norm = reader.boolean("norm", false);
-  o.neighbors = reader.integer("neighbors", 0, 0, 64);
+  HyperOptions o;
+  o.lsh.block = reader.integer("block", o.lsh.block, 1, 1 << 20);
+  o.num_samples = reader.integer("m", o.num_samples, 1, 1 << 19);
+  o.lsh.hash.bits = reader.integer("bits", o.lsh.hash.bits, 1, 24);
+  o.lsh.rounds = reader.integer("rounds", o.lsh.rounds, 1, 64);
+  o.lsh.hash.center = reader.boolean("center", o.lsh.hash.center);
+  o.lsh.hash.norm = reader.boolean("norm", o.lsh.hash.norm);
+  o.lsh.neighbors = reader.integer("neighbors", o.lsh.neighbors, 0, 64);
   o.recursive = reader.choice("causal", 0, {"onepass", "recursion"}) == 1;
-  o.window = reader.integer("window", 256, 1, 1 << 20);
-  o.base = reader.integer("base", 1024, 16, 1 << 20);
+  o.window = reader.integer("window", o.window, 1, 1 << 20);
+  o.base = reader.integer("base", o.base, 16, 1 << 20);
   o.shared = reader.choice("sample", 0, {"own", "shared"}) == 1;
   o.always = reader.boolean("always", false);
   reader.finish();
   return o;
 }
 
-std::string sort_lsh(const HyperOptions& o) {
-  return fmt::format("sortlsh(block={},bits={},rounds={},center={},norm={},neighbors={})", o.block,
-                     o.bits, o.rounds, o.center, o.norm, o.neighbors);
+Method full(const HyperOptions& o, Method method) {
+  method.add("sortlsh", make_sort_lsh(o.lsh));
+  return o.shared ? method.add("uniform", make_uniform(o.num_samples, false))
+                  : method.add("prefix", make_prefix(o.num_samples));
 }
 
-std::string full(const HyperOptions& o) {
-  return fmt::format("{}+{}({})", sort_lsh(o), o.shared ? "uniform" : "prefix", o.num_samples);
+Method one_pass(const HyperOptions& o, Method method) {
+  return method.add("window", make_window(o.window))
+      .add("sortlsh", make_sort_lsh(o.lsh))
+      .add("prefix", make_prefix(2 * o.num_samples));
 }
 
-std::string one_pass(const HyperOptions& o) {
-  return fmt::format("window({})+{}+prefix({})", o.window, sort_lsh(o), 2 * o.num_samples);
-}
-
-std::string recursion(const HyperOptions& o) {
-  return fmt::format("recursion(block={},m={},base={},bits={},center={},norm={})", o.block,
-                     o.num_samples, o.base, o.bits, o.center, o.norm);
+Method recursion(const HyperOptions& o, Method method) {
+  const RecursionOptions options{o.lsh.block, o.num_samples, o.base, o.lsh.hash};
+  method.heavy.push_back(make_recursion_blocks(options));
+  return method.add("recursion", make_recursion_samples(options));
 }
 
 // Keys that a row sees on average, from rows spread over the head.
@@ -70,12 +73,11 @@ double mean_visible(const HeadProblem& head) {
 
 class Hyper final : public Recipe {
  public:
-  Hyper(const HyperOptions& options, const std::string& others, std::span<const GivenMask> given)
+  Hyper(const HyperOptions& options, const Method& others)
       : options_(options),
-        exact_(parse_method("exact")),
-        full_(parse_method(others + full(options), given)),
-        one_pass_(parse_method(others + one_pass(options), given)),
-        recursion_(parse_method(others + recursion(options), given)) {}
+        full_(full(options, others)),
+        one_pass_(one_pass(options, others)),
+        recursion_(recursion(options, others)) {}
 
   const Method& choose(const HeadProblem& head) const override {
     if (!options_.always && mean_visible(head) <= kOverhead * entries(head)) return exact_;
@@ -90,25 +92,24 @@ class Hyper final : public Recipe {
 
   // Entries scored for a row on average.
   double entries(const HeadProblem& head) const {
-    const auto block =
-        static_cast<double>(options_.block * (1 + 2 * options_.neighbors) * options_.rounds);
+    const SortLshOptions& lsh = options_.lsh;
+    const auto block = static_cast<double>(lsh.block * (1 + 2 * lsh.neighbors) * lsh.rounds);
     const auto m = static_cast<double>(options_.num_samples);
     if (!head.has_band()) return block + m;
     if (!recursive(head)) return static_cast<double>(options_.window) + 128 + block / 2 + 2 * m;
     const auto base = static_cast<double>(options_.base);
     const double levels = std::log2(std::max(1.0, static_cast<double>(head.num_keys) / base));
-    return levels / 2 * (static_cast<double>(options_.block) + m) + base / 2;
+    return levels / 2 * (static_cast<double>(lsh.block) + m) + base / 2;
   }
 
   HyperOptions options_;
-  Method exact_, full_, one_pass_, recursion_;
+  Method exact_ = exact_method(), full_, one_pass_, recursion_;
 };
 
 }  // namespace
 
-std::unique_ptr<Recipe> make_hyper(const SpecPart& spec, const std::string& others,
-                                   std::span<const GivenMask> given) {
-  return std::make_unique<Hyper>(read_options(spec), others.empty() ? "" : others + "+", given);
+std::unique_ptr<Recipe> make_hyper(const SpecPart& spec, const Method& others) {
+  return std::make_unique<Hyper>(read_options(spec), others);
 }
 
 }  // namespace subquad

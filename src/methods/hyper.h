@@ -16,18 +16,13 @@
 #pragma once
 
 #include <memory>
-#include <span>
-#include <string>
 
+#include "methods/method.h"
 #include "parts/spec.h"
-#include "methods/recipe.h"
-#include "subquad/given.h"
 
 namespace subquad {
 
-// `others`: the other parts of the spec, which join whatever is chosen ("" for none); `given` as in
-// parse_method().
-std::unique_ptr<Recipe> make_hyper(const SpecPart& spec, const std::string& others,
-                                   std::span<const GivenMask> given);
+// `others`: the heavy parts beside it in the spec; each of its methods starts with them.
+std::unique_ptr<Recipe> make_hyper(const SpecPart& spec, const Method& others);
 
 }  // namespace subquad

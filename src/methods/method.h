@@ -15,14 +15,22 @@
 namespace subquad {
 
 // What a spec names. Exact: no rules at all. Otherwise heavy parts in the order given, and at most
-// one light part (none: the rest is dropped). With a recipe, the recipe's choice instead.
+// one light part (none: the rest is dropped). With a recipe, the recipe's choice instead. Copies
+// share their rules.
 struct Method {
   bool exact = false;
-  std::vector<std::unique_ptr<HeavyRule>> heavy;
-  std::unique_ptr<LightRule> light;
-  std::unique_ptr<Recipe> recipe;
+  std::vector<std::shared_ptr<const HeavyRule>> heavy;
+  std::shared_ptr<const LightRule> light;
+  std::shared_ptr<const Recipe> recipe;
   std::string names;  // "sink+topk:lsh+uniform", for Report::path
+
+  // Adds a part under its name in Report::path.
+  Method& add(std::string_view name, std::shared_ptr<const HeavyRule> rule);
+  Method& add(std::string_view name, std::shared_ptr<const LightRule> rule);
+  void add_name(std::string_view name);
 };
+
+Method exact_method();
 
 // Throws Error (invalid_argument): unknown part, bad argument, two light parts, exact with others.
 // `given`: what given(i) stands for; it has passed validate_given and outlives the method.

@@ -62,11 +62,6 @@ class LeafSet final : public HeavySet {
   std::vector<CausalNode> leaves_;
 };
 
-struct RecursionOptions {
-  std::int64_t block, num_samples, base;
-  HashOptions hash;
-};
-
 std::span<const std::uint32_t> part_of(const Scratch<std::uint32_t>& codes, const Range& range) {
   return codes.span().subspan(static_cast<std::size_t>(range.begin),
                               static_cast<std::size_t>(range.end - range.begin));
@@ -169,18 +164,25 @@ class TreeSamplesRule final : public LightRule {
 
 }  // namespace
 
-void add_recursion(const SpecPart& spec, Method& method) {
+RecursionOptions read_recursion_options(const SpecPart& spec) {
   SpecReader reader(spec);
   RecursionOptions options;
-  options.block = reader.integer("block", 256, 1, 1 << 20);
-  options.num_samples = reader.integer("m", 256, 1, 1 << 20);
-  options.base = reader.integer("base", 1024, 16, 1 << 20);
+  options.block = reader.integer("block", options.block, 1, 1 << 20);
+  options.num_samples = reader.integer("m", options.num_samples, 1, 1 << 20);
+  options.base = reader.integer("base", options.base, 16, 1 << 20);
   options.hash.bits = reader.integer("bits", options.hash.bits, 1, 24);
   options.hash.center = reader.boolean("center", options.hash.center);
   options.hash.norm = reader.boolean("norm", options.hash.norm);
   reader.finish();
-  method.heavy.push_back(std::make_unique<TreeRule>(options));
-  method.light = std::make_unique<TreeSamplesRule>(options);
+  return options;
+}
+
+std::shared_ptr<const HeavyRule> make_recursion_blocks(const RecursionOptions& options) {
+  return std::make_shared<TreeRule>(options);
+}
+
+std::shared_ptr<const LightRule> make_recursion_samples(const RecursionOptions& options) {
+  return std::make_shared<TreeSamplesRule>(options);
 }
 
 }  // namespace subquad

@@ -12,12 +12,24 @@
 // 256; base largest exact triangle, 16 to 2^20, default 1024 (the paper: 4096).
 #pragma once
 
+#include <memory>
+
+#include "index/hash_head.h"
+#include "parts/heavy.h"
+#include "parts/light.h"
 #include "parts/spec.h"
-#include "methods/method.h"
 
 namespace subquad {
 
-// Adds the recursion's heavy and light rules.
-void add_recursion(const SpecPart& spec, Method& method);
+struct RecursionOptions {
+  std::int64_t block = 256, num_samples = 256, base = 1024;
+  HashOptions hash;
+};
+
+RecursionOptions read_recursion_options(const SpecPart& spec);
+
+// Its two halves: the triangles and blocks, and the samples.
+std::shared_ptr<const HeavyRule> make_recursion_blocks(const RecursionOptions& options);
+std::shared_ptr<const LightRule> make_recursion_samples(const RecursionOptions& options);
 
 }  // namespace subquad

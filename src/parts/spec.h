@@ -13,9 +13,16 @@ struct SpecArgument {
   std::string value;
 };
 
+// What a part says of one of its parameters.
+struct SpecParameter {
+  std::string name, fallback, range;  // "block", "256", "1 to 2^20"
+};
+
 struct SpecPart {
   std::string name;
   std::vector<SpecArgument> arguments;
+  // Where SpecReader puts what it is asked for, in order: how the registry describes a part.
+  std::vector<SpecParameter>* described = nullptr;
 };
 
 // Grammar (spaces are ignored between tokens):
@@ -49,6 +56,9 @@ class SpecReader {
 
  private:
   const std::string* take(std::string_view key);
+  std::size_t take_choice(std::string_view key, std::size_t fallback,
+                          const std::vector<std::string>& choices);
+  void describe(std::string_view key, std::string fallback, std::string range);
 
   const SpecPart& part_;
   std::vector<std::string> known_;

@@ -1,8 +1,11 @@
 // Typed access to the arguments of one part of a spec.
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <type_traits>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -36,6 +39,21 @@ std::int64_t parse_integer(const SpecPart& part, std::string_view key, const std
   return *value;
 }
 
+// 2^30 is easier to read than 1073741824.
+std::string bound_text(std::int64_t bound) {
+  const auto bits = static_cast<std::uint64_t>(bound);
+  if (bound < 4096 || !std::has_single_bit(bits)) return fmt::format("{}", bound);
+  return fmt::format("2^{}", std::countr_zero(bits));
+}
+
+template <typename Number>
+std::string range_text(Number low, Number high) {
+  if constexpr (std::is_integral_v<Number>)
+    return fmt::format("{} to {}", bound_text(low), bound_text(high));
+  else
+    return fmt::format("{} to {}", low, high);
+}
+
 }  // namespace
 
 SpecReader::SpecReader(const SpecPart& part) : part_(part), used_(part.arguments.size(), false) {}
@@ -56,8 +74,14 @@ const std::string* SpecReader::take(std::string_view key) {
   return value;
 }
 
+void SpecReader::describe(std::string_view key, std::string fallback, std::string range) {
+  if (part_.described == nullptr) return;
+  part_.described->push_back({std::string(key), std::move(fallback), std::move(range)});
+}
+
 std::int64_t SpecReader::integer(std::string_view key, std::int64_t fallback, std::int64_t low,
                                  std::int64_t high) {
+  describe(key, fmt::format("{}", fallback), range_text(low, high));
   const std::string* text = take(key);
   return text == nullptr ? fallback : parse_integer(part_, key, *text, low, high);
 }
@@ -70,6 +94,7 @@ std::int64_t SpecReader::required_integer(std::string_view key, std::int64_t low
 }
 
 double SpecReader::number(std::string_view key, double fallback, double low, double high) {
+  describe(key, fmt::format("{}", fallback), range_text(low, high));
   const std::string* text = take(key);
   if (text == nullptr) return fallback;
   const auto value = parse_number<double>(*text);
@@ -82,11 +107,18 @@ double SpecReader::number(std::string_view key, double fallback, double low, dou
 bool SpecReader::boolean(std::string_view key, bool fallback) {
   static const std::vector<std::string> words{"false", "no", "off", "0", "true", "yes", "on", "1"};
   constexpr std::size_t first_true = 4;
-  return choice(key, fallback ? first_true : 0, words) >= first_true;
+  describe(key, fallback ? "true" : "false", "true, false");
+  return take_choice(key, fallback ? first_true : 0, words) >= first_true;
 }
 
 std::size_t SpecReader::choice(std::string_view key, std::size_t fallback,
                                const std::vector<std::string>& choices) {
+  describe(key, choices[fallback], fmt::format("{}", fmt::join(choices, ", ")));
+  return take_choice(key, fallback, choices);
+}
+
+std::size_t SpecReader::take_choice(std::string_view key, std::size_t fallback,
+                                    const std::vector<std::string>& choices) {
   const std::string* text = take(key);
   if (text == nullptr) return fallback;
   const auto it = std::find(choices.begin(), choices.end(), *text);

@@ -39,6 +39,10 @@ std::unique_ptr<HeavyRule> make_sink_rule(const SpecPart& spec) {
   SpecReader reader(spec);
   const std::int64_t count = reader.integer("n", 4, 1, std::int64_t{1} << 30);
   reader.finish();
+  return make_sink(count);
+}
+
+std::unique_ptr<HeavyRule> make_sink(std::int64_t count) {
   return std::make_unique<SizedRule<SinkSet>>(count);
 }
 

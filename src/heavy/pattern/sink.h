@@ -15,5 +15,6 @@
 namespace subquad {
 
 std::unique_ptr<HeavyRule> make_sink_rule(const SpecPart& spec);
+std::unique_ptr<HeavyRule> make_sink(std::int64_t count);
 
 }  // namespace subquad

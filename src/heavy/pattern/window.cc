@@ -103,6 +103,10 @@ std::unique_ptr<HeavyRule> make_window_rule(const SpecPart& spec) {
   SpecReader reader(spec);
   const std::int64_t width = reader.integer("w", 256, 1, kWidest);
   reader.finish();
+  return make_window(width);
+}
+
+std::unique_ptr<HeavyRule> make_window(std::int64_t width) {
   return std::make_unique<WindowRule>(width);
 }
 

@@ -19,6 +19,7 @@
 namespace subquad {
 
 std::unique_ptr<HeavyRule> make_window_rule(const SpecPart& spec);
+std::unique_ptr<HeavyRule> make_window(std::int64_t width);
 std::unique_ptr<HeavyRule> make_band_rule(const SpecPart& spec);
 
 }  // namespace subquad

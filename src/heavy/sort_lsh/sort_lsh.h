@@ -18,11 +18,18 @@
 
 #include <memory>
 
+#include "index/hash_head.h"
 #include "parts/heavy.h"
 #include "parts/spec.h"
 
 namespace subquad {
 
+struct SortLshOptions {
+  std::int64_t block = 256, rounds = 1, neighbors = 0;
+  HashOptions hash;
+};
+
 std::unique_ptr<HeavyRule> make_sort_lsh_rule(const SpecPart& spec);
+std::unique_ptr<HeavyRule> make_sort_lsh(const SortLshOptions& options);
 
 }  // namespace subquad

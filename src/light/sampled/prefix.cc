@@ -86,6 +86,10 @@ std::unique_ptr<LightRule> make_prefix_rule(const SpecPart& spec) {
   SpecReader reader(spec);
   const std::int64_t num_samples = reader.integer("m", 256, 1, 1 << 20);
   reader.finish();
+  return make_prefix(num_samples);
+}
+
+std::unique_ptr<LightRule> make_prefix(std::int64_t num_samples) {
   return std::make_unique<PrefixRule>(num_samples);
 }
 

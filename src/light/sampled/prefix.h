@@ -22,5 +22,6 @@
 namespace subquad {
 
 std::unique_ptr<LightRule> make_prefix_rule(const SpecPart& spec);
+std::unique_ptr<LightRule> make_prefix(std::int64_t num_samples);
 
 }  // namespace subquad

@@ -53,6 +53,10 @@ std::unique_ptr<LightRule> make_uniform_rule(const SpecPart& spec) {
   const std::int64_t num_samples = reader.integer("m", 256, 1, std::int64_t{1} << 30);
   const bool replace = reader.boolean("replace", false);
   reader.finish();
+  return make_uniform(num_samples, replace);
+}
+
+std::unique_ptr<LightRule> make_uniform(std::int64_t num_samples, bool replace) {
   return std::make_unique<UniformRule>(num_samples, replace);
 }
 

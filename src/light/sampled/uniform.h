@@ -23,6 +23,7 @@
 namespace subquad {
 
 std::unique_ptr<LightRule> make_uniform_rule(const SpecPart& spec);
+std::unique_ptr<LightRule> make_uniform(std::int64_t num_samples, bool replace);
 
 // The keys of such a sample, each with weight n / m; with replacement keys may repeat. `head` must
 // have keys.

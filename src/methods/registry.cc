@@ -1,0 +1,170 @@
+#include "methods/registry.h"
+
+#include "far/multipole.h"
+#include "heavy/expander/expander.h"
+#include "heavy/pattern/given.h"
+#include "heavy/pattern/sink.h"
+#include "heavy/pattern/window.h"
+#include "heavy/sort_lsh/sort_lsh.h"
+#include "heavy/topk/topk.h"
+#include "light/linear/linear.h"
+#include "light/sampled/approx_d.h"
+#include "light/sampled/prefix.h"
+#include "light/sampled/row_norm.h"
+#include "light/sampled/uniform.h"
+#include "methods/far.h"
+#include "methods/hyper.h"
+#include "methods/recursion.h"
+
+namespace subquad {
+namespace {
+
+using Given = std::span<const GivenMask>;
+using MakeHeavy = std::unique_ptr<HeavyRule> (*)(const SpecPart&);
+using MakeLight = std::unique_ptr<LightRule> (*)(const SpecPart&);
+using MakeRecipe = std::unique_ptr<Recipe> (*)(const SpecPart&, const Method&);
+
+template <MakeHeavy make>
+void heavy(const SpecPart& spec, Given, Method& method) {
+  method.heavy.push_back(make(spec));
+}
+
+template <MakeLight make>
+void light(const SpecPart& spec, Given, Method& method) {
+  method.light = make(spec);
+}
+
+template <MakeRecipe make>
+void recipe(const SpecPart& spec, Given, Method& method) {
+  method.recipe = make(spec, method);
+}
+
+void exact(const SpecPart& spec, Given, Method& method) {
+  SpecReader(spec).finish();
+  method.exact = true;
+}
+
+void drop(const SpecPart& spec, Given, Method&) { SpecReader(spec).finish(); }
+
+void given(const SpecPart& spec, Given masks, Method& method) {
+  method.heavy.push_back(make_given_rule(spec, masks));
+}
+
+void recursion(const SpecPart& spec, Given, Method& method) {
+  const RecursionOptions options = read_recursion_options(spec);
+  method.heavy.push_back(make_recursion_blocks(options));
+  method.light = make_recursion_samples(options);
+}
+
+constexpr const char* kHyper = "HyperAttention";
+constexpr const char* kKvt = "KVT, Algorithm 1";
+
+// A new part is its files and one row here.
+const PartRow kRows[] = {
+    {"exact", PartKind::exact, "every entry, tiled, to rounding", "the yardstick", "", "", exact},
+    {"sink", PartKind::heavy, "the first n keys, for every query", "attention sinks", "n=3", "n=N",
+     heavy<make_sink_rule>},
+    {"window", PartKind::heavy, "w keys around the query's position; causal: the last w up to it",
+     "sliding windows", "w=9", "w=100000", heavy<make_window_rule>},
+    {"band", PartKind::heavy, "keys from `left` before the query's position to `right` after it",
+     "sliding windows", "left=3,right=5", "left=100000,right=100000", heavy<make_band_rule>},
+    {"given", PartKind::heavy,
+     "the entries that the caller names: `Options::given[i]`, on the command line the i-th "
+     "`--given FILE` (below)",
+     "HyperAttention, section 2", nullptr, nullptr, given},
+    {"sortlsh", PartKind::heavy,
+     "blocks of queries and keys that a Hamming-sorted LSH brings together; `norm` hashes by inner "
+     "product instead of angle, `neighbors` takes the blocks on either side too",
+     "HyperAttention, Algorithm 1", "block=16,bits=4,rounds=2", "block=N",
+     heavy<make_sort_lsh_rule>},
+    {"expander", PartKind::heavy,
+     "every (i, j) whose squared score is at least 1 / tau of its column's sum of squares; "
+     "`width` and `repetitions` 0: by mode ([expander.md](expander.md))",
+     "HyperAttention, Corollary 2", "tau=8", nullptr, heavy<make_expander_rule>},
+    {"topk", PartKind::heavy,
+     "the k largest scores of each query, exactly; with `candidates` those that an index finds, in "
+     "less time, recall reported; its numbers are 0 by length ([topk.md](topk.md))",
+     kKvt, "k=5", "k=N", heavy<make_topk_rule>, topk_path},
+    {"knn", PartKind::heavy, "another name of `topk`", kKvt, "k=5", "k=N", heavy<make_topk_rule>,
+     topk_path},
+    {"drop", PartKind::light, "nothing: what no heavy part named is left out", kKvt, "", nullptr,
+     drop},
+    {"uniform", PartKind::light, "m uniform keys, weighted n / m, shared by all queries of a head",
+     "HyperAttention, section 4", "m=13", "m=N", light<make_uniform_rule>},
+    {"prefix", PartKind::light,
+     "for each block of up to 264 rows its own m keys of those it sees, one from each of m equal "
+     "strata: for causal problems and windows, and for a small operator-norm error",
+     "ours, for HyperAttention, section 3.1", "m=13", "m=N", light<make_prefix_rule>},
+    {"rownorm", PartKind::light,
+     "values from m keys drawn by the squared norms of their values, denominators from d uniform "
+     "keys",
+     "HyperAttention, Lemma 2", "m=13,d=11", "m=N,d=N", light<make_row_norm_rule>},
+    {"approxd", PartKind::light,
+     "denominators by Algorithm 2 with its caps, values as `rownorm`; `printed` as in Algorithm 3; "
+     "`tau_samples`, `values` 0: as many as m ([hyper.md](hyper.md))",
+     "HyperAttention, Algorithms 2 and 3", "m=13", "m=N,cap=0,floor=false,replace=false",
+     light<make_approx_d_rule>},
+    {"recursion", PartKind::both,
+     "causal only: halves, a sortLSH and a sample for each, exact triangles of at most `base` keys",
+     "HyperAttention, Algorithm 4", "block=8,m=8,base=16", nullptr, recursion},
+    {"linear", PartKind::light,
+     "all keys by dot products of features, over their sum: linear attention, O(n); alone it "
+     "divides by sums of either sign ([linear.md](linear.md))",
+     "Superiority of Softmax, Definitions 3.2 and C.1", "map=elu", nullptr,
+     light<make_linear_rule>},
+    {"multipole", PartKind::light,
+     "all keys by clusters of them, corrected at `fit` probe rows; clusters that miss more than "
+     "`open` are evaluated exactly ([far.md](far.md))",
+     "ours (docs/theory/far_field.md)", "clusters=7,fit=0", "clusters=N,fit=0",
+     light<make_multipole_rule>},
+    {"hyper", PartKind::recipe,
+     "`sortlsh + prefix(m)`, with `sample=shared` the published `sortlsh + uniform(m)`; causal or "
+     "windowed: `window + sortlsh + prefix(2 m)`, or with `causal=recursion` the recursion; exact "
+     "where that is faster, unless `always` ([hyper.md](hyper.md))",
+     kHyper, "block=16,m=16,always=true", "block=N,m=N", recipe<make_hyper>},
+    {"far", PartKind::recipe,
+     "`multipole` with a target error for each sequence, exact where that fails or is faster; a "
+     "certificate from `certify` rows recomputed exactly; `clusters`, `fit`, `group`, `ridge` 0: "
+     "by length ([far.md](far.md))",
+     "ours (docs/theory/far_field.md)", "error=0.1", "error=0.0001", recipe<make_far>},
+};
+
+}  // namespace
+
+std::span<const PartRow> registry() { return kRows; }
+
+std::vector<SpecParameter> parameters_of(const PartRow& row) {
+  static const GivenMask no_mask{};
+  std::vector<SpecParameter> parameters;
+  Method unused;
+  row.add({row.name, {}, &parameters}, {&no_mask, 1}, unused);
+  return parameters;
+}
+
+const char* to_string(PartKind kind) {
+  switch (kind) {
+    case PartKind::exact:
+      return "exact";
+    case PartKind::heavy:
+      return "heavy";
+    case PartKind::light:
+      return "light";
+    case PartKind::both:
+      return "heavy and light";
+    case PartKind::recipe:
+      return "recipe";
+  }
+  return "";
+}
+
+std::vector<PartInfo> method_parts() {
+  std::vector<PartInfo> parts;
+  for (const PartRow& row : registry()) {
+    PartInfo& part = parts.emplace_back(PartInfo{row.name, row.kind, row.summary, row.source, {}});
+    for (SpecParameter& p : parameters_of(row))
+      part.parameters.push_back({std::move(p.name), std::move(p.fallback), std::move(p.range)});
+  }
+  return parts;
+}
+
+}  // namespace subquad
