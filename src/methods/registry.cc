@@ -83,7 +83,9 @@ const PartRow kRows[] = {
      "HyperAttention, Corollary 2", "tau=8", nullptr, heavy<make_expander_rule>},
     {"topk", PartKind::heavy,
      "the k largest scores of each query, exactly; with `candidates` those that an index finds, in "
-     "less time, recall reported; its numbers are 0 by length ([topk.md](topk.md))",
+     "less time, recall reported: of `lsh` are `tables` to `norm`, of `clusters` the next three, "
+     "0: by "
+     "length ([topk.md](topk.md))",
      kKvt, "k=5", "k=N", heavy<make_topk_rule>, topk_path},
     {"knn", PartKind::heavy, "another name of `topk`", kKvt, "k=5", "k=N", heavy<make_topk_rule>,
      topk_path},

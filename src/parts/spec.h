@@ -52,6 +52,8 @@ class SpecReader {
   // Index into `choices`.
   std::size_t choice(std::string_view key, std::size_t fallback,
                      const std::vector<std::string>& choices);
+  // A part whose parameters depend on each other reads them all when it is being described.
+  bool describing() const { return part_.described != nullptr; }
   void finish() const;
 
  private:

@@ -16,6 +16,7 @@ void add_bench(CLI::App& app);
 void add_diagnose(CLI::App& app);
 void add_info(CLI::App& app);
 void add_kernel(CLI::App& app);
+void add_specs(CLI::App& app);
 void add_synth(CLI::App& app);
 void add_vit(CLI::App& app);
 

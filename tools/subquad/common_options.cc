@@ -1,23 +1,16 @@
 #include "common_options.h"
 
 #include <CLI/CLI.hpp>
+
+#include "specs_text.h"
 namespace subquad::cli {
 
-const char* const spec_help =
-    "SPEC names a method: `exact`, or parts joined by '+'. Each part finds keys that matter "
-    "(heavy)\n"
-    "or estimates the rest (light):\n"
-    "  sink(N)                  heavy: the first N keys\n"
-    "  window(W)                heavy: the W keys around the query (causal: the last W)\n"
-    "  given(I)                 heavy: the entries that the file of --given number I names\n"
-    "  sortlsh(block=B)         heavy: keys that share a block of B after sorting by hash\n"
-    "  uniform(m=M)             light: M keys drawn at random stand for the rest\n"
-    "  prefix(m=M)              light: M keys for each block of queries, of those it sees\n"
-    "  drop                     light: leave the rest out (the default)\n"
-    "  recursion(block=B,m=M)   both, causal: HyperAttention's Algorithm 4\n"
-    "  hyper                    sortlsh and samples; exact where that is faster\n"
+const std::string spec_help =
+    "SPEC names a method: parts joined by '+'. Heavy parts find keys that matter, a light part\n"
+    "estimates the rest:\n" +
+    part_list() +
     "Example: \"sink(4)+window(256)+sortlsh(block=256)+uniform(m=256)\". Quote it in a shell.\n"
-    "Every parameter: docs/guide/specs.md.\n";
+    "`subquad specs PART` shows a part's parameters.\n";
 
 void add_threads(CLI::App& app, CommonOptions& options) {
   app.add_option("--threads", options.threads,

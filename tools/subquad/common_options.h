@@ -35,6 +35,6 @@ void add_given(CLI::App& app, CommonOptions& options);
 void add_certify(CLI::App& app, CommonOptions& options);
 
 // What a spec looks like, for the footers.
-extern const char* const spec_help;
+extern const std::string spec_help;
 
 }  // namespace subquad::cli

@@ -58,6 +58,7 @@ int run(int argc, char** argv) {
   add_diagnose(app);
   add_info(app);
   add_kernel(app);
+  add_specs(app);
   add_synth(app);
   add_vit(app);
   check_command(app, argc, argv);

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels/gemm.h"
-#include "core/small_matrix.h"
+#include "kernels/small_matrix.h"
 
 namespace subquad {
 

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "far/moments/leading_subspace.h"
-#include "core/small_matrix.h"
+#include "kernels/small_matrix.h"
 
 namespace subquad {
 

@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "core/small_matrix.h"
+#include "kernels/small_matrix.h"
 
 namespace subquad {
 

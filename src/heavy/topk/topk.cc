@@ -101,9 +101,10 @@ TopkSearch read_search(const SpecPart& spec) {
   SpecReader reader(spec);
   TopkSearch search{reader.integer("k", 100, 1, std::int64_t{1} << 30), {}, {}};
   const std::size_t candidates = reader.choice("candidates", 0, {"all", "lsh", "clusters"});
-  if (candidates == 1) search.lsh = read_lsh(reader);
-  if (candidates == 2) search.clusters = read_clusters(reader);
-  if (candidates > 0) search.recall_rows = reader.integer("recall_rows", 64, 0, 1 << 20);
+  const bool all = reader.describing();
+  if (candidates == 1 || all) search.lsh = read_lsh(reader);
+  if (candidates == 2 || all) search.clusters = read_clusters(reader);
+  if (candidates > 0 || all) search.recall_rows = reader.integer("recall_rows", 64, 0, 1 << 20);
   reader.finish();
   return search;
 }
