@@ -1,4 +1,10 @@
 // Exact and approximate attention, forward and backward.
+//
+// Any number of threads may call at once, with different outputs; only release_scratch() and
+// select_isa() (info.h) want to be alone. What is written (Outputs, gradients) must not share a
+// byte with what is read, nor with each other, nor an element with another of its own: such calls
+// throw and write nothing. Views that interleave without a common byte are fine, as are the
+// gradients of a packed query-key-value buffer.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +14,7 @@
 #include <string_view>
 
 #include "subquad/certificate.h"
+#include "subquad/export.h"
 #include "subquad/given.h"
 #include "subquad/problem.h"
 #include "subquad/tensor.h"
@@ -15,7 +22,9 @@
 namespace subquad {
 
 struct Options {
-  int threads = 0;  // 0: the processors this process may use, or OMP_NUM_THREADS; same result
+  // 0: the processors this process may use, or OMP_NUM_THREADS. No more are used than there is
+  // work for, and 1,024 at most. The result does not depend on it.
+  int threads = 0;
   std::uint64_t seed = 0;                 // of every random draw; same seed, same bits
   std::span<const GivenMask> given = {};  // what the spec parts given(0), given(1), .. stand for
 };
@@ -58,8 +67,8 @@ struct Report {
 // Attention by a method given as a spec string: "exact", or heavy and light parts joined by '+',
 // e.g. "sink(4)+window(512)+sortlsh(block=256)+uniform(m=256)". See docs/guide/specs.md.
 // Throws Error. Nothing is written to the outputs when the arguments are invalid.
-Report attend(const Problem& problem, std::string_view spec, const Outputs& outputs,
-              const Options& options = {});
+SUBQUAD_API Report attend(const Problem& problem, std::string_view spec, const Outputs& outputs,
+                          const Options& options = {});
 
 // Gradients of a loss through attend(). With `out` and `lse` from the forward:
 //   out, lse       what attend() returned (lse f32, (B, Hq, Lq, 1))
@@ -83,13 +92,13 @@ struct BackwardArguments {
 // directions that multipole(order=1|2) keeps where `rank` does not keep them all. `spec`,
 // options.seed and options.given must be those of the forward; the thread count may differ. Throws
 // Error.
-Report attend_backward(const Problem& problem, std::string_view spec,
-                       const BackwardArguments& arguments, const Options& options = {});
+SUBQUAD_API Report attend_backward(const Problem& problem, std::string_view spec,
+                                   const BackwardArguments& arguments, const Options& options = {});
 // Of "exact".
-Report attend_backward(const Problem& problem, const BackwardArguments& arguments,
-                       const Options& options = {});
+SUBQUAD_API Report attend_backward(const Problem& problem, const BackwardArguments& arguments,
+                                   const Options& options = {});
 
 // Gives scratch memory kept for reuse back to the system. Call when no attention is running.
-void release_scratch();
+SUBQUAD_API void release_scratch();
 
 }  // namespace subquad

@@ -7,7 +7,8 @@
 // use when: comparing how layers spread their attention, or what dropping keys does to it.
 // do not use for: the error of a method (measure.h).
 // Results are the same bits for any number of threads. All throw Error (invalid_argument) that
-// names the argument at fault. NaN or +Inf among a head's scores or tokens gives NaN.
+// names the argument at fault; any number of threads may call at once. NaN
+// or +Inf among a head's scores or tokens gives NaN.
 #pragma once
 
 #include <array>
@@ -15,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "subquad/export.h"
 #include "subquad/problem.h"
 #include "subquad/tensor.h"
 
@@ -23,17 +25,17 @@ namespace subquad {
 // Mean of cos(t_i, t_j) over the pairs i != j of the rows t of tokens (B, H, n, d), one for each
 // (b, h), in that order; NaN when n < 2. A row of norm 0 has cosine 0 with every other.
 // cost: n d, from |sum_i t_i / |t_i||^2 = sum_ij cos(t_i, t_j).
-std::vector<double> token_similarity(const TensorView& tokens);
+SUBQUAD_API std::vector<double> token_similarity(const TensorView& tokens);
 
 // |branch|_F / |main|_F of every (b, h): x + f(x) with x = main, f(x) = branch, both (B, H, n, d).
 // 0 for an empty or zero branch; Inf when only main is zero.
-std::vector<double> residual_ratio(const TensorView& branch, const TensorView& main);
+SUBQUAD_API std::vector<double> residual_ratio(const TensorView& branch, const TensorView& main);
 
 using Position = std::array<float, 2>;
 
 // Row-major (y, x) patches of a picture, a unit apart; tokens of a text along a line.
-std::vector<Position> grid_positions(std::int64_t height, std::int64_t width);
-std::vector<Position> line_positions(std::int64_t length);
+SUBQUAD_API std::vector<Position> grid_positions(std::int64_t height, std::int64_t width);
+SUBQUAD_API std::vector<Position> line_positions(std::int64_t length);
 
 struct AttentionStatisticsOptions {
   // k-NN attention: a row's softmax is over its `keep` largest scores (of equal ones the lowest
@@ -64,7 +66,7 @@ struct AttentionStatistics {
 // P are the softmax weights with the problem's masks and sinks; values are never read. Positions
 // need as many keys as queries in every sequence. One result for each sequence and query head, in
 // that order. cost: 2 Lq Lk D flops and a selection a row; memory 48 rows of scores a thread.
-std::vector<AttentionStatistics> attention_statistics(
+SUBQUAD_API std::vector<AttentionStatistics> attention_statistics(
     const Problem& problem, const AttentionStatisticsOptions& options = {});
 
 }  // namespace subquad

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 
+#include "subquad/export.h"
 #include "subquad/problem.h"
 #include "subquad/tensor.h"
 
@@ -57,8 +58,9 @@ struct Certificate {
 };
 
 // out: (B, Hq, Lq, Dv) of any DType, as attend() wrote it for this problem; rounding to a narrower
-// DType counts as error. Throws Error (invalid_argument) that names the argument at fault.
-Certificate certify(const Problem& problem, const TensorView& out,
-                    const CertificateOptions& options = {});
+// DType counts as error. Throws Error (invalid_argument) that names the argument at fault. Any
+// number of threads may call at once.
+SUBQUAD_API Certificate certify(const Problem& problem, const TensorView& out,
+                                const CertificateOptions& options = {});
 
 }  // namespace subquad

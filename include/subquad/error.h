@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "subquad/export.h"
+
 namespace subquad {
 
 // What went wrong, for callers that map errors to exit codes.
@@ -13,7 +15,7 @@ enum class ErrorKind {
 };
 
 // One line that names the argument, tensor, field or file at fault.
-class Error : public std::runtime_error {
+class SUBQUAD_API Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
   ErrorKind kind() const { return kind_; }

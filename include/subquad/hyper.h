@@ -8,7 +8,7 @@
 // A = exp(scale Q K^T) with the problem's masks: a hidden entry counts as zero everywhere (the
 // paper's algorithms are unmasked). n is the number of keys of the sequence. Every function throws
 // Error (invalid_argument) that names the argument at fault, before anything is written; results
-// are the same bits for any number of threads.
+// are the same bits for any number of threads. Calls and outputs: as attention.h says.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "subquad/attention.h"
+#include "subquad/export.h"
 #include "subquad/problem.h"
 
 namespace subquad {
@@ -54,9 +55,10 @@ struct ApproxDReport {
 // ln D~_ii (sink logits included) into log_row_sums, f32 (B, Hq, Lq, 1); -inf for a row that sees
 // no key. options.threads and options.seed as in attend(); values are never read.
 // cost: nnz(M) + n (m + tau_samples) entries of 2 D flops a head.
-ApproxDReport approximate_row_sums(const Problem& problem, const ApproxDOptions& approx_d,
-                                   const MutableTensorView& log_row_sums,
-                                   const Options& options = {});
+SUBQUAD_API ApproxDReport approximate_row_sums(const Problem& problem,
+                                               const ApproxDOptions& approx_d,
+                                               const MutableTensorView& log_row_sums,
+                                               const Options& options = {});
 
 // S of Lemma 2 for one key/value head: row r is weights[r] e_indices[r]^T.
 struct SamplingMatrix {
@@ -76,8 +78,9 @@ struct SampleOptions {
 
 // Rows of V that are zero are never drawn: fewer than m other rows make a smaller sample without
 // replacement; V = 0 an empty one. A row with an Inf or NaN is always there, with weight 1.
-std::vector<SamplingMatrix> sample_value_rows(const Problem& problem, const SampleOptions& sample,
-                                              const Options& options = {});
+SUBQUAD_API std::vector<SamplingMatrix> sample_value_rows(const Problem& problem,
+                                                          const SampleOptions& sample,
+                                                          const Options& options = {});
 
 struct HyperReport {
   Report report;
@@ -88,8 +91,8 @@ struct HyperReport {
 // Algorithm 3, and what it is for: out = D~^-1 A S^T S V with D~ of approximate_row_sums() and S of
 // sample_value_rows() for the same options and seed; lse = ln D~. As printed: all values come from
 // the sample, those of the entries in M too. row_error leaves out what the caps do.
-HyperReport hyper_attention(const Problem& problem, const ApproxDOptions& approx_d,
-                            const SampleOptions& sample, const Outputs& outputs,
-                            const Options& options = {});
+SUBQUAD_API HyperReport hyper_attention(const Problem& problem, const ApproxDOptions& approx_d,
+                                        const SampleOptions& sample, const Outputs& outputs,
+                                        const Options& options = {});
 
 }  // namespace subquad

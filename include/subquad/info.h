@@ -1,8 +1,10 @@
-// What the library and the machine are.
+// What the library and the machine are. Any number of threads may call at once, but select_isa().
 #pragma once
 
 #include <string>
 #include <vector>
+
+#include "subquad/export.h"
 
 namespace subquad {
 
@@ -14,19 +16,21 @@ struct BuildInfo {
   std::string isa;  // the one in use; the environment's SUBQUAD_ISA lowers it
   int threads;      // used where 0 are asked for
 };
-BuildInfo build_info();
+SUBQUAD_API BuildInfo build_info();
 
 // Sustained f32 multiply-add rate of a register-only loop, in GFLOP/s (2 flops each), `threads`
-// threads together. Takes about `seconds`. The yardstick of every speed we state.
-double measure_fma_gflops(int threads, double seconds = 0.2);
+// threads together (0: the default; no more than the processors that this process may use). Takes
+// about `seconds`, above 0 and up to 3,600; both throw Error for others. The yardstick of every
+// speed we state.
+SUBQUAD_API double measure_fma_gflops(int threads, double seconds = 0.2);
 
 // Sustained read bandwidth over a buffer far larger than the caches, in GB/s (1e9), `threads`
 // threads.
-double measure_read_gbps(int threads, double seconds = 0.2);
+SUBQUAD_API double measure_read_gbps(int threads, double seconds = 0.2);
 
 // Lowers (or restores, with "") the instruction set: "avx3", "avx2", "sse4", "scalar", as
 // SUBQUAD_ISA does. Throws Error (invalid_argument) for a name that is unknown or not supported
-// here.
-void select_isa(const std::string& name);
+// here. Call when nothing else of the library is running.
+SUBQUAD_API void select_isa(const std::string& name);
 
 }  // namespace subquad

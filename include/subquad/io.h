@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "subquad/export.h"
+
 namespace subquad::io {
 
 enum class ElementType : std::uint8_t {
@@ -25,15 +27,15 @@ enum class ElementType : std::uint8_t {
   f32,
   f64
 };
-std::int64_t size_of(ElementType type);
-const char* name_of(ElementType type);
+SUBQUAD_API std::int64_t size_of(ElementType type);
+SUBQUAD_API const char* name_of(ElementType type);
 
 // A named tensor, little-endian, row-major, dense. `data` points into the file's memory map (or
 // into memory that the TensorFile owns, where the map cannot serve: compressed or misaligned
 // members) and lives as long as the TensorFile. It is aligned to the element size, and not null
 // even without elements. A .npy file's tensor is called like the file, without folder and
 // extension.
-struct Tensor {
+struct SUBQUAD_API Tensor {
   std::string name;
   ElementType type = ElementType::f32;
   std::vector<std::int64_t> shape;
@@ -44,7 +46,7 @@ struct Tensor {
 };
 
 // An open file. Every length and offset is checked against the file before anything is handed out.
-class TensorFile {
+class SUBQUAD_API TensorFile {
  public:
   // The format follows from the content (magic bytes), with the extension only as a hint for the
   // error message. Throws Error (invalid_argument), one line: path, field, what is wrong.
@@ -68,10 +70,10 @@ class TensorFile {
 // absent; a symbolic link is followed, an existing file's permissions are kept. Throws Error:
 // invalid_argument for an unknown extension, an unwritable place, duplicate names, and for bf16
 // tensors or metadata in .npy/.npz, which cannot hold them; failed when the system cannot write.
-void write_file(const std::string& path, std::span<const Tensor> tensors,
-                const std::map<std::string, std::string>& metadata = {});
+SUBQUAD_API void write_file(const std::string& path, std::span<const Tensor> tensors,
+                            const std::map<std::string, std::string>& metadata = {});
 
 // Writes text the same way (temporary file, rename).
-void write_text(const std::string& path, const std::string& text);
+SUBQUAD_API void write_text(const std::string& path, const std::string& text);
 
 }  // namespace subquad::io

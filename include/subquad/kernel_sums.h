@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "subquad/attention.h"
+#include "subquad/export.h"
 #include "subquad/tensor.h"
 
 namespace subquad {
@@ -42,8 +43,9 @@ struct KernelReport {
 };
 
 // By "exact", or "far(clusters=, order=, fit=, error=, ...)": see docs/guide/kernel_sums.md.
-// Options::given is not used. Throws Error; then nothing is written.
-KernelReport kernel_sums(const KernelProblem& problem, std::string_view spec,
-                         const KernelOutputs& outputs, const Options& options = {});
+// Options::given must be empty. Throws Error; then nothing is written. Any number of threads may
+// call at once; `out` must not share a byte with the inputs.
+SUBQUAD_API KernelReport kernel_sums(const KernelProblem& problem, std::string_view spec,
+                                     const KernelOutputs& outputs, const Options& options = {});
 
 }  // namespace subquad

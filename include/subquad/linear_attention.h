@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "subquad/export.h"
 #include "subquad/tensor.h"
 
 namespace subquad {
@@ -29,8 +30,9 @@ struct LinearShape {
 };
 
 // Equals attend(.., "linear(map=..)") with a causal mask, row by row, up to rounding. The sums are
-// kept in double precision: single steps do not wear them out.
-class LinearState {
+// kept in double precision: single steps do not wear them out. Any number of threads may call
+// attend() of one state at once; append() and writes to sums() want it alone.
+class SUBQUAD_API LinearState {
  public:
   // Throws Error (invalid_argument), as every member does.
   explicit LinearState(const LinearShape& shape);
@@ -44,7 +46,8 @@ class LinearState {
 
   // out (B, Hq, L, Dv) of any dtype: what queries (B, Hq, L, D) get from all keys appended so far;
   // Hq is a multiple of the kv heads. A row whose weights sum to 0 (no keys) gives zeros, one whose
-  // sum is not finite NaN. O(L D Dv) a head. Returns how many rows had a negative sum.
+  // sum is not finite NaN. O(L D Dv) a head. Returns how many rows had a negative sum. `out` must
+  // not share a byte with the queries or the state.
   std::int64_t attend(const TensorView& queries, const MutableTensorView& out,
                       int threads = 0) const;
 

@@ -1,10 +1,12 @@
-// How wrong an approximate output is, against the exact one.
+// How wrong an approximate output is, against the exact one. Any number of threads may
+// call at once.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "subquad/export.h"
 #include "subquad/problem.h"
 
 namespace subquad {
@@ -35,13 +37,15 @@ struct MeasureOptions {
 // n x n matrix is formed. A lower bound that rises with each iteration; iteration ends when no
 // head's bound rose by more than options.tolerance, or after options.max_iterations. cost: an
 // iteration is about 4 Lq Lk D flops a query head; memory 4 floats a row and key of each.
-std::vector<double> softmax_norms(const Problem& problem, const MeasureOptions& options = {});
+SUBQUAD_API std::vector<double> softmax_norms(const Problem& problem,
+                                              const MeasureOptions& options = {});
 
 // One entry a query head, then the pooled one, for batch element 0..B-1 pooled into each head.
 // approx, exact: f32 (B, Hq, Lq, Dv). Throws Error (invalid_argument)
 // for shapes or options that do not fit.
-std::vector<ErrorMetrics> measure_errors(const Problem& problem, const TensorView& approx,
-                                         const TensorView& exact,
-                                         const MeasureOptions& options = {});
+SUBQUAD_API std::vector<ErrorMetrics> measure_errors(const Problem& problem,
+                                                     const TensorView& approx,
+                                                     const TensorView& exact,
+                                                     const MeasureOptions& options = {});
 
 }  // namespace subquad

@@ -9,13 +9,15 @@
 // sums, sinks included; P = D^-1 A the softmax weights. Every probe gives one result for each
 // sequence (batch element or packed sequence) and query head, in that order. Results are the same
 // bits for any number of threads. A NaN or +Inf among the scores of a head gives NaN. Values are
-// never read. All throw Error (invalid_argument) that names the argument at fault.
+// never read. All throw Error (invalid_argument) that names the argument at fault; any
+// number of threads may call at once.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
+#include "subquad/export.h"
 #include "subquad/problem.h"
 
 namespace subquad {
@@ -48,7 +50,8 @@ struct Alpha {
 // DeiT-tiny at n = 4097 without key 0, from 512 rows: 0.9 to 1.1 in block 5; up to 8 (= Lq / rows)
 // in block 0, where single rows look at one key each.
 // cost: 4 rows n D flops a query head; memory n doubles a query head and 16 bytes a row.
-std::vector<Alpha> probe_alpha(const Problem& problem, const AlphaOptions& options = {});
+SUBQUAD_API std::vector<Alpha> probe_alpha(const Problem& problem,
+                                           const AlphaOptions& options = {});
 
 struct KappaOptions {
   int threads = 0;
@@ -77,12 +80,12 @@ struct Kappa {
 // size of the scores (not only on their order) see differently; a complement of less than 6e-6 of
 // the visible keys then counts as empty.
 // cost: exact attention and the heavy parts with one value channel, twice if a row is at the floor.
-std::vector<Kappa> probe_kappa(const Problem& problem, std::string_view heavy_spec,
-                               const KappaOptions& options = {});
+SUBQUAD_API std::vector<Kappa> probe_kappa(const Problem& problem, std::string_view heavy_spec,
+                                           const KappaOptions& options = {});
 
 // The smallest share of a row's sum exp(lse) that kappa resolves; at the floor a light sum is known
 // to a quarter.
-double kappa_floor(double lse);
+SUBQUAD_API double kappa_floor(double lse);
 
 struct StableRankOptions {
   int max_iterations = 30;  // of the power iteration for |P|_op, as in softmax_norms()
@@ -101,8 +104,8 @@ struct StableRank {
 // srnk(P) = |P|_F^2 / |P|_op^2: Lemma 2's sample grows as d srnk(P) (the lemma's matrix has the
 // estimated D in place of D; Theorem 1's proof bounds the one by the other).
 // cost: 4 Lq n D flops for |P|_F, and softmax_norms().
-std::vector<StableRank> probe_stable_rank(const Problem& problem,
-                                          const StableRankOptions& options = {});
+SUBQUAD_API std::vector<StableRank> probe_stable_rank(const Problem& problem,
+                                                      const StableRankOptions& options = {});
 
 // What the lemmas leave open: m = Omega(..).
 struct LemmaConstants {
@@ -129,6 +132,7 @@ struct LemmaSamples {
 
 // Sample sizes m that Lemma 1 (for the error of D in operator norm) and Lemma 2 (for the product
 // with V) ask for. NaN inputs give NaN, which counts as vacuous.
-LemmaSamples lemma_samples(const LemmaInputs& inputs, const LemmaConstants& constants = {});
+SUBQUAD_API LemmaSamples lemma_samples(const LemmaInputs& inputs,
+                                       const LemmaConstants& constants = {});
 
 }  // namespace subquad

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "subquad/export.h"
 #include "subquad/tensor.h"
 
 namespace subquad {
@@ -28,7 +29,8 @@ enum class MaskKind : std::uint8_t { none, boolean, additive };
 
 // Element mask of shape (batch, Hq, Lq, Lk); the first three extents may be 1 (broadcast), so
 // per-key padding is a boolean mask of shape (batch, 1, 1, Lk). boolean: one byte an element,
-// nonzero = attend. additive: float32 added to the scaled score, -inf = masked. Last stride 1.
+// nonzero = attend. additive: float32 added to the scaled score, -inf = masked. Last stride 1; the
+// others as in a TensorView. kind none: no data.
 struct Mask {
   MaskKind kind = MaskKind::none;
   const void* data = nullptr;
@@ -41,7 +43,8 @@ struct Mask {
 //   head h reads key/value head h / (Hq / Hkv). D and Dv from 1 to 512, any Lq, Lk >= 0.
 // Packed sequences of different lengths: B = 1, query_offsets and key_offsets hold the S + 1
 // cumulative starts of the S sequences along the position dimension; sequence s attends only to
-// itself.
+// itself. Plain views: the caller keeps all memory alive and unchanged during a call. A view or
+// span with a count but no data is an error.
 struct Problem {
   TensorView query;
   TensorView key;
@@ -57,9 +60,9 @@ struct Problem {
 };
 
 // Throws Error (invalid_argument) with one line that names the argument at fault.
-void validate(const Problem& problem);
+SUBQUAD_API void validate(const Problem& problem);
 
 // The scale in force: problem.scale or 1 / sqrt(D).
-float resolved_scale(const Problem& problem);
+SUBQUAD_API float resolved_scale(const Problem& problem);
 
 }  // namespace subquad
