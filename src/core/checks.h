@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <span>
+#include <string>
 
 #include <fmt/format.h>
 
+#include "core/region.h"
 #include "subquad/error.h"
 #include "subquad/tensor.h"
 
@@ -16,9 +19,25 @@ namespace subquad {
 inline constexpr std::int64_t kMaxChannels = 512;
 inline constexpr std::int64_t kMaxLength = std::numeric_limits<std::int32_t>::max() / 2;
 
-// Extents not negative, data where there are elements, last stride 1.
+// A count without its pointer.
+template <typename T>
+void check_span(const std::string& name, std::span<T> entries) {
+  if (!entries.empty() && entries.data() == nullptr)
+    throw_invalid(fmt::format("{}: {} entries, but no data", name, entries.size()));
+}
+
+// A value of the enumeration, the last of which is `last`.
+template <typename Enum>
+void check_enum(const char* name, Enum value, Enum last) {
+  if (value > last)
+    throw_invalid(fmt::format("{}: unknown value {}", name, static_cast<unsigned>(value)));
+}
+
+// Extents not negative, data where there are elements, last stride 1, elements that can exist.
 template <typename View>
 void check_view(const char* name, const View& view) {
+  if (view.dtype > DType::f16)
+    throw_invalid(fmt::format("{}: unknown dtype {}", name, static_cast<unsigned>(view.dtype)));
   bool any = true;
   std::int64_t elements = 1;
   for (const std::int64_t extent : view.shape) {
@@ -31,6 +50,7 @@ void check_view(const char* name, const View& view) {
   if (any && view.data == nullptr) throw_invalid(fmt::format("{}: no data", name));
   if (view.shape[3] > 1 && view.stride[3] != 1)
     throw_invalid(fmt::format("{}: last stride is {}, must be 1", name, view.stride[3]));
+  region_of(name, view);
 }
 
 template <typename View>
@@ -41,7 +61,9 @@ void check_shape(const char* name, const View& view, const Shape4& expected) {
                               fmt::join(expected, ", ")));
 }
 
-// A tensor that is written: as check_shape, and no element stands for two places (stride 0).
+// A tensor that is written: as check_shape, and no element stands for two places (stride 0). That
+// it has its memory for itself is for check_apart() to see, when all arguments are known to be
+// good.
 inline void check_target(const char* name, const MutableTensorView& view, const Shape4& expected) {
   check_shape(name, view, expected);
   const bool has_elements = std::find(view.shape.begin(), view.shape.end(), 0) == view.shape.end();

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "core/checks.h"
 #include "subquad/error.h"
 #include "subquad/problem.h"
 
@@ -16,6 +17,9 @@ class GivenCheck {
       : problem_(problem), mask_(mask), i_(i) {}
 
   void check() const {
+    check_span(field("offsets"), mask_.offsets);
+    check_span(field("keys"), mask_.keys);
+    check_span(field("blocks"), mask_.blocks);
     if (!problem_.query_offsets.empty())
       throw_invalid(fmt::format(
           "given[{}]: not supported with packed sequences; give each sequence its own call", i_));
@@ -28,8 +32,10 @@ class GivenCheck {
   }
 
  private:
-  [[noreturn]] void fail(const char* field, const std::string& what) const {
-    throw_invalid(fmt::format("given[{}].{}: {}", i_, field, what));
+  std::string field(const char* name) const { return fmt::format("given[{}].{}", i_, name); }
+
+  [[noreturn]] void fail(const char* name, const std::string& what) const {
+    throw_invalid(fmt::format("{}: {}", field(name), what));
   }
 
   void check_rows() const {
@@ -108,7 +114,19 @@ class GivenCheck {
 }  // namespace
 
 void validate_given(const Problem& problem, std::span<const GivenMask> given) {
+  check_span("given", given);
   for (std::size_t i = 0; i < given.size(); ++i) GivenCheck(problem, given[i], i).check();
+}
+
+std::vector<Region> inputs_of(const Problem& problem, std::span<const GivenMask> given) {
+  std::vector<Region> inputs = inputs_of(problem);
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const std::string name = fmt::format("given[{}]", i);
+    inputs.push_back(region_of(name + ".offsets", given[i].offsets));
+    inputs.push_back(region_of(name + ".keys", given[i].keys));
+    inputs.push_back(region_of(name + ".blocks", given[i].blocks));
+  }
+  return inputs;
 }
 
 }  // namespace subquad

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/isa.h"
+#include "core/threads.h"
 #include "subquad/error.h"
 
 namespace subquad {
@@ -10,7 +11,14 @@ namespace subquad {
 void check_probe(const Problem& problem, int threads) {
   ensure_isa();
   validate(problem);
-  if (threads < 0) throw_invalid(fmt::format("threads: {} must be 0 (default) or more", threads));
+  check_threads(threads);
+}
+
+void check_power_iteration(int max_iterations, double tolerance) {
+  if (max_iterations < 1)
+    throw_invalid(fmt::format("max_iterations: {} is below 1", max_iterations));
+  if (!(tolerance >= 0))
+    throw_invalid(fmt::format("tolerance: {} is not a number from 0 up", tolerance));
 }
 
 Problem without_values(const Problem& problem) {

@@ -18,7 +18,8 @@ namespace {
 
 // The threads that the loops of one outermost call may still take, beside the caller.
 struct Team {
-  int free;
+  int size;
+  int free = size;
 };
 
 struct Loop {
@@ -42,8 +43,6 @@ void enter(const Loop& loop) {
   (*loop.body)();
   current_loop = outer;
 }
-
-constexpr int kMostWorkers = 1024;
 
 // One lock for all: a loop takes it a few times, its items never.
 class Pool {
@@ -73,15 +72,16 @@ class Pool {
  private:
   std::list<Loop*>::iterator open(Loop& loop) {
     const std::lock_guard lock(mutex_);
-    hire(loop.team->free);
+    const int busy = loop.team->size - loop.team->free;
+    hire(busy + std::min(loop.team->free, loop.seats));
     const auto place = loops_.insert(loops_.end(), &loop);
     if (loop.team->free > 0) changed_.notify_all();
     return place;
   }
 
-  // As many threads as the system gives: loops do with fewer.
+  // No more threads than there are seats for, and as many as the system gives: loops do with fewer.
   void hire(int wanted) try {
-    for (; workers_ < std::min(wanted, kMostWorkers); ++workers_)
+    for (; workers_ < std::min(wanted, kMostThreads); ++workers_)
       std::thread([this] { work(); }).detach();
   } catch (const std::system_error&) {
   }
@@ -127,14 +127,14 @@ class Pool {
   int workers_ = 0;
 };
 
+}  // namespace
+
 int available_processors() {
   cpu_set_t set;
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
-
-}  // namespace
 
 void run_team(int threads, std::int64_t seats, const std::function<void()>& body) {
   if (threads <= 1 || seats <= 1) return body();

@@ -14,6 +14,12 @@ namespace subquad {
 // joins their inner loops.
 void run_team(int threads, std::int64_t seats, const std::function<void()>& body);
 
+// How many threads a call may use at most, whatever it asks for.
+inline constexpr int kMostThreads = 1024;
+
+// The processors that this process may run on.
+int available_processors();
+
 // How many threads a loop may use where none are asked for: the processors that this process may
 // run on, or the environment's OMP_NUM_THREADS.
 int default_threads();

@@ -11,8 +11,13 @@
 
 namespace subquad {
 
-// The thread count in force: `requested`, or the default for 0.
-inline int resolved_threads(int requested) { return requested > 0 ? requested : default_threads(); }
+// Throws Error (invalid_argument) below 0, which is the default.
+void check_threads(int requested);
+
+// The thread count in force: `requested`, or the default for 0; no more than the pool has.
+inline int resolved_threads(int requested) {
+  return std::min(requested > 0 ? requested : default_threads(), kMostThreads);
+}
 
 // Keeps the first exception of a parallel region.
 class ExceptionCarrier {

@@ -35,7 +35,11 @@ void check_window(const Window& window) {
 
 void check_mask(const Problem& p) {
   const Mask& mask = p.mask;
-  if (mask.kind == MaskKind::none) return;
+  check_enum("mask.kind", mask.kind, MaskKind::additive);
+  if (mask.kind == MaskKind::none) {
+    if (mask.data != nullptr) throw_invalid("mask: has data, but its kind is none");
+    return;
+  }
   const Shape4 full{p.query.batch(), p.query.heads(), p.query.length(), p.key.length()};
   bool any = true;
   for (std::size_t axis = 0; axis < 4; ++axis) {
@@ -48,10 +52,12 @@ void check_mask(const Problem& p) {
   if (any && mask.data == nullptr) throw_invalid("mask: no data");
   if (mask.shape[3] > 1 && mask.stride[3] != 1)
     throw_invalid(fmt::format("mask: last stride is {}, must be 1", mask.stride[3]));
+  region_of(mask);
 }
 
 void check_sinks(const Problem& p) {
   if (p.sink_logits.empty()) return;
+  check_span("sink_logits", p.sink_logits);
   check_equal("sink_logits", "count", static_cast<std::int64_t>(p.sink_logits.size()),
               "query (heads)", p.query.heads());
 }
@@ -73,6 +79,8 @@ void check_packed(const Problem& p) {
   if (p.query_offsets.size() != p.key_offsets.size())
     throw_invalid(fmt::format("key_offsets: {} entries, but query_offsets has {}",
                               p.key_offsets.size(), p.query_offsets.size()));
+  check_span("query_offsets", p.query_offsets);
+  check_span("key_offsets", p.key_offsets);
   check_offsets("query_offsets", p.query_offsets, p.query.length());
   check_offsets("key_offsets", p.key_offsets, p.key.length());
   if (p.query.batch() != 1) throw_invalid("query: packed sequences need batch 1");
@@ -94,6 +102,8 @@ void validate(const Problem& problem) {
   check_shapes(problem);
   if (problem.scale && !std::isfinite(*problem.scale))
     throw_invalid(fmt::format("scale: {} is not finite", *problem.scale));
+  check_enum("causal", problem.causal, Causal::bottom_right);
+  check_enum("window.alignment", problem.window.alignment, Alignment::bottom_right);
   check_window(problem.window);
   check_packed(problem);
   check_mask(problem);

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/checks.h"
 #include "core/threads.h"
 #include "core/probe_problem.h"
 #include "diagnose/score_tiles.h"
@@ -181,6 +182,7 @@ void check(const std::vector<HeadProblem>& heads, const AttentionStatisticsOptio
   if (options.keep < 0) throw_invalid(fmt::format("keep: {} is below 0", options.keep));
   if (options.leading < 0) throw_invalid(fmt::format("leading: {} is below 0", options.leading));
   if (options.positions.empty()) return;
+  check_span("positions", options.positions);
   for (const Position& position : options.positions)
     if (!std::isfinite(position[0]) || !std::isfinite(position[1]))
       throw_invalid("positions: must be finite");

@@ -7,10 +7,13 @@
 #include <thread>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "core/isa.h"
 #include "core/memory.h"
 #include "core/threads.h"
 #include "kernels/peak.h"
+#include "subquad/error.h"
 
 namespace subquad {
 namespace {
@@ -50,6 +53,14 @@ double best_rate(int threads, double seconds, const Work& work) {
   return best;
 }
 
+// More threads than processors have no work of their own.
+int measuring_threads(int requested, double seconds) {
+  check_threads(requested);
+  if (!(seconds > 0 && seconds <= 3600))
+    throw_invalid(fmt::format("seconds: {} must be above 0 and at most 3600", seconds));
+  return std::min(resolved_threads(requested), available_processors());
+}
+
 }  // namespace
 
 BuildInfo build_info() {
@@ -60,8 +71,9 @@ BuildInfo build_info() {
 
 double measure_fma_gflops(int threads, double seconds) {
   ensure_isa();
-  std::vector<float> sinks(static_cast<std::size_t>(resolved_threads(threads)));
-  return 1e-9 * best_rate(resolved_threads(threads), seconds, [&](std::int64_t t) {
+  const int team = measuring_threads(threads, seconds);
+  std::vector<float> sinks(static_cast<std::size_t>(team));
+  return 1e-9 * best_rate(team, seconds, [&](std::int64_t t) {
            return kernels::fma_rounds(2'000'000, &sinks[static_cast<std::size_t>(t)]);
          });
 }
@@ -69,7 +81,7 @@ double measure_fma_gflops(int threads, double seconds) {
 double measure_read_gbps(int threads, double seconds) {
   ensure_isa();
   constexpr std::int64_t kFloats = 64 << 20;  // 256 MiB in all
-  const int team = resolved_threads(threads);
+  const int team = measuring_threads(threads, seconds);
   Scratch<float> buffer(kFloats);
   std::fill_n(buffer.data(), kFloats, 1.0f);
   std::vector<float> sinks(static_cast<std::size_t>(team));

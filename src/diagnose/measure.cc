@@ -15,6 +15,7 @@
 #include "core/checks.h"
 #include "core/threads.h"
 #include "diagnose/gram_matrix.h"
+#include "diagnose/probe_problem.h"
 #include "kernels/pack.h"
 
 namespace subquad {
@@ -149,21 +150,19 @@ std::vector<double> norms_in_force(const Problem& problem, const MeasureOptions&
 
 void check_arguments(const Problem& problem, const TensorView& approx, const TensorView& exact,
                      const MeasureOptions& options) {
-  validate(problem);
+  check_probe(problem, options.threads);
+  check_power_iteration(options.max_iterations, options.tolerance);
   const Shape4 shape{problem.query.batch(), problem.query.heads(), problem.query.length(),
                      problem.value.channels()};
   check_shape("approx", approx, shape);
   check_shape("exact", exact, shape);
   check_f32("approx", approx);
   check_f32("exact", exact);
-  if (options.max_iterations < 1)
-    throw_invalid(fmt::format("max_iterations: {} is below 1", options.max_iterations));
   const std::int64_t heads = problem.query.batch() * problem.query.heads();
   if (!options.norms.empty() && static_cast<std::int64_t>(options.norms.size()) != heads)
     throw_invalid(fmt::format("norms: {} entries, must be {} (batch * query heads) or none",
                               options.norms.size(), heads));
-  if (!(options.tolerance >= 0))
-    throw_invalid(fmt::format("tolerance: {} is not a number from 0 up", options.tolerance));
+  check_span("norms", options.norms);
 }
 
 }  // namespace

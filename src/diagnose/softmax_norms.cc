@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "diagnose/probe_problem.h"
 #include "subquad/attention.h"
 #include "subquad/measure.h"
 
@@ -109,6 +110,8 @@ class AttentionPower {
 }  // namespace
 
 std::vector<double> softmax_norms(const Problem& problem, const MeasureOptions& options) {
+  check_probe(problem, options.threads);
+  check_power_iteration(options.max_iterations, options.tolerance);
   std::vector<double> bounds(
       static_cast<std::size_t>(problem.query.batch() * problem.query.heads()), 0.0);
   if (problem.query.length() == 0 || problem.key.length() == 0) return bounds;

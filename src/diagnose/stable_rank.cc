@@ -1,12 +1,9 @@
 // Stable rank of the softmax matrix: what HyperAttention's Lemma 2 samples for.
 #include <cstddef>
 
-#include <fmt/format.h>
-
 #include "core/threads.h"
 #include "diagnose/column_squares.h"
 #include "core/probe_problem.h"
-#include "subquad/error.h"
 #include "subquad/measure.h"
 #include "subquad/probe.h"
 
@@ -66,19 +63,12 @@ std::vector<double> frobenius_squares(const Problem& problem, int threads) {
   return sums;
 }
 
-void check_options(const StableRankOptions& options) {
-  if (options.max_iterations < 1)
-    throw_invalid(fmt::format("max_iterations: {} is below 1", options.max_iterations));
-  if (!(options.tolerance >= 0))
-    throw_invalid(fmt::format("tolerance: {} is not a number from 0 up", options.tolerance));
-}
-
 }  // namespace
 
 std::vector<StableRank> probe_stable_rank(const Problem& problem,
                                           const StableRankOptions& options) {
   check_probe(problem, options.threads);
-  check_options(options);
+  check_power_iteration(options.max_iterations, options.tolerance);
   const Problem bare = without_values(problem);
   const std::vector<double> squares = frobenius_squares(bare, options.threads);
   const std::vector<double> norms = operator_norms(bare, options);

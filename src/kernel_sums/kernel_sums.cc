@@ -41,6 +41,18 @@ Shape4 out_shape(const KernelProblem& p) {
   return {p.query.batch(), p.query.heads(), p.query.length(), p.value.channels()};
 }
 
+void check_out(const KernelProblem& p, const MutableTensorView& out) {
+  check_target("out", out, out_shape(p));
+  check_apart(std::vector<Region>{region_of("out", out)},
+              std::vector<Region>{region_of("query", p.query), region_of("key", p.key),
+                                  region_of("value", p.value)});
+}
+
+void check_options(const Options& options) {
+  check_threads(options.threads);
+  if (!options.given.empty()) throw_invalid("given: kernel sums take no given masks");
+}
+
 // nullopt: exact.
 std::optional<FarOptions> read_method(std::string_view spec) {
   const std::vector<SpecPart> parts = parse_spec(spec);
@@ -101,9 +113,8 @@ KernelReport kernel_sums(const KernelProblem& problem, std::string_view spec,
                          const KernelOutputs& outputs, const Options& options) {
   ensure_isa();
   check_problem(problem);
-  check_target("out", outputs.out, out_shape(problem));
-  if (options.threads < 0)
-    throw_invalid(fmt::format("threads: {} must be 0 (default) or more", options.threads));
+  check_out(problem, outputs.out);
+  check_options(options);
   const std::optional<FarOptions> far = read_method(spec);
   const int threads = resolved_threads(options.threads);
   MemoryMeter meter;

@@ -39,7 +39,7 @@ std::string run_route(const Route& route, const Outputs& outputs, const Options&
 Report attend(const Problem& problem, std::string_view spec, const Outputs& outputs,
               const Options& options) {
   check_call(problem, options);
-  check_outputs(problem, outputs);
+  check_outputs(problem, outputs, options.given);
   const Method method = parse_method(spec, options.given);
   Call call(problem, options);
   std::vector<std::string> paths;

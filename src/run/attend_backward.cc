@@ -3,6 +3,7 @@
 
 #include "core/checks.h"
 #include "exact/backward.h"
+#include "core/given_check.h"
 #include "run/call.h"
 #include "methods/method.h"
 #include "run/route.h"
@@ -22,6 +23,23 @@ void check_gradient(const char* name, const MutableTensorView& view, const Tenso
   if (view.empty()) return;
   check_target(name, view, input.shape);
   check_f32(name, view);
+}
+
+void check_memory(const Problem& problem, const BackwardArguments& arguments,
+                  std::span<const GivenMask> given) {
+  std::vector<Region> read = inputs_of(problem, given);
+  read.push_back(region_of("out", arguments.out));
+  read.push_back(region_of("lse", arguments.lse));
+  read.push_back(region_of("grad_out", arguments.grad_out));
+  if (!arguments.grad_lse.empty()) read.push_back(region_of("grad_lse", arguments.grad_lse));
+  std::vector<Region> written;
+  const auto add = [&](const char* name, const MutableTensorView& view) {
+    if (!view.empty()) written.push_back(region_of(name, view));
+  };
+  add("grad_query", arguments.grad_query);
+  add("grad_key", arguments.grad_key);
+  add("grad_value", arguments.grad_value);
+  check_apart(written, read);
 }
 
 bool has_elements(const TensorView& view) {
@@ -74,6 +92,7 @@ Report attend_backward(const Problem& problem, std::string_view spec,
                        const BackwardArguments& arguments, const Options& options) {
   check_call(problem, options);
   check_arguments(problem, arguments);
+  check_memory(problem, arguments, options.given);
   const Method method = parse_method(spec, options.given);
   Call call(problem, options);
   if (ran_exactly(problem, arguments.out, method, options)) {

@@ -11,8 +11,7 @@ void check_call(const Problem& problem, const Options& options) {
   ensure_isa();
   validate(problem);
   validate_given(problem, options.given);
-  if (options.threads < 0)
-    throw_invalid(fmt::format("threads: {} must be 0 (default) or more", options.threads));
+  check_threads(options.threads);
 }
 
 Call::Call(const Problem& problem, const Options& options)

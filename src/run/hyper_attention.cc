@@ -7,6 +7,7 @@
 #include "core/checks.h"
 #include "core/isa.h"
 #include "core/threads.h"
+#include "core/given_check.h"
 #include "core/probe_problem.h"
 #include "light/sampled/approx_d.h"
 #include "light/sampled/row_norm_sample.h"
@@ -74,6 +75,8 @@ ApproxDReport approximate_row_sums(const Problem& problem, const ApproxDOptions&
   check_approx_d(approx_d);
   const Shape4& q = problem.query.shape;
   check_row_target("log_row_sums", problem, log_row_sums);
+  check_apart(std::vector<Region>{region_of("log_row_sums", log_row_sums)},
+              inputs_of(problem, options.given));
   Method method = parse_heavy(approx_d.heavy, options.given);
   const Problem bare = without_values(problem);
   Scratch<float> zeros(q[0] * q[1] * q[2]);
@@ -99,7 +102,7 @@ HyperReport hyper_attention(const Problem& problem, const ApproxDOptions& approx
   check_call(problem, options);
   check_approx_d(approx_d);
   check_sample(sample);
-  check_outputs(problem, outputs);
+  check_outputs(problem, outputs, options.given);
   Method method = parse_heavy(approx_d.heavy, options.given);
   Call call(problem, options);
   ApproxDRecord record;

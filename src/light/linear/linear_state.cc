@@ -45,7 +45,7 @@ LinearModel model_of(const LinearShape& shape) {
 // A single step is done before a second thread has woken up.
 int threads_for(int requested, const LinearShape& shape, std::int64_t rows) {
   constexpr std::int64_t kShareWork = 1 << 20;  // multiply-adds
-  if (requested < 0) throw_invalid(fmt::format("threads: {} is negative", requested));
+  check_threads(requested);
   const bool few = rows < kShareWork / (shape.head_dim * (shape.value_dim + 1));
   return few ? 1 : resolved_threads(requested);
 }
@@ -160,6 +160,9 @@ std::int64_t LinearState::attend(const TensorView& queries, const MutableTensorV
     throw_invalid(fmt::format("queries: {} heads are not a multiple of the {} key/value heads",
                               heads, shape_.kv_heads));
   check_target("out", out, {shape_.batch, heads, queries.length(), shape_.value_dim});
+  check_apart(
+      std::vector<Region>{region_of("out", out)},
+      std::vector<Region>{region_of("queries", queries), region_of("the state's sums", sums())});
   const int team = threads_for(threads, shape_, shape_.batch * heads * queries.length());
   const std::int64_t size = shape_.head_dim * (shape_.value_dim + 1);
   const std::int64_t group = heads / shape_.kv_heads;
