@@ -118,8 +118,11 @@ TEST(Region, IrregularStridesEnd) {
 
 TEST(Region, StridesBeyondTheAddressSpace) {
   constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
-  const Shape4 strides[] = {{1, 1, most, 1},        {most, 1, 1, 1},        {1, -most - 1, 1, 1},
-                            {1, 1, most / 4 + 1, 1}, {1, std::int64_t{1} << 55, 1, 1}};
+  const Shape4 strides[] = {{1, 1, most, 1},
+                            {most, 1, 1, 1},
+                            {1, -most - 1, 1, 1},
+                            {1, 1, most / 4 + 1, 1},
+                            {1, std::int64_t{1} << 55, 1, 1}};
   for (const Shape4& stride : strides)
     EXPECT_THROW(region_of("a", view_at(0, DType::f32, {2, 2, 3, 4}, stride)), Error);
   // Down below address 0.
