@@ -14,23 +14,11 @@
 #include "subquad/problem.h"
 #include "support/backward.h"
 #include "support/forward.h"
+#include "support/invalid.h"
 #include "support/owned_problem.h"
 
 namespace subquad::testing {
 namespace {
-
-// Runs the body and expects an invalid_argument Error of one line that contains `name`.
-void expect_invalid(const std::string& name, const std::function<void()>& body) {
-  try {
-    body();
-    ADD_FAILURE() << "no error naming " << name;
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    EXPECT_EQ(error.kind(), ErrorKind::invalid_argument) << message;
-    EXPECT_NE(message.find(name), std::string::npos) << message;
-    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-  }
-}
 
 class ValidateTest : public ::testing::Test {
  protected:
@@ -149,7 +137,8 @@ class OutputsTest : public ValidateTest {
  protected:
   TensorBuffer out_{DType::f32, {2, 4, 6, 8}, {{0, 1, 2}, 0, 9, false}};
   TensorBuffer lse_{DType::f32, {2, 4, 6, 1}, {{0, 1, 2}, 0, 9, false}};
-  Outputs outputs_{out_.mutable_view(), lse_.mutable_view(), lse_.mutable_view()};
+  TensorBuffer row_error_{DType::f32, {2, 4, 6, 1}, {{0, 1, 2}, 0, 9, false}};
+  Outputs outputs_{out_.mutable_view(), lse_.mutable_view(), row_error_.mutable_view()};
 
   void expect_broken_outputs(const std::string& name, const std::function<void(Outputs&)>& change) {
     Outputs broken = outputs_;

@@ -1,6 +1,8 @@
 // Parallel loops: every item once, exceptions carried out.
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -150,6 +152,30 @@ TEST(Threads, ALoopDoesNotWaitForThreadsThatAreBusyElsewhere) {
   parallel_for(3, 50, [&](std::int64_t) { ++done; });
   EXPECT_EQ(done, 50);
   over = true;
+}
+
+// Threads of this process.
+std::int64_t count_threads() {
+  const auto tasks = std::filesystem::directory_iterator("/proc/self/task");
+  return std::distance(begin(tasks), end(tasks));
+}
+
+TEST(Threads, NoMoreAreStartedThanThereAreItems) {
+  const std::int64_t before = count_threads();
+  std::atomic<std::int64_t> total{0};
+  parallel_for(1'000'000, 3, [&](std::int64_t item) { total += item; });
+  EXPECT_LE(count_threads(), before + 2);
+  // Nested: the inner loops have work for more.
+  parallel_for(
+      8, 2, [&](std::int64_t) { parallel_for(8, 3, [&](std::int64_t item) { total += item; }); });
+  EXPECT_LE(count_threads(), before + 7);
+  EXPECT_EQ(total, 9);
+}
+
+TEST(Threads, ManyAreBoundedAndFewerThanNoneAnError) {
+  EXPECT_EQ(resolved_threads(1'000'000'000), kMostThreads);
+  EXPECT_THROW(check_threads(-1), Error);
+  EXPECT_NO_THROW(check_threads(0));
 }
 
 TEST(Threads, CallsFromManyThreads) {
