@@ -15,7 +15,7 @@
 #include "core/checks.h"
 #include "core/threads.h"
 #include "diagnose/gram_matrix.h"
-#include "diagnose/probe_problem.h"
+#include "core/probe_problem.h"
 #include "kernels/pack.h"
 
 namespace subquad {

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "diagnose/probe_problem.h"
+#include "core/probe_problem.h"
 #include "subquad/attention.h"
 #include "subquad/measure.h"
 
