@@ -66,7 +66,7 @@ int measuring_threads(int requested, double seconds) {
 BuildInfo build_info() {
   ensure_isa();
   return {SUBQUAD_VERSION,  __VERSION__,    compiled_isas(),
-          supported_isas(), selected_isa(), default_threads()};
+          supported_isas(), selected_isa(), resolved_threads(0)};
 }
 
 double measure_fma_gflops(int threads, double seconds) {
