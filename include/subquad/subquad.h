@@ -1,25 +1,24 @@
 /* The C interface: what the C++ headers beside it offer, with status codes instead of exceptions.
    Needs C99. docs/guide/c.md is the tour; the header named with each function has the details.
 
-   Status.      SUBQUAD_OK, or a code; subquad_last_error() then has one line that names the
-                argument, option or field at fault. A failing call writes to no tensor and to no
-                result that it was given.
-   Memory.      The caller owns what it passes in and keeps it alive and unchanged during the call.
-                What a function named .._create() gives belongs to the caller, to be freed by the
-                .._free() of the same name (NULL is fine there). Strings and lists that the library
-                returns belong to it; each function says how long they live.
-   Tensors.     (batch, head, position, channel); strides are in elements, any value for the first
-                three axes of an input (0 broadcasts), 1 for the last. A tensor that is written must
-                not share a byte with one that is read, with another one or with itself.
-   Pointers     and their counts come together: one without the other is an error.  (Lists that may
-                be empty, the keys and blocks of given masks, may be so at any pointer.)
-   Threads.     Any number of threads may call at once, with different outputs. One options, result
-                or state object may be read by many threads, or changed by one. Exceptions are
-                subquad_select_isa() and subquad_release_scratch(), which want to be alone.
-   Stability.   The structs here are frozen. What comes later is a new function, a new key of
-                subquad_options_set(), or a new key of a result.
-   Left out.    Files (io.h): the tool converts, and C programs map their own. Positions on a grid
-   or a line (attention_metrics.h): (y, x) pairs a unit apart. */
+   - Status: SUBQUAD_OK, or a code; subquad_last_error() then has one line that names the argument,
+     option or field at fault. A failing call writes to no tensor and no result that it was given.
+   - Memory: the caller owns what it passes in and keeps it alive and unchanged during the call.
+   What a .._create() or .._open() gives belongs to the caller, to be freed by the .._free() of the
+   same name (NULL is fine there). Texts and lists that the library returns belong to it; each
+   function says how long they live.
+   - Tensors: (batch, head, position, channel); strides are in elements, any value for the first
+     three axes of an input (0 broadcasts), 1 for the last. A tensor that is written must not share
+   a byte with one that is read, with another one or with itself.
+   - Counts: a pointer and its count come together: one without the other is an error. (A list that
+     may be empty, as the keys of a given mask, may be so at any pointer.)
+   - Threads: any number of threads may call at once, with different outputs. One options, result,
+     state or file object may be read by many threads, or changed by one. subquad_select_isa() and
+     subquad_release_scratch() want to be alone.
+   - Stability: the structs here are frozen. What comes later is a new function, a new key of
+     subquad_options_set(), or a new key of a result.
+   - Left out: positions on a grid or a line (attention_metrics.h), which are (y, x) pairs a unit
+     apart; parsing a file from memory and writing text (io.h). */
 #ifndef SUBQUAD_SUBQUAD_H_
 #define SUBQUAD_SUBQUAD_H_
 
@@ -110,35 +109,42 @@ SUBQUAD_API subquad_options* subquad_options_create(void); /* NULL: out of memor
 SUBQUAD_API void subquad_options_free(subquad_options* options);
 
 /* Sets a key to the value that the text says; an error (unknown key, no such value) changes
-   nothing. Booleans are true|false|1|0|yes|no|on|off. Keys, their values and defaults: threads 0 or
-   more; 0: the processors this process may use, or OMP_NUM_THREADS seed                       0 to
-   2^64 - 1; 0. Of every random draw certificate.rows           0 or more; 0: enough for the
-   confidence      (CertificateOptions) certificate.share          in (0, 1); 0.95
-     certificate.confidence     in (0, 1); 0.99
-     measure.operator_norm      boolean; true                                (MeasureOptions)
-     measure.max_iterations     1 or more; 30
-     measure.tolerance          0 or more; 1e-3
-     alpha.skip_columns         0 or more; 0                                 (AlphaOptions)
-     alpha.rows                 0 or more; 0: all
-     stable_rank.max_iterations 1 or more; 30                                (StableRankOptions)
-     stable_rank.tolerance      0 or more; 1e-3
-     statistics.keep            0 or more; 0: every key             (AttentionStatisticsOptions)
-     statistics.leading         0 or more; 0
-     lemma1.constant            a number; 1                                  (LemmaConstants)
-     lemma2.constant            a number; 1
-     approxd.heavy              a spec of heavy parts, or ""; sortlsh(block=256)  (ApproxDOptions)
-     approxd.num_samples        1 to 2^30; 256
-     approxd.epsilon            in (0, 1]; 0.5
-     approxd.kappa              1 or more; 100
-     approxd.cap_constant       0 or more; 100
-     approxd.cap                boolean; true
-     approxd.floor              boolean; true
-     approxd.tau_samples        0 to 2^30; 0: num_samples
-     approxd.replace            boolean; true
-     values.num_samples         1 to 2^30; 256                               (SampleOptions)
-     values.replace             boolean; true
-     linear.map                 none|elu|relu; elu                           (LinearShape)
-     linear.scale               a finite number, or "": 1 / sqrt(head_dim); "" */
+   nothing. Booleans are true|false|1|0|yes|no|on|off. Keys, their values and defaults:
+   - threads: 0 or more; 0, the processors that this process may use, or OMP_NUM_THREADS
+   - seed: 0 to 2^64 - 1; 0. Of every random draw
+   CertificateOptions (certificate.h)
+   - certificate.rows: 0 or more; 0, enough for the confidence
+   - certificate.share: in (0, 1); 0.95
+   - certificate.confidence: in (0, 1); 0.99
+   MeasureOptions (measure.h)
+   - measure.operator_norm: boolean; true
+   - measure.max_iterations: 1 or more; 30
+   - measure.tolerance: 0 or more; 1e-3
+   AlphaOptions, StableRankOptions, LemmaConstants (probe.h)
+   - alpha.skip_columns: 0 or more; 0
+   - alpha.rows: 0 or more; 0, all
+   - stable_rank.max_iterations: 1 or more; 30
+   - stable_rank.tolerance: 0 or more; 1e-3
+   - lemma1.constant: a number; 1
+   - lemma2.constant: a number; 1
+   AttentionStatisticsOptions (attention_metrics.h)
+   - statistics.keep: 0 or more; 0, every key
+   - statistics.leading: 0 or more; 0
+   ApproxDOptions, SampleOptions (hyper.h)
+   - approxd.heavy: a spec of heavy parts, or ""; sortlsh(block=256)
+   - approxd.num_samples: 1 to 2^30; 256
+   - approxd.epsilon: in (0, 1]; 0.5
+   - approxd.kappa: 1 or more; 100
+   - approxd.cap_constant: 0 or more; 100
+   - approxd.cap: boolean; true
+   - approxd.floor: boolean; true
+   - approxd.tau_samples: 0 to 2^30; 0, num_samples
+   - approxd.replace: boolean; true
+   - values.num_samples: 1 to 2^30; 256
+   - values.replace: boolean; true
+   LinearShape (linear_attention.h)
+   - linear.map: none|elu|relu; elu
+   - linear.scale: a finite number, or "" for 1 / sqrt(head_dim); "" */
 SUBQUAD_API subquad_status subquad_options_set(subquad_options* options, const char* key,
                                                const char* value);
 
@@ -383,6 +389,55 @@ SUBQUAD_API subquad_status subquad_token_similarity(const subquad_tensor* tokens
 SUBQUAD_API subquad_status subquad_residual_ratio(const subquad_tensor* branch,
                                                   const subquad_tensor* main, double* values,
                                                   int64_t count);
+
+/* ---- files of tensors: .npy, .npz, .safetensors (io.h) ---- */
+
+typedef enum subquad_element_type {
+  SUBQUAD_ELEMENT_BOOLEAN = 0,
+  SUBQUAD_ELEMENT_U8 = 1,
+  SUBQUAD_ELEMENT_I8 = 2,
+  SUBQUAD_ELEMENT_U16 = 3,
+  SUBQUAD_ELEMENT_I16 = 4,
+  SUBQUAD_ELEMENT_U32 = 5,
+  SUBQUAD_ELEMENT_I32 = 6,
+  SUBQUAD_ELEMENT_U64 = 7,
+  SUBQUAD_ELEMENT_I64 = 8,
+  SUBQUAD_ELEMENT_F16 = 9,
+  SUBQUAD_ELEMENT_BF16 = 10,
+  SUBQUAD_ELEMENT_F32 = 11,
+  SUBQUAD_ELEMENT_F64 = 12
+} subquad_element_type;
+
+/* A named tensor: little-endian, row-major, dense. */
+typedef struct subquad_array {
+  const char* name;
+  int type; /* subquad_element_type */
+  int64_t num_dimensions;
+  const int64_t* shape; /* num_dimensions extents; NULL for 0 */
+  const void* data;
+} subquad_array;
+
+typedef struct subquad_file subquad_file;
+
+/* Opens a file for reading, into *file, to be freed by subquad_file_free(); NULL there on failure.
+ */
+SUBQUAD_API subquad_status subquad_file_open(const char* path, subquad_file** file);
+SUBQUAD_API void subquad_file_free(subquad_file* file);
+
+/* What an array or a text points to lives as long as the file. */
+SUBQUAD_API int64_t subquad_file_num_arrays(const subquad_file* file);
+SUBQUAD_API subquad_status subquad_file_array(const subquad_file* file, int64_t index,
+                                              subquad_array* array);
+SUBQUAD_API subquad_status subquad_file_find(const subquad_file* file, const char* name,
+                                             subquad_array* array);
+/* A safetensors file's metadata; NULL when absent. */
+SUBQUAD_API const char* subquad_file_metadata(const subquad_file* file, const char* key);
+
+/* Writes a whole file or none; the extension chooses the format. metadata: NULL and 0, or
+   num_metadata pairs of a key and a text, one after the other (safetensors alone). */
+SUBQUAD_API subquad_status subquad_write_file(const char* path, const subquad_array* arrays,
+                                              int64_t num_arrays, const char* const* metadata,
+                                              int64_t num_metadata);
 
 /* ---- the library and the machine (info.h) ---- */
 

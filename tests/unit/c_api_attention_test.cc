@@ -22,6 +22,7 @@ static_assert(sizeof(subquad_tensor) == 80 && offsetof(subquad_tensor, stride) =
 static_assert(sizeof(subquad_problem) == 392 && offsetof(subquad_problem, has_scale) == 240 &&
               offsetof(subquad_problem, mask) == 280 &&
               offsetof(subquad_problem, num_offsets) == 384);
+static_assert(sizeof(subquad_array) == 40 && sizeof(subquad_block_pair) == 8);
 static_assert(sizeof(subquad_report) == 48 && offsetof(subquad_report, recall) == 40);
 
 struct Buffers {
