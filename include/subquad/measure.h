@@ -36,7 +36,7 @@ struct MeasureOptions {
 // problem's masks and sinks. By power iteration through exact attention forward and backward: no
 // n x n matrix is formed. A lower bound that rises with each iteration; iteration ends when no
 // head's bound rose by more than options.tolerance, or after options.max_iterations. cost: an
-// iteration is about 4 Lq Lk D flops a query head; memory 4 floats a row and key of each.
+// iteration is about 4 Lq Lk D flops a query head; memory 5 floats a row and key of each.
 SUBQUAD_API std::vector<double> softmax_norms(const Problem& problem,
                                               const MeasureOptions& options = {});
 

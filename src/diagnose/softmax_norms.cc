@@ -32,6 +32,7 @@ class AttentionPower {
       : problem_(problem),
         group_(problem.query.heads() / problem.key.heads()),
         keys_({problem.key.batch(), problem.key.heads(), problem.key.length(), group_}),
+        product_(keys_),
         rows_({problem.query.batch(), problem.query.heads(), problem.query.length(), group_}),
         lse_({problem.query.batch(), problem.query.heads(), problem.query.length(), 1}) {
     problem_.value = std::as_const(keys_).view();
@@ -48,8 +49,9 @@ class AttentionPower {
     BackwardArguments arguments;
     arguments.out = arguments.grad_out = std::as_const(rows_).view();
     arguments.lse = std::as_const(lse_).view();
-    arguments.grad_value = keys_.view();
+    arguments.grad_value = product_.view();
     attend_backward(problem_, arguments, options_);
+    std::copy(product_.data.begin(), product_.data.end(), keys_.data.begin());
     double largest_rise = 0;
     for_each_head([&](std::int64_t b, std::int64_t h) {
       const std::size_t n = static_cast<std::size_t>(b * rows_.shape[1] + h);
@@ -104,7 +106,7 @@ class AttentionPower {
   Problem problem_;
   Options options_;
   std::int64_t group_;
-  Tensor keys_, rows_, lse_;
+  Tensor keys_, product_, rows_, lse_;
 };
 
 }  // namespace
