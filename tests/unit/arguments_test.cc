@@ -266,8 +266,9 @@ TEST_F(ArgumentsTest, OtherOutputs) {
     kernel_sums(kernel, "exact", {over(points.key.view(), points.out_shape())});
   });
   const std::vector<GivenMask> masks(1);
+  TensorBuffer out(DType::f32, points.out_shape());
   expect_invalid("given",
-                 [&] { kernel_sums(kernel, "exact", {out_.mutable_view()}, {.given = masks}); });
+                 [&] { kernel_sums(kernel, "exact", {out.mutable_view()}, {.given = masks}); });
   LinearState state({.batch = 1, .kv_heads = 1, .head_dim = 8, .value_dim = 8});
   expect_invalid("out: shares memory with queries", [&] {
     state.attend(points.query.view(), over(points.query.view(), points.out_shape()));
