@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "subquad/export.h"
+
 namespace subquad {
 
 // exact: alone. heavy: entries that are evaluated exactly. light: an estimate of all others, at
@@ -12,7 +14,7 @@ namespace subquad {
 enum class PartKind : std::uint8_t { exact, heavy, light, both, recipe };
 
 // The word for it: "exact", "heavy", "light", "heavy and light", "recipe".
-const char* to_string(PartKind kind);
+SUBQUAD_API const char* to_string(PartKind kind);
 
 struct PartParameter {
   std::string name;      // as in a spec, name=value
@@ -29,6 +31,6 @@ struct PartInfo {
 };
 
 // All parts, in the order of docs/guide/specs.md. Thread-safe.
-std::vector<PartInfo> method_parts();
+SUBQUAD_API std::vector<PartInfo> method_parts();
 
 }  // namespace subquad

@@ -14,6 +14,7 @@
 #include "subquad/kernel_sums.h"
 #include "subquad/linear_attention.h"
 #include "subquad/measure.h"
+#include "subquad/parts.h"
 #include "subquad/probe.h"
 #include "subquad/problem.h"
 #include "subquad/tensor.h"

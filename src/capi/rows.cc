@@ -135,4 +135,16 @@ Row row_of(const BuildInfo& info) {
           {"threads", std::int64_t{info.threads}}};
 }
 
+Row row_of(const PartInfo& part) {
+  return {{"name", part.name},
+          {"kind", std::string(to_string(part.kind))},
+          {"summary", part.summary},
+          {"source", part.source}};
+}
+
+Row row_of(const NamedParameter& named) {
+  const auto& [name, fallback, range] = named.parameter;
+  return {{"part", named.part}, {"name", name}, {"fallback", fallback}, {"range", range}};
+}
+
 }  // namespace subquad::capi

@@ -1,6 +1,7 @@
 // How what the calls report becomes the rows of a result.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "capi/result.h"
@@ -11,9 +12,16 @@
 #include "subquad/info.h"
 #include "subquad/kernel_sums.h"
 #include "subquad/measure.h"
+#include "subquad/parts.h"
 #include "subquad/probe.h"
 
 namespace subquad::capi {
+
+// A parameter of the part that `part` names.
+struct NamedParameter {
+  std::string part;
+  PartParameter parameter;
+};
 
 Row row_of(const Report& report);
 Row row_of(const Certificate& c);
@@ -27,6 +35,8 @@ Row row_of(const StableRank& rank);
 Row row_of(const LemmaSamples& samples);
 Row row_of(const AttentionStatistics& statistics);
 Row row_of(const BuildInfo& info);
+Row row_of(const PartInfo& part);
+Row row_of(const NamedParameter& named);
 
 // Into `result`, where the caller wants one: a single row, or one for each entry.
 template <typename Entry>

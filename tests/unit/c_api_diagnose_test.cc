@@ -10,6 +10,7 @@
 #include "subquad/attention_metrics.h"
 #include "subquad/info.h"
 #include "subquad/measure.h"
+#include "subquad/parts.h"
 #include "subquad/probe.h"
 #include "support/owned_problem.h"
 
@@ -161,6 +162,29 @@ TEST_F(CApiDiagnose, LayerMetrics) {
   ASSERT_EQ(SUBQUAD_OK, subquad_residual_ratio(&tokens, &tokens, got.data(), 8));
   EXPECT_EQ(std::vector<double>(8, 1.0), got);
   expect_refused(subquad_token_similarity(&tokens, got.data(), 9), "count: is 9, must be 8");
+}
+
+TEST(CApiInfo, Parts) {
+  const CResult parts, parameters;
+  ASSERT_EQ(SUBQUAD_OK, subquad_method_parts(parts.get(), parameters.get()));
+  const std::vector<PartInfo> want = method_parts();
+  ASSERT_EQ(std::ssize(want), parts.rows());
+  std::int64_t next = 0;
+  for (std::int64_t n = 0; n < parts.rows(); ++n) {
+    const PartInfo& part = want[static_cast<std::size_t>(n)];
+    EXPECT_EQ(part.name, parts.text("name", n));
+    EXPECT_EQ(to_string(part.kind), parts.text("kind", n));
+    EXPECT_EQ(part.summary, parts.text("summary", n));
+    EXPECT_EQ(part.source, parts.text("source", n));
+    for (const PartParameter& parameter : part.parameters) {
+      EXPECT_EQ(part.name, parameters.text("part", next));
+      EXPECT_EQ(parameter.name, parameters.text("name", next));
+      EXPECT_EQ(parameter.fallback, parameters.text("fallback", next));
+      EXPECT_EQ(parameter.range, parameters.text("range", next++));
+    }
+  }
+  EXPECT_EQ(next, parameters.rows());
+  EXPECT_GT(next, 20);
 }
 
 TEST(CApiInfo, Machine) {
