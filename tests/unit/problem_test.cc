@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -124,6 +125,16 @@ TEST_F(ValidateTest, PackedOffsets) {
   });
   expect_broken("query",
                 [&](Problem& p) { p.query.shape[0] = p.key.shape[0] = p.value.shape[0] = 2; });
+}
+
+TEST(TensorView, OfMutableMemoryIsReadable) {
+  static_assert(std::is_convertible_v<MutableTensorView, TensorView>);
+  static_assert(!std::is_convertible_v<TensorView, MutableTensorView>);
+  std::vector<float> values(24);
+  TensorView view;
+  view = dense_view(values.data(), DType::f32, {1, 2, 3, 4});
+  EXPECT_EQ(view.data, values.data());
+  EXPECT_EQ(view.stride, dense_strides({1, 2, 3, 4}));
 }
 
 TEST(ResolvedScale, DefaultsToOneOverTheRootOfHeadDim) {
