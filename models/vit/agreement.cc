@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace subquad::vit {
 namespace {
@@ -47,6 +48,20 @@ void Agreement::add(std::span<const float> logits, std::span<const float> refere
   }
   same_top1 += rank_of(logits, largest(reference)) == 0;
   kl += divergence(reference, logits);
+}
+
+std::vector<Answer> top_answers(std::span<const float> logits, std::size_t count) {
+  std::vector<std::size_t> order(logits.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return logits[a] > logits[b] || (std::isnan(logits[b]) && !std::isnan(logits[a]));
+  });
+  order.resize(std::min(count, order.size()));
+  const double lse = log_sum(logits);
+  std::vector<Answer> answers;
+  for (const std::size_t c : order)
+    answers.push_back({static_cast<std::int64_t>(c), std::exp(logits[c] - lse)});
+  return answers;
 }
 
 }  // namespace subquad::vit

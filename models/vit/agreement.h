@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace subquad::vit {
 
@@ -17,5 +18,15 @@ struct Agreement {
   // kl turns NaN.
   void add(std::span<const float> logits, std::span<const float> reference, std::int64_t label);
 };
+
+struct Answer {
+  std::int64_t label = 0;
+  double probability = 0;
+};
+
+// The `count` classes with the largest logits (all, if there are fewer) and their softmax, the
+// largest first; of equal ones the lower class, NaN last. Where a logit is not finite the
+// probabilities are NaN.
+std::vector<Answer> top_answers(std::span<const float> logits, std::size_t count);
 
 }  // namespace subquad::vit

@@ -1,101 +1,116 @@
 #include "vit/image_folder.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <map>
+#include <set>
+#include <system_error>
 
 #include <fmt/format.h>
 
 #include "subquad/error.h"
+#include "vit/class_table.h"
 
 namespace subquad::vit {
 namespace {
 
 namespace fs = std::filesystem;
 
-bool is_jpeg(const fs::path& path) {
+bool is_picture(const fs::path& path) {
   std::string extension = path.extension().string();
   for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return extension == ".jpg" || extension == ".jpeg";
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
 }
 
-std::vector<std::string> cells_of(const std::string& line) {
-  std::vector<std::string> cells(1);
-  for (const char c : line) {
-    if (c == '\r') continue;
-    if (c == ',') {
-      cells.emplace_back();
+bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
+
+fs::file_type type_of(const fs::directory_entry& entry) {
+  std::error_code error;
+  return entry.status(error).type();
+}
+
+// Adds the pictures of `folder`, named behind `prefix`; returns its visible sub-folders.
+std::vector<fs::path> scan(const fs::path& folder, const std::string& prefix, ImageFolder& result) {
+  std::vector<fs::path> folders;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const fs::file_type type = type_of(*entry);
+    // A link to nothing is a picture that cannot be read; a pipe would wait for ever.
+    const bool is_file = type == fs::file_type::regular || type == fs::file_type::not_found;
+    if (type == fs::file_type::directory) {
+      if (!is_hidden(entry->path())) folders.push_back(entry->path());
+    } else if (is_file && !is_hidden(entry->path()) && is_picture(entry->path())) {
+      result.names.push_back(prefix + entry->path().filename().string());
     } else {
-      cells.back() += c;
+      ++result.left_out;
     }
   }
-  return cells;
+  if (error) throw_invalid(fmt::format("{}: {}", folder.string(), error.message()));
+  return folders;
 }
 
-std::int64_t class_of(const std::string& cell, const std::string& where, std::int64_t classes) {
-  std::int64_t value = -1;
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc() || end != cell.data() + cell.size())
-    throw_invalid(fmt::format("{}: class '{}' is not a whole number", where, cell));
-  if (value < 0 || value >= classes)
-    throw_invalid(fmt::format("{}: class {} is outside 0 to {}", where, value, classes - 1));
-  return value;
+std::string folder_of(const std::string& name) {
+  const std::size_t slash = name.find('/');
+  return slash == std::string::npos ? "" : name.substr(0, slash);
 }
 
-using Classes = std::map<std::string, std::int64_t>;  // by file name
-
-Classes read_classes(const std::string& path, std::int64_t classes) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) throw_invalid(fmt::format("{}: cannot be read", path));
-  Classes found;
-  std::string line;
-  for (std::int64_t number = 1; std::getline(stream, line); ++number) {
-    const std::vector<std::string> cells = cells_of(line);
-    const std::string where = fmt::format("{} line {}", path, number);
-    if (number == 1 && (cells.size() < 2 || cells[0] != "file" || cells[1] != "class"))
-      throw_invalid(fmt::format("{}: must be a header 'file,class'", where));
-    if (number == 1 || (cells.size() == 1 && cells[0].empty())) continue;
-    if (cells.size() < 2) throw_invalid(fmt::format("{}: has no class", where));
-    if (!found.emplace(cells[0], class_of(cells[1], where, classes)).second)
-      throw_invalid(fmt::format("{}: '{}' comes twice", where, cells[0]));
+// By their sub-folders.
+void label_by_folder(const std::set<std::string>& folders, std::int64_t classes,
+                     ImageFolder& result) {
+  const auto is_number = [&](const std::string& name) { return class_number(name, classes) >= 0; };
+  const bool numbers = std::all_of(folders.begin(), folders.end(), is_number);
+  if (!numbers && std::ssize(folders) != classes) {
+    result.labels_from = fmt::format(
+        "none: {} class folders for {} classes; list the classes in labels.csv or --labels",
+        folders.size(), classes);
+    return;
   }
-  return found;
+  for (const std::string& name : result.names) {
+    const auto place = std::distance(folders.begin(), folders.find(folder_of(name)));
+    result.labels.push_back(numbers ? class_number(folder_of(name), classes) : place);
+  }
+  result.labels_from = numbers ? "class folders, named by number"
+                               : fmt::format("{} class folders, in the order of names", classes);
 }
 
-std::vector<std::int64_t> labels_of(const std::vector<std::string>& files, const Classes& classes,
-                                    const std::string& path) {
-  std::vector<std::int64_t> labels;
-  for (const std::string& file : files) {
-    const auto found = classes.find(fs::path(file).filename().string());
-    if (found == classes.end()) throw_invalid(fmt::format("{}: no class for {}", path, file));
-    labels.push_back(found->second);
+void add_labels(const std::string& path, std::int64_t classes, ImageFolder& result) {
+  if (!path.empty()) {
+    result.labels = look_up(read_class_table(path, classes), result.names, path);
+    result.labels_from = path;
+    return;
   }
-  return labels;
+  std::set<std::string> folders;
+  for (const std::string& name : result.names) folders.insert(folder_of(name));
+  if (folders.contains("")) {
+    result.labels_from = "none: no labels.csv, no --labels";
+  } else {
+    label_by_folder(folders, classes, result);
+  }
 }
 
 }  // namespace
 
+void ImageFolder::limit(std::size_t count) {
+  if (count >= names.size()) return;
+  names.resize(count);
+  files.resize(count);
+  if (!labels.empty()) labels.resize(count);
+}
+
 ImageFolder open_folder(const std::string& folder, const std::string& labels,
                         std::int64_t classes) {
+  ImageFolder result;
+  for (const fs::path& below : scan(folder, "", result))
+    scan(below, below.filename().string() + "/", result);
+  if (result.names.empty()) throw_invalid(fmt::format("{}: no .jpg, .jpeg or .png file", folder));
+  std::sort(result.names.begin(), result.names.end());
+  for (const std::string& name : result.names)
+    result.files.push_back((fs::path(folder) / name).string());
   std::error_code error;
   const std::string beside = (fs::path(folder) / "labels.csv").string();
-  ImageFolder result;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    if (entry->is_directory(error)) continue;
-    if (is_jpeg(entry->path())) {
-      result.files.push_back(entry->path().string());
-    } else {
-      result.left_out += entry->path() != fs::path(beside);
-    }
-  }
-  if (error) throw_invalid(fmt::format("{}: {}", folder, error.message()));
-  if (result.files.empty()) throw_invalid(fmt::format("{}: no .jpg or .jpeg file", folder));
-  std::sort(result.files.begin(), result.files.end());
-  const std::string path = labels.empty() && fs::exists(beside, error) ? beside : labels;
-  if (!path.empty()) result.labels = labels_of(result.files, read_classes(path, classes), path);
+  const bool has_table = fs::is_regular_file(beside, error);
+  result.left_out -= has_table;
+  add_labels(labels.empty() && has_table ? beside : labels, classes, result);
   return result;
 }
 

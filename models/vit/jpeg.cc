@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include <fmt/format.h>
 #include <jpeglib.h>
@@ -14,8 +15,6 @@
 
 namespace subquad::vit {
 namespace {
-
-constexpr std::int64_t kMaxPixels = std::int64_t{1} << 27;
 
 // libjpeg reports through function pointers and leaves by longjmp.
 struct ErrorState {
@@ -62,7 +61,7 @@ class Decoder {
   }
   bool start() {
     if (setjmp(errors_.leave) != 0) return false;
-    info_.out_color_space = JCS_RGB;
+    info_.out_color_space = is_cmyk() ? JCS_CMYK : JCS_RGB;
     jpeg_start_decompress(&info_);
     return true;
   }
@@ -77,6 +76,9 @@ class Decoder {
     return true;
   }
 
+  bool is_cmyk() const {
+    return info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;
+  }
   const char* message() const { return errors_.message; }
   const jpeg_decompress_struct& info() const { return info_; }
 
@@ -89,15 +91,30 @@ class Decoder {
   throw_invalid(fmt::format("{}: not a whole JPEG file: {}", path, decoder.message()));
 }
 
-void check_header(const std::string& path, const jpeg_decompress_struct& info) {
-  if (info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK)
-    throw_invalid(fmt::format("{}: a CMYK JPEG; convert it to RGB", path));
-  if (info.data_precision != 8)
-    throw_invalid(fmt::format("{}: {} bits a sample, must be 8", path, info.data_precision));
-  const auto pixels = std::int64_t{info.image_width} * std::int64_t{info.image_height};
-  if (pixels > kMaxPixels)
-    throw_invalid(fmt::format("{}: {} x {} pixels, more than 2^27", path, info.image_width,
-                              info.image_height));
+// a b / 255, rounded as Pillow does.
+int product(int a, int b) {
+  const int scaled = a * b + 128;
+  return ((scaled >> 8) + scaled) >> 8;
+}
+
+// `inks`: C, M, Y, K of each pixel, 255 is none.
+void to_rgb(const std::vector<std::uint8_t>& inks, std::uint8_t* rgb) {
+  for (std::size_t i = 0; i < inks.size(); i += 4)
+    for (std::size_t c = 0; c < 3; ++c)
+      *rgb++ = static_cast<std::uint8_t>(inks[i + 3] - product(255 - inks[i + c], inks[i + 3]));
+}
+
+// Every row of `image`; false: damaged.
+bool read_rows(Decoder& decoder, Image& image) {
+  const std::int64_t row = image.width * 3;
+  std::vector<std::uint8_t> inks(
+      decoder.is_cmyk() ? static_cast<std::size_t>(image.width * 4) : 0);
+  for (std::int64_t y = 0; y < image.height; ++y) {
+    std::uint8_t* rgb = image.pixels.data() + y * row;
+    if (!decoder.read_row(decoder.is_cmyk() ? inks.data() : rgb)) return false;
+    if (decoder.is_cmyk()) to_rgb(inks, rgb);
+  }
+  return decoder.finish();
 }
 
 }  // namespace
@@ -108,14 +125,11 @@ Image load_jpeg(const std::string& path) {
   if (!file) throw_invalid(fmt::format("{}: {}", path, std::strerror(errno)));
   Decoder decoder;
   if (!decoder.read_header(file.get())) throw_damaged(path, decoder);
-  check_header(path, decoder.info());
-  if (!decoder.start()) throw_damaged(path, decoder);
-  Image image{decoder.info().output_width, decoder.info().output_height, {}};
-  const std::int64_t row = image.width * 3;
-  image.pixels.resize(static_cast<std::size_t>(row * image.height));
-  for (std::int64_t y = 0; y < image.height; ++y)
-    if (!decoder.read_row(image.pixels.data() + y * row)) throw_damaged(path, decoder);
-  if (!decoder.finish()) throw_damaged(path, decoder);
+  if (decoder.info().data_precision != 8)
+    throw_invalid(
+        fmt::format("{}: {} bits a sample, must be 8", path, decoder.info().data_precision));
+  Image image = make_image(path, decoder.info().image_width, decoder.info().image_height);
+  if (!decoder.start() || !read_rows(decoder, image)) throw_damaged(path, decoder);
   return image;
 }
 

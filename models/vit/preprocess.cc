@@ -17,11 +17,12 @@ std::vector<Taps> fixed_point(std::vector<Taps> taps) {
   return taps;
 }
 
-// Every row of `image` through `taps`.
-Image resample_rows(const Image& image, const std::vector<Taps>& taps) {
-  Image out{static_cast<std::int64_t>(taps.size()), image.height, {}};
+// Rows [begin, end) of `image` through `taps`.
+Image resample_rows(const Image& image, std::int64_t begin, std::int64_t end,
+                    const std::vector<Taps>& taps) {
+  Image out{static_cast<std::int64_t>(taps.size()), end - begin, {}};
   out.pixels.reserve(static_cast<std::size_t>(out.width * out.height * 3));
-  for (std::int64_t y = 0; y < image.height; ++y) {
+  for (std::int64_t y = begin; y < end; ++y) {
     for (const Taps& tap : taps) {
       const std::uint8_t* first = image.pixels.data() + (y * image.width + tap.first) * 3;
       for (std::size_t channel = 0; channel < 3; ++channel) {
@@ -35,14 +36,15 @@ Image resample_rows(const Image& image, const std::vector<Taps>& taps) {
   return out;
 }
 
-Image resample_columns(const Image& image, const std::vector<Taps>& taps) {
+// `image` holds the rows from `begin` on.
+Image resample_columns(const Image& image, std::int64_t begin, const std::vector<Taps>& taps) {
   const std::int64_t row = image.width * 3;
   Image out{image.width, static_cast<std::int64_t>(taps.size()), {}};
   out.pixels.reserve(static_cast<std::size_t>(row * out.height));
   std::vector<double> sums(static_cast<std::size_t>(row));
   for (const Taps& tap : taps) {
     std::fill(sums.begin(), sums.end(), 0.0);
-    const std::uint8_t* line = image.pixels.data() + tap.first * row;
+    const std::uint8_t* line = image.pixels.data() + (tap.first - begin) * row;
     for (const double weight : tap.weights) {
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += weight * line[i];
       line += row;
@@ -74,8 +76,12 @@ Image resize_and_crop(const Image& image, std::int64_t size, const Preprocessing
     return fixed_point(
         antialiased_taps(in, out, preprocessing.filter, crop_begin(out, size), size));
   };
-  return resample_columns(resample_rows(image, taps_of(image.width, width)),
-                          taps_of(image.height, height));
+  // The rows that the crop reads and no others: of a tall picture few.
+  const std::vector<Taps> down = taps_of(image.height, height);
+  const std::int64_t begin = down.front().first;
+  const std::int64_t end = down.back().first + std::ssize(down.back().weights);
+  return resample_columns(resample_rows(image, begin, end, taps_of(image.width, width)), begin,
+                          down);
 }
 
 void normalise(const Image& image, const Preprocessing& preprocessing, float* out) {

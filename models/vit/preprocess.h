@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "vit/jpeg.h"
+#include "vit/image.h"
 #include "vit/resample.h"
 
 namespace subquad::vit {

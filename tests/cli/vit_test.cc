@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "subquad/io.h"
 #include "support.h"
 #include "support/jpeg_file.h"
+#include "support/png_file.h"
 #include "support/tiny_vit.h"
 
 namespace subquad::test {
@@ -132,6 +134,7 @@ TEST_F(VitTest, BadOptions) {
   expect_error(command({"--method", "nothing"}), {"nothing"});
   expect_error(command({"--method", "uniform(m=x)"}), {"uniform"});
   expect_error(command({"--batch", "-1"}), {"--batch"});
+  expect_error(command({"--predictions", "none/p.csv"}), {"--predictions"});
   expect_error({"vit", "--images", "images"}, {"--weights"});
   expect_error({"vit", "--weights", "w.safetensors"}, {"--images"});
 }
@@ -160,13 +163,123 @@ TEST_F(VitTest, BadImages) {
   expect_error({"vit", "--weights", "w.safetensors", "--images", "none"}, {"none"});
   expect_error({"vit", "--weights", "w.safetensors", "--images", "w.safetensors"},
                {"w.safetensors"});
-  write_text(path("images/2.jpeg"), "these are words");
-  expect_error(command({}), {"2.jpeg", "JPEG"});
-  picture("images/2.jpeg", 30);
   picture("images/4.jpeg", 30);
   expect_error(command({}), {"labels.csv", "4.jpeg"});
   write_text(path("labels.csv"), "file,class\n0.jpeg,7\n");
   expect_error(command({"--labels", "labels.csv"}), {"labels.csv line 2", "7"});
+}
+
+// ImageNet's kinds: CMYK files, a PNG named .JPEG, and what a Mac leaves behind.
+TEST_F(VitTest, PicturesOfEveryKind) {
+  std::filesystem::remove(path("images/labels.csv"));
+  write_text(path("images/._0.jpeg"), "what a Mac leaves behind");
+  testing::write_jpeg(path("images/cmyk.jpg"), 20, 18, 4, testing::smooth_pixels(20, 18, 4));
+  testing::write_png(path("images/a.JPEG"), 20, 18, {}, testing::smooth_pixels(20, 18, 3));
+  testing::write_png(path("images/b.png"), 20, 18, {PNG_COLOR_TYPE_GRAY},
+                     testing::smooth_pixels(20, 18, 1));
+  const Outcome outcome = run(command({"--json", "o.json"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  const auto exact = nlohmann::json::parse(read_text(path("o.json")))["runs"][0];
+  EXPECT_EQ(exact["images"], 7);
+  EXPECT_EQ(exact["unreadable"], 0);
+  EXPECT_EQ(exact["left_out"], 1);
+}
+
+TEST_F(VitTest, UnreadablePicturesAreCountedAndSkipped) {
+  const auto logit_kl = [&] {
+    return run_json(command({"--method", "uniform(m=3)"}))["runs"][1]["logit_kl"].get<double>();
+  };
+  std::filesystem::remove(path("images/labels.csv"));
+  const double expected = logit_kl();
+  write_text(path("images/00.jpeg"), "these are words");
+  write_text(path("images/1b.png"), "");
+  std::filesystem::create_symlink("nowhere", path("images/2b.jpg"));
+  const Outcome outcome = run(command({"--json", "o.json", "--batch", "2"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 3) << outcome.err;
+  for (const char* words : {"left out: images/00.jpeg: neither a JPEG", "images/1b.png: an empty",
+                            "images/2b.jpg: No such file"})
+    EXPECT_NE(outcome.err.find(words), std::string::npos) << words << " in " << outcome.err;
+  EXPECT_NE(outcome.out.find("4 pictures at"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("unreadable: 3 of 7 pictures"), std::string::npos) << outcome.out;
+  const auto exact = nlohmann::json::parse(read_text(path("o.json")))["runs"][0];
+  EXPECT_EQ(exact["images"], 4);
+  EXPECT_EQ(exact["unreadable"], 3);
+  EXPECT_EQ(logit_kl(), expected);  // the others' draws are their own
+}
+
+TEST_F(VitTest, WarningsAreBounded) {
+  std::filesystem::remove(path("images/labels.csv"));
+  for (int i = 0; i < 25; ++i) write_text(path("images/bad" + std::to_string(i) + ".jpg"), "x");
+  const Outcome outcome = run(command({}));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 11) << outcome.err;
+  EXPECT_NE(outcome.err.find("left out: 15 more pictures"), std::string::npos) << outcome.err;
+}
+
+TEST_F(VitTest, NoPictureThatCanBeRead) {
+  std::filesystem::create_directory(path("bad"));
+  write_text(path("bad/a.jpg"), "words");
+  write_text(path("bad/b.png"), "");
+  expect_error({"vit", "--weights", "w.safetensors", "--images", "bad", "--predictions", "p.csv"},
+               {"none of the 2 pictures", "bad/a.jpg: neither a JPEG"});
+}
+
+TEST_F(VitTest, ClassFolders) {
+  std::filesystem::remove_all(path("images"));
+  for (const char* folder : {"images", "images/5", "images/2"})
+    std::filesystem::create_directory(path(folder));
+  for (const char* name : {"images/5/a.jpg", "images/5/b.jpg", "images/2/a.jpg"}) picture(name, 20);
+  const Outcome outcome = run(command({"--predictions", "p.csv"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("/3 "), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("labels: class folders"), std::string::npos) << outcome.out;
+  const std::string csv = read_text(path("p.csv"));
+  for (const char* line :
+       {"\n\"2/a.jpg\",2,\"exact\",none,1,", "\n\"5/b.jpg\",5,\"exact\",none,1,"})
+    EXPECT_NE(csv.find(line), std::string::npos) << line << " in " << csv;
+}
+
+std::vector<Words> cells_of(const std::string& csv) {
+  std::vector<Words> lines;
+  std::istringstream stream(csv);
+  for (std::string line; std::getline(stream, line);) {
+    lines.emplace_back();
+    std::istringstream cells(line);
+    for (std::string cell; std::getline(cells, cell, ',');) lines.back().push_back(cell);
+  }
+  return lines;
+}
+
+// One line a picture and run; the first classes give the counts of the report.
+TEST_F(VitTest, Predictions) {
+  write_text(path("images/1b.jpeg"), "words");
+  write_text(path("images/labels.csv"),
+             "file,class\n0.jpeg,0\n1.jpeg,1\n1b.jpeg,1\n2.jpeg,2\n3.jpeg,0\n");
+  const auto json = run_json(command({"--method", "topk(k=2)", "--predictions", "p.csv"}));
+  const std::vector<Words> lines = cells_of(read_text(path("p.csv")));
+  ASSERT_EQ(lines.size(), 1u + 2 * 4);
+  ASSERT_EQ(lines[0].size(), 5u + 2 * 5);
+  EXPECT_EQ(lines[0][5], "class1");
+  int right[2] = {0, 0}, agree = 0;
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    ASSERT_EQ(lines[i].size(), lines[0].size());
+    EXPECT_EQ(lines[i][2], i % 2 == 1 ? "\"exact\"" : "\"topk(k=2)\"");
+    EXPECT_EQ(lines[i][3], i % 2 == 1 ? "none" : "all");
+    right[(i - 1) % 2] += lines[i][1] == lines[i][5];
+    agree += i % 2 == 0 && lines[i][5] == lines[i - 1][5];
+    double sum = 0;
+    for (std::size_t c = 6; c < 15; c += 2) sum += std::stod(lines[i][c]);
+    for (std::size_t c = 8; c < 15; c += 2)
+      EXPECT_LE(std::stod(lines[i][c]), std::stod(lines[i][c - 2]));
+    EXPECT_GT(sum, 5.0 / 7);  // of seven classes
+    EXPECT_LE(sum, 1.00001);
+  }
+  EXPECT_EQ(lines[3][0], "\"1.jpeg\"");
+  EXPECT_EQ(lines[5][0], "\"2.jpeg\"");
+  for (std::size_t r = 0; r < 2; ++r) EXPECT_EQ(json["runs"][r]["top1_images"], right[r]);
+  EXPECT_EQ(json["runs"][1]["agree_top1"], agree / 4.0);
 }
 
 // 52 and 59 of 60 by an independent implementation (config.json beside the weights).

@@ -10,9 +10,10 @@
 
 namespace subquad::testing {
 
-// components 1 (grey), 3 (RGB) or 4 (CMYK); pixels row-major, `components` bytes each.
+// components 1 (grey), 3 (RGB) or 4 (CMYK, as they stand; stored as YCCK if `ycck`); pixels
+// row-major, `components` bytes each.
 inline void write_jpeg(const std::string& path, int width, int height, int components,
-                       std::vector<std::uint8_t> pixels, int quality = 100) {
+                       std::vector<std::uint8_t> pixels, int quality = 100, bool ycck = false) {
   std::FILE* file = std::fopen(path.c_str(), "wb");
   jpeg_compress_struct info;
   jpeg_error_mgr errors;
@@ -24,6 +25,7 @@ inline void write_jpeg(const std::string& path, int width, int height, int compo
   info.input_components = components;
   info.in_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
   jpeg_set_defaults(&info);
+  if (ycck) jpeg_set_colorspace(&info, JCS_YCCK);
   jpeg_set_quality(&info, quality, TRUE);
   for (int c = 0; c < components; ++c)
     info.comp_info[c].h_samp_factor = info.comp_info[c].v_samp_factor = 1;

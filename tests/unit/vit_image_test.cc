@@ -1,80 +1,18 @@
-// JPEG files, resizing against plain loops and Pillow, and folders of pictures.
+// Resizing against plain loops and Pillow.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "io_support.h"
 #include "support/jpeg_file.h"
-#include "vit/image_folder.h"
-#include "vit/jpeg.h"
 #include "vit/preprocess.h"
 
 namespace subquad::testing {
 namespace {
-
-using io::expect_error;
-using io::TemporaryFolder;
-
-// --- decoding ----------------------------------------------------------------------------------
-
-void expect_close(const std::vector<std::uint8_t>& found, const std::vector<std::uint8_t>& expected,
-                  int tolerance) {
-  ASSERT_EQ(found.size(), expected.size());
-  for (std::size_t i = 0; i < found.size(); ++i)
-    ASSERT_LE(std::abs(int{found[i]} - int{expected[i]}), tolerance) << i;
-}
-
-TEST(VitJpeg, Colour) {
-  const TemporaryFolder folder;
-  const auto pixels = smooth_pixels(37, 21, 3);
-  write_jpeg(folder / "a.jpg", 37, 21, 3, pixels);
-  const vit::Image image = vit::load_jpeg(folder / "a.jpg");
-  EXPECT_EQ(image.width, 37);
-  EXPECT_EQ(image.height, 21);
-  expect_close(image.pixels, pixels, 6);
-}
-
-TEST(VitJpeg, GreyIsRepeated) {
-  const TemporaryFolder folder;
-  const auto grey = smooth_pixels(16, 9, 1);
-  write_jpeg(folder / "a.jpg", 16, 9, 1, grey);
-  std::vector<std::uint8_t> expected;
-  for (const std::uint8_t level : grey) expected.insert(expected.end(), 3, level);
-  expect_close(vit::load_jpeg(folder / "a.jpg").pixels, expected, 4);
-}
-
-TEST(VitJpeg, WhatIsNoPictureIsRefused) {
-  const TemporaryFolder folder;
-  write_jpeg(folder / "cmyk.jpg", 8, 8, 4, smooth_pixels(8, 8, 4));
-  std::ofstream(folder / "words.jpg") << "these are words";
-  std::ofstream(folder / "empty.jpg").flush();
-  expect_error([&] { vit::load_jpeg(folder / "cmyk.jpg"); }, "cmyk.jpg: a CMYK");
-  expect_error([&] { vit::load_jpeg(folder / "words.jpg"); }, "words.jpg: not a whole JPEG");
-  expect_error([&] { vit::load_jpeg(folder / "empty.jpg"); }, "empty.jpg: not a whole JPEG");
-  expect_error([&] { vit::load_jpeg(folder / "none.jpg"); }, "none.jpg: No such file");
-  expect_error([&] { vit::load_jpeg(folder / "."); }, "not a whole JPEG");
-}
-
-// A file cut anywhere, up to the end-of-image marker, is refused.
-TEST(VitJpeg, CutFilesAreRefused) {
-  const TemporaryFolder folder;
-  write_jpeg(folder / "a.jpg", 24, 24, 3, smooth_pixels(24, 24, 3));
-  const auto whole = std::filesystem::file_size(folder / "a.jpg");
-  for (std::uintmax_t size = 0; size + 2 < whole; size += 13) {
-    std::filesystem::copy_file(folder / "a.jpg", folder / "cut.jpg",
-                               std::filesystem::copy_options::overwrite_existing);
-    std::filesystem::resize_file(folder / "cut.jpg", size);
-    expect_error([&] { vit::load_jpeg(folder / "cut.jpg"); }, "cut.jpg: not a whole JPEG");
-  }
-}
-
-// --- resizing ----------------------------------------------------------------------------------
 
 vit::Image pattern(std::int64_t width, std::int64_t height) {
   vit::Image image{width, height, {}};
@@ -197,6 +135,23 @@ TEST(VitResize, OnePixelFillsEverything) {
   for (std::size_t i = 0; i < 75; ++i) EXPECT_EQ(found.pixels[i], 10 * (1 + i % 3));
 }
 
+// Only the rows under the crop are resampled: 224 columns of all rows would be 670 MB.
+TEST(VitResize, ATallAndAWidePictureTakeLittleMemory) {
+  constexpr std::int64_t length = 1'000'000, size = 224;
+  const auto peak = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;  // kB
+  };
+  vit::Image line{1, length, std::vector<std::uint8_t>(3 * length, 200)};
+  std::vector<std::uint8_t> expected(3 * size * size, 200);
+  const auto before = peak();
+  EXPECT_EQ(vit::resize_and_crop(line, size, vit::Preprocessing{}).pixels, expected);
+  EXPECT_LT(peak() - before, 100'000);
+  std::swap(line.width, line.height);
+  EXPECT_EQ(vit::resize_and_crop(line, size, vit::Preprocessing{}).pixels, expected);
+}
+
 TEST(VitResize, Normalise) {
   vit::Preprocessing rules;
   std::vector<float> out(6);
@@ -206,55 +161,6 @@ TEST(VitResize, Normalise) {
     const double level = 51.0 * static_cast<double>(3 * pixel + channel) / 255;
     EXPECT_NEAR(out[i], (level - rules.mean[channel]) / rules.deviation[channel], 1e-6);
   }
-}
-
-// --- folders -----------------------------------------------------------------------------------
-
-void touch(const std::string& path, const std::string& text = "") {
-  std::ofstream(path, std::ios::binary) << text;
-}
-
-TEST(VitFolder, SortedWithLabels) {
-  const TemporaryFolder folder;
-  for (const char* name : {"b.JPEG", "a.jpg", "c.Jpeg", "notes.txt"}) touch(folder / name);
-  touch(folder / "labels.csv",
-        "file,class,name\r\nc.Jpeg,4,x\na.jpg,2,y\n\nb.JPEG,0\nmore.jpg,1,z\n");
-  const vit::ImageFolder found = vit::open_folder(folder / "", "", 5);
-  ASSERT_EQ(found.files.size(), 3u);
-  EXPECT_TRUE(found.files[0].ends_with("a.jpg"));
-  EXPECT_EQ(found.labels, (std::vector<std::int64_t>{2, 0, 4}));
-  EXPECT_EQ(found.left_out, 1);
-  touch(folder / "other.csv", "file,class\na.jpg,1\nb.JPEG,1\nc.Jpeg,3\n");
-  EXPECT_EQ(vit::open_folder(folder / "", folder / "other.csv", 5).labels,
-            (std::vector<std::int64_t>{1, 1, 3}));
-}
-
-TEST(VitFolder, WithoutLabels) {
-  const TemporaryFolder folder;
-  touch(folder / "a.jpg");
-  EXPECT_TRUE(vit::open_folder(folder / "", "", 5).labels.empty());
-}
-
-TEST(VitFolder, Refusals) {
-  const TemporaryFolder folder;
-  const auto with_labels = [&](const std::string& text) {
-    touch(folder / "labels.csv", text);
-    vit::open_folder(folder / "", "", 5);
-  };
-  expect_error([&] { vit::open_folder(folder / "none", "", 5); }, "none: No such");
-  expect_error([&] { vit::open_folder(folder / "", "", 5); }, "no .jpg or .jpeg");
-  touch(folder / "a.jpg");
-  expect_error([&] { vit::open_folder(folder / "", folder / "x.csv", 5); },
-               "x.csv: cannot be read");
-  expect_error([&] { with_labels("a.jpg,1\n"); }, "line 1: must be a header");
-  expect_error([&] { with_labels("file,class\na.jpg,5\n"); }, "line 2: class 5 is outside");
-  expect_error([&] { with_labels("file,class\na.jpg,-1\n"); }, "class -1 is outside");
-  expect_error([&] { with_labels("file,class\na.jpg,1x\n"); }, "'1x'");
-  expect_error([&] { with_labels("file,class\na.jpg\n"); }, "line 2: has no class");
-  expect_error([&] { with_labels("file,class\na.jpg,1\na.jpg,2\n"); },
-               "line 3: 'a.jpg' comes twice");
-  expect_error([&] { with_labels("file,class\nb.jpg,1\n"); }, "no class for");
-  expect_error([&] { with_labels("file,class\n"); }, "no class for");
 }
 
 }  // namespace

@@ -313,6 +313,23 @@ TEST(VitAgreement, Counts) {
   EXPECT_NEAR(agreement.kl, 3 * kl, 1e-12);
 }
 
+TEST(VitAgreement, TopAnswers) {
+  const float log2 = std::log(2.0f);
+  const std::vector<float> logits{0, log2, 2 * log2, log2};  // shares 1, 2, 4, 2 of 9
+  const auto answers = vit::top_answers(logits, 3);
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers[0].label, 2);
+  EXPECT_EQ(answers[1].label, 1);  // of equal ones the lower
+  EXPECT_EQ(answers[2].label, 3);
+  EXPECT_NEAR(answers[0].probability, 4.0 / 9, 1e-6);
+  EXPECT_NEAR(answers[2].probability, 2.0 / 9, 1e-6);
+  EXPECT_EQ(vit::top_answers(logits, 9).size(), 4u);
+  const auto odd = vit::top_answers(std::vector<float>{NAN, 1, NAN, 2}, 4);
+  EXPECT_EQ(odd[0].label, 3);
+  EXPECT_EQ(odd[3].label, 2);
+  EXPECT_TRUE(std::isnan(odd[0].probability));
+}
+
 TEST(VitAgreement, NotANumberIsWrong) {
   const std::vector<float> reference{1, 3, 2}, broken(3, std::nanf(""));
   vit::Agreement agreement;

@@ -12,6 +12,7 @@
 #include "subquad/io.h"
 #include "vit/image_folder.h"
 #include "vit/weights.h"
+#include "vit_predictions.h"
 #include "vit_report.h"
 #include "vit_run.h"
 
@@ -21,7 +22,7 @@ namespace {
 struct VitOptions {
   CommonOptions common;
   VitSettings settings;
-  std::string weights, images, labels, metrics;
+  std::string weights, images, labels, metrics, predictions;
   std::int64_t limit = 0;
 };
 
@@ -32,6 +33,7 @@ const char* const examples =
     "\\\n"
     "    --layers last:4 --resolution 1024 --limit 10\n"
     "  subquad vit --weights W.safetensors --images DIR --method \"topk(k=100)\" --metrics m.csv\n"
+    "  subquad vit --weights W.safetensors --images DIR --predictions p.csv\n"
     "Columns: top 1, top 5: pictures whose class is the first, among the first five; agree: the "
     "same\n"
     "first class as exact; logit KL: mean over pictures of KL(softmax of exact's logits || of the\n"
@@ -40,17 +42,14 @@ const char* const examples =
 
 vit::ImageFolder open_images(const VitOptions& options, const vit::Weights& weights) {
   vit::ImageFolder folder = vit::open_folder(options.images, options.labels, weights.classes());
-  const auto limit = static_cast<std::size_t>(options.limit);
-  if (limit > 0 && limit < folder.files.size()) {
-    folder.files.resize(limit);
-    if (!folder.labels.empty()) folder.labels.resize(limit);
-  }
+  if (options.limit > 0) folder.limit(static_cast<std::size_t>(options.limit));
   return folder;
 }
 
 void check_settings(const VitOptions& options) {
   check_writable(options.common.json, "--json");
   check_writable(options.metrics, "--metrics");
+  check_writable(options.predictions, "--predictions");
   const float temperature = options.settings.temperature;
   if (!(temperature > 0 && std::isfinite(temperature)))
     throw_invalid(fmt::format("--temperature: {} is not above 0", temperature));
@@ -62,6 +61,7 @@ VitOutcome compute(const VitOptions& options, const vit::Weights& weights,
   settings.threads = options.common.threads;
   settings.seed = options.common.seed;
   settings.metrics = !options.metrics.empty();
+  settings.predictions = !options.predictions.empty();
   Progress progress("vit");
   return run_vit(weights, folder, settings, progress);
 }
@@ -72,14 +72,13 @@ void run_command(const VitOptions& options) {
       vit::load_weights(options.weights, vit::config_beside(options.weights));
   const vit::ImageFolder folder = open_images(options, weights);
   const VitOutcome outcome = compute(options, weights, folder);
+  const VitFolder input{options.images, folder};
   if (!options.metrics.empty()) io::write_text(options.metrics, metrics_csv(outcome));
-  write_json(options.common.json,
-             to_json(machine_record(options.common.threads), outcome, options.images));
-  if (options.common.json_on_stdout()) return;
-  fmt::print("{}", vit_text(outcome));
-  if (folder.left_out > 0)
-    fmt::print("left out: {} files of {} that are no .jpg or .jpeg\n", folder.left_out,
-               options.images);
+  if (!options.predictions.empty())
+    io::write_text(options.predictions, predictions_csv(outcome, folder));
+  write_json(options.common.json, to_json(machine_record(options.common.threads), outcome, input));
+  fmt::print(stderr, "{}", complaints_text(outcome));
+  if (!options.common.json_on_stdout()) fmt::print("{}", vit_text(outcome, input));
 }
 
 void add_files(CLI::App& command, VitOptions& options) {
@@ -88,16 +87,25 @@ void add_files(CLI::App& command, VitOptions& options) {
                   "safetensors file with timm's names; config.json beside it is read")
       ->type_name("FILE")
       ->required();
-  command.add_option("--images", options.images, "Folder of .jpg and .jpeg files")
+  command
+      .add_option(
+          "--images", options.images,
+          "Folder of JPEG and PNG files, or of class folders of them; what cannot be read is "
+          "left out")
       ->type_name("DIR")
       ->required();
   command
       .add_option("--labels", options.labels,
-                  "Lines file,class[,name] under a header; default: labels.csv in DIR if there")
+                  "Lines file,class[,name] under a header; default: labels.csv in DIR, else class "
+                  "folders named by number, or one a class")
       ->type_name("FILE");
   command
       .add_option("--metrics", options.metrics,
                   "Write what paper KVT measures of every block and head to this CSV file")
+      ->type_name("FILE");
+  command
+      .add_option("--predictions", options.predictions,
+                  "Write each picture's five best classes, by every run, to this CSV file")
       ->type_name("FILE");
 }
 
@@ -127,7 +135,9 @@ void add_choices(CLI::App& command, VitSettings& settings, std::int64_t& limit) 
       ->check(CLI::Range(0, 4096))
       ->type_name("N")
       ->capture_default_str();
-  command.add_option("--limit", limit, "Only the first N pictures in the order of names; 0: all")
+  command
+      .add_option("--limit", limit,
+                  "Only the first N pictures, readable or not, in the order of names; 0: all")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
       ->type_name("N")
       ->capture_default_str();

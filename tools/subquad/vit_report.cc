@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "csv.h"
 #include "number_text.h"
 #include "text_table.h"
 
@@ -13,6 +15,8 @@ namespace subquad::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t shown_complaints = 10;
 
 double share(std::int64_t part, std::int64_t all) {
   return static_cast<double>(part) / static_cast<double>(all);
@@ -36,12 +40,20 @@ Json answers_json(const VitRun& run, bool has_labels) {
   return json;
 }
 
-Json run_json(const VitRun& run, const VitOutcome& outcome, const std::string& input) {
-  Json json{{"method", run.method},           {"input", input},
+// The folder's part of a record.
+Json pictures_json(const VitOutcome& outcome, const VitFolder& input) {
+  return {{"unreadable", std::ssize(outcome.complaints)},
+          {"left_out", input.folder.left_out},
+          {"labels_from", outcome.has_labels ? Json(input.folder.labels_from) : Json(nullptr)}};
+}
+
+Json run_json(const VitRun& run, const VitOutcome& outcome, const VitFolder& input) {
+  Json json{{"method", run.method},           {"input", input.path},
             {"layers", run.layers},           {"replaced", run.replaced},
             {"temperature", run.temperature}, {"resolution", outcome.resolution},
             {"seq", outcome.tokens},          {"batch", outcome.batch}};
   json.update(answers_json(run, outcome.has_labels));
+  json.update(pictures_json(outcome, input));
   json["attention_s"] = run.attention_s;
   json["total_s"] = run.total_s;
   json["exact_attention_s"] = outcome.runs.front().attention_s;
@@ -78,13 +90,10 @@ double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-// A spec may hold commas.
-std::string quoted(const std::string& text) { return "\"" + text + "\""; }
-
 std::string block_lines(const VitRun& run, std::size_t b) {
   const vit::BlockMetrics& block = run.metrics[b];
   const std::string start =
-      fmt::format("{},{},{:g},{}", quoted(run.method), run.layers, run.temperature, b);
+      fmt::format("{},{},{:g},{}", csv_cell(run.method), run.layers, run.temperature, b);
   std::string text = fmt::format("{},all,{},{},{},{},{},{}\n", start, cell(block.token_similarity),
                                  cell(block.residual_attention), cell(block.residual_mlp),
                                  cell(mean_of(block.weight_std)), cell(mean_of(block.nonlocality)),
@@ -95,23 +104,51 @@ std::string block_lines(const VitRun& run, std::size_t b) {
   return text;
 }
 
+std::string folder_text(const VitOutcome& outcome, const VitFolder& input) {
+  std::string text;
+  if (!outcome.complaints.empty())
+    text += fmt::format("unreadable: {} of {} pictures, left out\n", outcome.complaints.size(),
+                        input.folder.files.size());
+  if (input.folder.left_out > 0)
+    text += fmt::format("left out: {} files of {} that are hidden or no .jpg, .jpeg or .png\n",
+                        input.folder.left_out, input.path);
+  return text + fmt::format("labels: {}\n", input.folder.labels_from);
+}
+
+// A name in a message may hold anything.
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < ' ') c = '?';
+  return text;
+}
+
 }  // namespace
 
 nlohmann::ordered_json to_json(const MachineRecord& machine, const VitOutcome& outcome,
-                               const std::string& input) {
+                               const VitFolder& input) {
   Json json = to_json(machine, std::vector<RunRecord>{});
   for (const VitRun& run : outcome.runs) json["runs"].push_back(run_json(run, outcome, input));
   return json;
 }
 
-std::string vit_text(const VitOutcome& outcome) {
+std::string complaints_text(const VitOutcome& outcome) {
+  std::string text;
+  const std::size_t count = outcome.complaints.size(), shown = std::min(count, shown_complaints);
+  for (std::size_t i = 0; i < shown; ++i)
+    text += fmt::format("subquad: warning: left out: {}\n", one_line(outcome.complaints[i]));
+  if (shown < count)
+    text += fmt::format("subquad: warning: left out: {} more pictures\n", count - shown);
+  return text;
+}
+
+std::string vit_text(const VitOutcome& outcome, const VitFolder& input) {
   std::vector<std::vector<std::string>> rows{
       {"top 1", "top 5", "agree", "logit KL", "attention", "total", "layers", "method [path]"}};
   for (const VitRun& run : outcome.runs) rows.push_back(table_row(run, outcome));
   return fmt::format("{} pictures at {} x {} (n = {}), {} at once\n",
                      outcome.runs.front().agreement.images, outcome.resolution, outcome.resolution,
                      outcome.tokens, outcome.batch) +
-         aligned_text(rows);
+         aligned_text(rows) + folder_text(outcome, input);
 }
 
 std::string metrics_csv(const VitOutcome& outcome) {

@@ -23,6 +23,13 @@ struct VitSettings {
   int threads = 0;
   std::uint64_t seed = 0;
   bool metrics = false;
+  bool predictions = false;
+};
+
+// What a run says of one picture.
+struct Prediction {
+  std::int64_t file = 0;             // its number in the folder
+  std::vector<vit::Answer> answers;  // the five best
 };
 
 struct VitRun {
@@ -35,14 +42,18 @@ struct VitRun {
   std::int64_t fallback_rows = 0, negative_rows = 0, exact_heads = 0, scored_entries = 0;
   std::set<std::string> paths;
   std::vector<vit::BlockMetrics> metrics;  // empty: not asked for
+  std::vector<Prediction> predictions;     // likewise; of the pictures that could be read, in order
 };
 
 struct VitOutcome {
   std::int64_t resolution = 0, tokens = 0, batch = 0;
   bool has_labels = false;
-  std::vector<VitRun> runs;  // exact, then the methods
+  std::vector<std::string> complaints;  // of pictures that could not be read: one line each
+  std::vector<VitRun> runs;             // exact, then the methods
 };
 
+// Pictures that cannot be read are left out. Throws Error (invalid_argument) when that is all of
+// them.
 VitOutcome run_vit(const vit::Weights& weights, const vit::ImageFolder& folder,
                    const VitSettings& settings, Progress& progress);
 
