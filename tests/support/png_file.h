@@ -1,6 +1,7 @@
 // Writing small PNG files of every kind.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -17,7 +18,7 @@ struct PngKind {
   bool transparent_entry = false;  // a tRNS chunk: palette entry 0, or the first grey or RGB value
 };
 
-// Entry i of the palette that write_png() gives palette files: R, G, B.
+// Entry i of the palette that write_png() gives palette files (16 at most): R, G, B.
 inline std::uint8_t palette_level(std::size_t i, std::size_t channel) {
   return static_cast<std::uint8_t>(7 + 13 * i + 40 * channel);
 }
@@ -33,9 +34,10 @@ inline void write_png(const std::string& path, int width, int height, const PngK
                kind.depth, kind.colour, kind.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   std::vector<png_color> palette;
-  for (std::size_t i = 0; i < 16; ++i)
+  for (std::size_t i = 0; i < std::size_t{1} << std::min(kind.depth, 4); ++i)
     palette.push_back({palette_level(i, 0), palette_level(i, 1), palette_level(i, 2)});
-  if (kind.colour == PNG_COLOR_TYPE_PALETTE) png_set_PLTE(png, info, palette.data(), 16);
+  if (kind.colour == PNG_COLOR_TYPE_PALETTE)
+    png_set_PLTE(png, info, palette.data(), static_cast<int>(palette.size()));
   png_byte clear = 0;
   png_color_16 value{};
   if (kind.transparent_entry) png_set_tRNS(png, info, &clear, 1, &value);
