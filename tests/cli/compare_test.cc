@@ -153,6 +153,58 @@ TEST_F(CompareTest, PageIsSelfContained) {
   EXPECT_FALSE(nlohmann::json::parse(read_text(path("r.json")), nullptr, false).is_discarded());
 }
 
+// `hyper` runs exact's own code on so short a layer, whatever the clock says.
+TEST_F(CompareTest, ExactsOwnCodeIsNotCalledFaster) {
+  const auto result = run({"compare", "a.safetensors", "--method", "hyper", "--repeats", "5",
+                           "--no-operator-norm", "--html", "r.html", "--json", "r.json"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  const std::string page = read_text(path("r.html"));
+  for (const std::string& text : {page, result.out}) {
+    EXPECT_EQ(text.find("Fastest within"), std::string::npos) << text;
+    EXPECT_NE(text.find("Exact is the fastest here"), std::string::npos) << text;
+    EXPECT_NE(text.find("= exact"), std::string::npos) << text;
+    EXPECT_NE(text.find("exact's own code"), std::string::npos) << text;
+  }
+  const auto json = nlohmann::json::parse(read_text(path("r.json")));
+  EXPECT_EQ(runs_of(json, "hyper").at(0)["speed"], "exact_code");
+}
+
+TEST_F(CompareTest, SpreadOfTimesAndErrors) {
+  const auto json = run_json({"compare", "a.safetensors", "--method", "uniform(m=16)", "--repeats",
+                              "4", "--seeds", "3", "--no-operator-norm"});
+  for (const char* method : {"exact", "uniform(m=16)"}) {
+    const auto run = runs_of(json, method).at(0);
+    EXPECT_LE(run["time_low_s"], run["median_s"]);
+    EXPECT_GE(run["time_high_s"], run["median_s"]);
+    EXPECT_EQ(run["repeats"], 4);
+  }
+  const auto run = runs_of(json, "uniform(m=16)").at(0);
+  EXPECT_LT(run["rel_fro_low"], run["rel_fro"]);
+  EXPECT_GT(run["rel_fro_high"], run["rel_fro"]);
+  const auto once = run_json({"compare", "a.safetensors", "--method", "uniform(m=16)", "--repeats",
+                              "1", "--no-operator-norm"});
+  for (const char* key : {"time_low_s", "time_high_s", "rel_fro_low", "rel_fro_high"})
+    EXPECT_TRUE(runs_of(once, "uniform(m=16)").at(0)[key].is_null()) << key;
+}
+
+TEST_F(CompareTest, PageSaysWhereItsNumbersComeFrom) {
+  const auto result =
+      run({"compare", "a.safetensors", "--method", "window(8)", "--repeats", "2", "--seeds", "3",
+           "--seed", "7", "--certify", "20", "--no-operator-norm", "--html", "r.html"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.out.find("Times: medians of 2 rounds; errors: medians over 3 seeds, 7 to 9"),
+            std::string::npos)
+      << result.out;
+  const std::string page = read_text(path("r.html"));
+  for (const char* words :
+       {"<dt>Date</dt><dd>20", " UTC</dd>", "<dt>subquad</dt><dd>0.", "<dt>Processor</dt><dd>",
+        "<dt>Instruction set</dt><dd>", "3 (7 to 9)", "medians of 2 rounds",
+        "medians over 3 seeds, 7 to 9", "Certificates, of seed 7", "confidence 64.1 %, 20 rows",
+        "@media print", "max-width: 760px"})
+    EXPECT_NE(page.find(words), std::string::npos) << words;
+  EXPECT_EQ(page.find("operator</th>"), std::string::npos);  // not measured: no column
+}
+
 TEST_F(CompareTest, SyntheticLayersAreLabelled) {
   ASSERT_EQ(run({"synth", "s.safetensors", "--n", "128", "--head-dim", "16", "--heads", "2",
                  "--clusters", "4"})

@@ -137,10 +137,12 @@ std::int64_t exact_rows(const Bench& bench) {
   return rows;
 }
 
-// The time of exact on all rows, from the rows that ran.
-double exact_seconds(const Bench& bench, const ProblemSize& size) {
+// The times of exact on all rows, from the rows that ran.
+std::vector<double> exact_seconds(const Bench& bench, const ProblemSize& size) {
   const auto rows = static_cast<double>(std::max<std::int64_t>(exact_rows(bench), 1));
-  return median(bench.contenders.front().seconds) * static_cast<double>(size.queries) / rows;
+  std::vector<double> seconds = bench.contenders.front().seconds;
+  for (double& s : seconds) s *= static_cast<double>(size.queries) / rows;
+  return seconds;
 }
 
 RunRecord make_record(const Bench& bench, const Contender& contender, const Layer& layer) {
@@ -149,12 +151,10 @@ RunRecord make_record(const Bench& bench, const Contender& contender, const Laye
   run.input = layer.input;
   run.size = size_of(layer.problem, bench.pass);
   run.exact_rows = exact_rows(bench);
-  run.exact_median_s = exact_seconds(bench, run.size);
-  const bool is_exact = &contender == &bench.contenders.front();
-  run.median_s = is_exact ? *run.exact_median_s : median(contender.seconds);
-  run.speedup_over_exact = *run.exact_median_s / *run.median_s;
-  run.repeats = static_cast<std::int64_t>(contender.seconds.size());
   add_report(run, contender.report);
+  const std::vector<double> exact = exact_seconds(bench, run.size);
+  const bool is_exact = &contender == &bench.contenders.front();
+  add_times(run, is_exact ? exact : contender.seconds, exact);
   return run;
 }
 

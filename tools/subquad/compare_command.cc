@@ -47,7 +47,10 @@ const char* const examples =
     "|V|;\n"
     "op rel = |approx - exact|_op / (|softmax|_op |V|_op); rows>x = share of query rows whose "
     "relative\n"
-    "error is above x. Times are medians of rounds in which exact and every method take turns.\n\n";
+    "error is above x. Times are medians of rounds in which exact and every method take turns; "
+    "spread:\n"
+    "slowest less fastest round over the median (from 8 rounds on the middle half of them).\n"
+    "speed-up: `= exact` ran exact's own code, `~` is within the noise (the spreads overlap).\n\n";
 
 void run_compare(const CompareOptions& options);
 

@@ -49,12 +49,9 @@ RunRecord timed_record(const Contender& contender, const Contender& exact,
   run.method = contender.label;
   run.input = result.input;
   run.size = result.size;
-  run.median_s = median(contender.seconds);
-  run.repeats = static_cast<std::int64_t>(contender.seconds.size());
-  run.exact_median_s = median(exact.seconds);
   run.exact_rows = result.size.queries;
-  run.speedup_over_exact = *run.exact_median_s / *run.median_s;
   add_report(run, contender.report);
+  add_times(run, contender.seconds, exact.seconds);
   return run;
 }
 
@@ -120,6 +117,18 @@ MeasureOptions measure_options(const Problem& problem, const CompareSettings& se
   return options;
 }
 
+// The smallest and the largest relative error over the seeds, of all heads together.
+void add_error_range(RunRecord& run, const std::vector<std::vector<ErrorMetrics>>& by_seed) {
+  std::vector<double> errors;
+  for (const auto& metrics : by_seed)
+    for (const ErrorMetrics& m : metrics)
+      if (m.head < 0 && !std::isnan(m.rel_fro)) errors.push_back(m.rel_fro);
+  if (errors.size() < 2) return;
+  const auto [low, high] = std::minmax_element(errors.begin(), errors.end());
+  run.rel_fro_low = *low;
+  run.rel_fro_high = *high;
+}
+
 // Each metric's median over the seeds, head by head.
 std::vector<ErrorMetrics> median_errors(const std::vector<std::vector<ErrorMetrics>>& by_seed) {
   std::vector<ErrorMetrics> medians = by_seed.front();
@@ -138,9 +147,11 @@ std::vector<ErrorMetrics> median_errors(const std::vector<std::vector<ErrorMetri
 }
 
 // `output` holds the result of the first seed; the others are run here.
-std::vector<ErrorMetrics> errors_over_seeds(const Layer& layer, const CompareSettings& settings,
-                                            const std::string& method, const Buffer& exact,
-                                            Buffer& output, const MeasureOptions& measure) {
+std::vector<std::vector<ErrorMetrics>> errors_of_seeds(const Layer& layer,
+                                                       const CompareSettings& settings,
+                                                       const std::string& method,
+                                                       const Buffer& exact, Buffer& output,
+                                                       const MeasureOptions& measure) {
   std::vector<std::vector<ErrorMetrics>> by_seed;
   const Buffer& result = output;
   for (int s = 0; s < settings.seeds; ++s) {
@@ -149,7 +160,7 @@ std::vector<ErrorMetrics> errors_over_seeds(const Layer& layer, const CompareSet
     if (s > 0) attend(layer.problem, method, {output.view(), {}, {}}, run);
     by_seed.push_back(measure_errors(layer.problem, result.view(), exact.view(), measure));
   }
-  return median_errors(by_seed);
+  return by_seed;
 }
 
 void record_runs(const Layer& layer, const CompareSettings& settings,
@@ -168,10 +179,10 @@ void record_runs(const Layer& layer, const CompareSettings& settings,
     if (settings.certify > 0)
       record.certificate =
           certificate_of(layer.problem, outputs[i], settings.certify, settings.run);
-    add_method(
-        record,
-        errors_over_seeds(layer, settings, contenders[i].label, outputs[0], outputs[i], measure),
-        result);
+    const auto by_seed =
+        errors_of_seeds(layer, settings, contenders[i].label, outputs[0], outputs[i], measure);
+    add_error_range(record, by_seed);
+    add_method(record, median_errors(by_seed), result);
   }
 }
 
@@ -182,6 +193,8 @@ Comparison compare_layer(const Layer& layer, const CompareSettings& settings, Pr
   std::vector<Buffer> outputs = make_outputs(layer.problem, names.size());
   std::vector<Contender> contenders = make_contenders(layer.problem, names, outputs, settings.run);
   Comparison result = describe(layer);
+  result.seed = settings.run.seed;
+  result.seeds = settings.seeds;
   std::vector<Yardstick> yardsticks = fma_yardstick(machine_record(settings.run.threads).threads);
   progress.expect(static_cast<int>(2 * names.size()));
   warm_up(contenders, progress);

@@ -26,6 +26,8 @@ struct Comparison {
   bool synthetic = false;
   ProblemSize size;
   float scale = 0;
+  std::uint64_t seed = 0;  // of the times and the certificates; errors: this and those after it
+  int seeds = 1;
   double fma_gflops = 0;        // best of the rounds, the same thread count
   std::vector<RunRecord> runs;  // exact, then for each method: all heads, head 0, head 1, ..
 };

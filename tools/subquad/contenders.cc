@@ -14,11 +14,13 @@ double time_once(Contender& contender, Progress& progress) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-double run_round(std::vector<Contender>& contenders, std::vector<Yardstick>& yardsticks,
-                 Progress& progress) {
+// Another contender is first in every round: whoever follows the yardsticks finds cold caches.
+double run_round(std::size_t round, std::vector<Contender>& contenders,
+                 std::vector<Yardstick>& yardsticks, Progress& progress) {
   double total = 0;
   for (Yardstick& yardstick : yardsticks) yardstick.values.push_back(yardstick.measure());
-  for (Contender& contender : contenders) {
+  for (std::size_t turn = 0; turn < contenders.size(); ++turn) {
+    Contender& contender = contenders[(round + turn) % contenders.size()];
     contender.seconds.push_back(time_once(contender, progress));
     total += contender.seconds.back();
   }
@@ -56,10 +58,11 @@ void run_rounds(std::vector<Contender>& contenders, std::vector<Yardstick>& yard
                 double budget_s, Progress& progress) {
   const int each = static_cast<int>(contenders.size());
   progress.expect(each);
-  const double round_s = run_round(contenders, yardsticks, progress);
+  const double round_s = run_round(0, contenders, yardsticks, progress);
   const int rounds = repeats > 0 ? repeats : choose_repeats(round_s, budget_s);
   progress.expect((rounds - 1) * each);
-  for (int round = 1; round < rounds; ++round) run_round(contenders, yardsticks, progress);
+  for (int round = 1; round < rounds; ++round)
+    run_round(static_cast<std::size_t>(round), contenders, yardsticks, progress);
 }
 
 }  // namespace subquad::cli

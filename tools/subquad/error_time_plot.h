@@ -7,16 +7,19 @@
 namespace subquad::cli {
 
 struct PlotPoint {
-  std::string label;  // the method's spec
-  double seconds = 0;
-  double error = 0;  // relative Frobenius error
+  std::string name;          // the method's spec, shown where the pointer rests
+  double seconds = 0;        // median
+  double low = 0, high = 0;  // spread of the rounds; both equal to `seconds` without one
+  double error = 0;          // relative Frobenius error
 };
 
 // Both axes logarithmic: time below, speed-up over exact above, error at the left. A vertical line
-// marks exact attention's time. Points carry a colour (CSS classes s0 to s7 by position in
-// `points`) and a label beside the plot, in the order of their errors, joined to the point by a
-// thin line. Points without a finite positive time are left out; errors below 1e-8 are drawn at
-// 1e-8.
+// marks exact attention's time, a bar through a point its spread. Points carry a colour (CSS
+// classes s0 to s7 by position in `points`) and their number, from 1. Points without a finite
+// positive time or a finite error are left out; errors below 1e-7 are drawn on the lower edge.
 std::string error_time_svg(const std::vector<PlotPoint>& points, double exact_seconds);
+
+// Whether error_time_svg() draws a point on the lower edge.
+bool on_lower_edge(const PlotPoint& point);
 
 }  // namespace subquad::cli

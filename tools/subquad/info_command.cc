@@ -54,6 +54,7 @@ nlohmann::ordered_json facts_json(const Facts& facts) {
 void print_facts(const Facts& facts) {
   const BuildInfo& build = facts.build;
   fmt::print("subquad      {}\ncompiler     {}\n", build.version, build.compiler);
+  if (!facts.machine.processor.empty()) fmt::print("processor    {}\n", facts.machine.processor);
   fmt::print("instructions {} in use; compiled: {}; this machine runs: {}\n", build.isa,
              fmt::join(build.isa_compiled, " "), fmt::join(build.isa_supported, " "));
   fmt::print("threads      {}\n", facts.machine.threads);

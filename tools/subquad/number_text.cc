@@ -30,6 +30,11 @@ std::string bytes_text(const Count& bytes) {
 
 std::string speedup_text(const Number& ratio) { return ratio ? three_digits(*ratio) + "x" : "-"; }
 
+std::string speedup_text(const RunRecord& run) {
+  if (run.speed == Speed::exact_code && run.method != "exact") return "= exact";
+  return (run.speed == Speed::alike ? "~" : "") + speedup_text(run.speedup_over_exact);
+}
+
 std::string error_text(const Number& error) { return error ? fmt::format("{:.2g}", *error) : "-"; }
 
 std::string percent_text(const Number& fraction) {

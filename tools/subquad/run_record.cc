@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "contenders.h"
 #include "names.h"
+#include "processor.h"
 #include "subquad/info.h"
 
 namespace subquad::cli {
@@ -44,6 +46,8 @@ Json size_json(const ProblemSize& size) {
 
 Json time_json(const RunRecord& run) {
   return {{"median_s", json_of(run.median_s)},
+          {"time_low_s", json_of(run.time_low_s)},
+          {"time_high_s", json_of(run.time_high_s)},
           {"repeats", json_of(run.repeats)},
           {"seeds", json_of(run.seeds)},
           {"gflops", json_of(run.gflops)},
@@ -52,11 +56,14 @@ Json time_json(const RunRecord& run) {
           {"fraction_of_read", json_of(run.fraction_of_read)},
           {"exact_median_s", json_of(run.exact_median_s)},
           {"exact_rows", json_of(run.exact_rows)},
-          {"speedup_over_exact", json_of(run.speedup_over_exact)}};
+          {"speedup_over_exact", json_of(run.speedup_over_exact)},
+          {"speed", run.speed ? Json(name_of(*run.speed)) : Json(nullptr)}};
 }
 
 Json error_json(const RunRecord& run) {
   return {{"rel_fro", json_of(run.rel_fro)},
+          {"rel_fro_low", json_of(run.rel_fro_low)},
+          {"rel_fro_high", json_of(run.rel_fro_high)},
           {"max_over_vmax", json_of(run.max_over_vmax)},
           {"op_rel", json_of(run.op_rel)},
           {"rows_over_1pct", json_of(run.rows_over_1pct)},
@@ -145,17 +152,33 @@ MachineRecord machine_record(int threads) {
   MachineRecord machine;
   machine.threads = threads > 0 ? threads : info.threads;
   machine.isa = info.isa;
+  machine.processor = processor_name();
   return machine;
 }
 
 nlohmann::ordered_json to_json(const MachineRecord& machine, const std::vector<RunRecord>& runs) {
   Json list = Json::array();
   for (const RunRecord& run : runs) list.push_back(run_json(run));
-  const Json machine_json{{"fma_gflops", json_of(machine.fma_gflops)},
-                          {"read_gbps", json_of(machine.read_gbps)},
-                          {"threads", machine.threads},
-                          {"isa", machine.isa}};
+  const Json machine_json{
+      {"fma_gflops", json_of(machine.fma_gflops)},
+      {"read_gbps", json_of(machine.read_gbps)},
+      {"threads", machine.threads},
+      {"isa", machine.isa},
+      {"processor", machine.processor.empty() ? Json(nullptr) : Json(machine.processor)}};
   return {{"machine", machine_json}, {"runs", list}};
+}
+
+void add_times(RunRecord& run, const std::vector<double>& seconds,
+               const std::vector<double>& exact_seconds) {
+  run.median_s = median(seconds);
+  run.exact_median_s = median(exact_seconds);
+  run.speedup_over_exact = *run.exact_median_s / *run.median_s;
+  run.repeats = std::ssize(seconds);
+  run.speed = compare_speed(run.path, seconds, exact_seconds);
+  if (const auto spread = spread_of(seconds)) {
+    run.time_low_s = spread->low;
+    run.time_high_s = spread->high;
+  }
 }
 
 void add_report(RunRecord& run, const Report& report) {

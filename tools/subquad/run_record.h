@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "speed.h"
 #include "subquad/attention.h"
 #include "subquad/certificate.h"
 #include "subquad/problem.h"
@@ -44,6 +45,9 @@ struct RunRecord {
   ProblemSize size;
   Number median_s, gflops, fraction_of_fma, read_gbps, fraction_of_read;
   Number exact_median_s, speedup_over_exact;
+  Number time_low_s, time_high_s;    // spread of the rounds (speed.h); one round: none
+  std::optional<Speed> speed;        // against exact
+  Number rel_fro_low, rel_fro_high;  // over the seeds, where there are several
   Count exact_rows;  // query rows a head that exact ran on; its time is scaled to all of them
   Number rel_fro, max_over_vmax, op_rel, rows_over_1pct, rows_over_5pct, rows_over_20pct;
   Count peak_extra_bytes, fallback_rows, scored_entries, repeats, seeds;
@@ -54,6 +58,11 @@ struct RunRecord {
   std::optional<Certificate> certificate;
 };
 
+// The rounds of a run and of exact attention in the same rounds, all rows counted: median, spread,
+// and what follows for its speed. run.path must be known.
+void add_times(RunRecord& run, const std::vector<double>& seconds,
+               const std::vector<double>& exact_seconds);
+
 // What the library says of a run.
 void add_report(RunRecord& run, const Report& report);
 
@@ -62,6 +71,7 @@ struct MachineRecord {
   Number fma_gflops, read_gbps;
   int threads = 0;
   std::string isa;
+  std::string processor;  // empty: the system does not say
 };
 MachineRecord machine_record(int threads);
 

@@ -7,6 +7,7 @@
 #include "certificate_text.h"
 #include "names.h"
 #include "number_text.h"
+#include "verdict.h"
 
 namespace subquad::cli {
 namespace {
@@ -18,12 +19,24 @@ std::string method_text(const RunRecord& run) {
   return run.path.empty() ? run.method : fmt::format("{}  [{}]", run.method, run.path);
 }
 
+// Of the rounds, against their median.
+std::string spread_text(const RunRecord& run) {
+  if (!run.time_low_s || !run.time_high_s) return "-";
+  return fmt::format("{:.0f} %", 100 * (*run.time_high_s - *run.time_low_s) / *run.median_s);
+}
+
 std::vector<std::string> comparison_row(const RunRecord& run) {
-  return {seconds_text(run.median_s),        speedup_text(run.speedup_over_exact),
-          bytes_text(run.peak_extra_bytes),  error_text(run.rel_fro),
-          error_text(run.max_over_vmax),     error_text(run.op_rel),
-          percent_text(run.rows_over_1pct),  percent_text(run.rows_over_5pct),
-          percent_text(run.rows_over_20pct), method_text(run)};
+  return {seconds_text(run.median_s),
+          spread_text(run),
+          speedup_text(run),
+          bytes_text(run.peak_extra_bytes),
+          error_text(run.rel_fro),
+          error_text(run.max_over_vmax),
+          error_text(run.op_rel),
+          percent_text(run.rows_over_1pct),
+          percent_text(run.rows_over_5pct),
+          percent_text(run.rows_over_20pct),
+          method_text(run)};
 }
 
 std::string exact_text(const Comparison& comparison) {
@@ -40,7 +53,7 @@ std::vector<std::string> bench_row(const RunRecord& run) {
       seconds_text(run.median_s),
       rate ? fmt::format("{:.1f}", *rate) : "-",
       percent_text(decode ? run.fraction_of_read : run.fraction_of_fma),
-      speedup_text(run.speedup_over_exact),
+      speedup_text(run),
       bytes_text(run.peak_extra_bytes),
       error_text(run.rel_fro),
       fmt::format("{} ({})  {}", pass_name(run.size.pass), size_text(run.size), method_text(run))};
@@ -80,12 +93,14 @@ std::string comparison_text(const Comparison& comparison, bool per_head) {
   if (!comparison.description.empty()) text += "  " + comparison.description + "\n";
   text += fmt::format("  {} (from: {}), scale {:.4g}\n  {}\n", size_text(comparison.size),
                       comparison.causal_from, comparison.scale, exact_text(comparison));
-  Rows rows{{"time", "speed-up", "extra mem", "rel Fro", "max/|V|", "op rel", "rows>1%", "rows>5%",
-             "rows>20%", "method [path]"}};
+  Rows rows{{"time", "spread", "speed-up", "extra mem", "rel Fro", "max/|V|", "op rel", "rows>1%",
+             "rows>5%", "rows>20%", "method [path]"}};
   for (const RunRecord& run : comparison.runs) {
     if (per_head || run.head < 0) rows.push_back(comparison_row(run));
   }
   text += aligned_text(rows);
+  text += fmt::format("{}\n{}\n", rounds_text(comparison),
+                      verdict(comparison, [](const std::string& method) { return method; }));
   for (const RunRecord& run : comparison.runs) {
     if (run.certificate) {
       text += fmt::format("{}: {}\n", run.method, certificate_text(*run.certificate));
