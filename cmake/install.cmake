@@ -32,3 +32,6 @@ string(REGEX REPLACE "/$" "" SUBQUAD_PC_TO_PREFIX "${SUBQUAD_PC_TO_PREFIX}")
 configure_file(${PROJECT_SOURCE_DIR}/subquad.pc.in ${PROJECT_BINARY_DIR}/subquad.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/subquad.pc DESTINATION ${subquad_pc_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# The guides that --help names, and the derivations that they name.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/guide ${PROJECT_SOURCE_DIR}/docs/theory
+  DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")

@@ -41,7 +41,7 @@ const char* const examples =
     "n^2 d for both; the limit is this machine's multiply-add rate, or its read rate when "
     "decoding, "
     "from\n"
-    "the same run.\n\n";
+    "the same run. speed-up: `= exact` ran exact's own code, `~` is within the noise.\n\n";
 
 std::vector<ProblemSize> sizes_of(const BenchOptions& options) {
   ShapeOptions shape = options.shape;

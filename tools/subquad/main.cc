@@ -8,6 +8,7 @@
 #include <string>
 
 #include "commands.h"
+#include "guide.h"
 #include "subquad/error.h"
 
 namespace subquad::cli {
@@ -44,6 +45,14 @@ void check_command(const CLI::App& app, int argc, char** argv) {
   }
 }
 
+// The texts name the guides as the sources have them.
+void locate_guides(CLI::App& app) {
+  app.footer(with_guide_folder(app.get_footer()));
+  for (CLI::Option* option : app.get_options())
+    option->description(with_guide_folder(option->get_description()));
+  for (CLI::App* command : app.get_subcommands({})) locate_guides(*command);
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Softmax attention, exact and in near-linear time, with the error stated.",
                "subquad"};
@@ -51,6 +60,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "`subquad COMMAND --help` explains each command, with examples.\n"
+      "Guides: docs/guide (specs.md: the method strings; cli.md: files, JSON, exit codes).\n"
       "Exit codes: 0 done, 1 the computation or the system failed, 2 bad usage or input.");
   add_attend(app);
   add_compare(app, command_line(argc, argv));
@@ -61,6 +71,7 @@ int run(int argc, char** argv) {
   add_specs(app);
   add_synth(app);
   add_vit(app);
+  locate_guides(app);
   check_command(app, argc, argv);
   try {
     app.parse(argc, argv);
