@@ -284,8 +284,7 @@ TEST_F(VitTest, Predictions) {
 
 // 52 and 59 of 60 by an independent implementation (config.json beside the weights).
 TEST_F(VitTest, DeitTinyOnSixtyPictures) {
-  const std::filesystem::path data =
-      std::filesystem::path(__FILE__).parent_path() / "../../../shared/data";
+  const std::filesystem::path data = std::filesystem::path(SUBQUAD_SOURCE) / "../shared/data";
   const std::string weights = (data / "deit_tiny/model.safetensors").string();
   const std::string images = (data / "images").string();
   if (!std::filesystem::exists(weights) || !std::filesystem::exists(images))
