@@ -119,23 +119,23 @@ TEST_F(ArgumentsTest, WindowsMayBeHuge) {
 }
 
 TEST_F(ArgumentsTest, OutputsThatAreInputs) {
-  owned_.sink_logits.assign(4, 0);
-  problem_.sink_logits = owned_.sink_logits;
-  owned_.additive_mask.assign(8192, 0);
-  problem_.mask = {MaskKind::additive, owned_.additive_mask.data(), {1, 1, 6, 9}, {0, 0, 9, 1}};
-  const auto at = [&](const void* data, const Shape4& shape) {
-    return dense_view(const_cast<void*>(data), DType::f32, shape);
-  };
-  const Shape4 out = owned_.out_shape(), row = owned_.row_shape();
-  for (const auto& [name, data] :
-       {std::pair{"query", problem_.query.data}, std::pair{"key", problem_.key.data},
-        std::pair{"value", problem_.value.data}, std::pair{"mask", problem_.mask.data},
-        std::pair{"sink_logits", static_cast<const void*>(owned_.sink_logits.data())}}) {
-    expect_refused(std::string("shares memory with ") + name, {at(data, out), {}, {}});
-    expect_refused(std::string("lse: shares memory with ") + name,
-                   {out_.mutable_view(), at(data, row), {}});
-    expect_refused(std::string("row_error: shares memory with ") + name,
-                   {out_.mutable_view(), {}, at(data, row)});
+  // Each with room enough for an output that lies in it alone.
+  constexpr std::int64_t room = 4096;
+  std::vector<float> memory(5 * room);
+  const auto place = [&](std::int64_t n) { return memory.data() + n * room; };
+  problem_.query.data = place(0);
+  problem_.key.data = place(1);
+  problem_.value.data = place(2);
+  problem_.mask = {MaskKind::additive, place(3), {1, 1, 6, 9}, {0, 0, 9, 1}};
+  problem_.sink_logits = {place(4), 4};
+  const char* names[] = {"query", "key", "value", "mask", "sink_logits"};
+  for (std::int64_t n = 0; n < 5; ++n) {
+    const std::string shares = std::string(": shares memory with ") + names[n];
+    const MutableTensorView out = dense_view(place(n), DType::f32, owned_.out_shape());
+    const MutableTensorView row = dense_view(place(n), DType::f32, owned_.row_shape());
+    expect_refused("out" + shares, {out, {}, {}});
+    expect_refused("lse" + shares, {out_.mutable_view(), row, {}});
+    expect_refused("row_error" + shares, {out_.mutable_view(), {}, row});
   }
 }
 
@@ -223,20 +223,30 @@ TEST_F(ArgumentsTest, GradientsThatShareMemory) {
                   TensorBuffer(DType::f32, problem_.key.shape),
                   TensorBuffer(DType::f32, problem_.value.shape),
                   {}};
-  const auto refused = [&](const std::string& name, const TensorView& memory) {
-    BackwardArguments arguments = backward_arguments(forward, upstream, run);
-    arguments.grad_query.data = const_cast<void*>(memory.data);
-    const std::vector<std::uint16_t> before = run.value.words();
-    expect_invalid(name, [&] { attend_backward(problem_, arguments); });
-    EXPECT_EQ(before, run.value.words()) << "written in spite of the error";
+  const BackwardArguments apart = backward_arguments(forward, upstream, run);
+  // grad_value, the smallest with grad_key, over the memory of another argument.
+  const auto refused = [&](const std::string& name, const void* memory, BackwardArguments changed) {
+    changed.grad_value.data = const_cast<void*>(memory);
+    const std::vector<std::uint16_t> before = run.query.words();
+    expect_invalid("grad_value: shares memory with " + name,
+                   [&] { attend_backward(problem_, changed); });
+    EXPECT_EQ(before, run.query.words()) << "written in spite of the error";
   };
-  refused("grad_query: shares memory with query", problem_.query);
-  refused("grad_query: shares memory with value", problem_.value);
-  refused("grad_query: shares memory with out", forward.out.view());
-  refused("grad_query: shares memory with lse", forward.lse.view());
-  refused("grad_query: shares memory with grad_out", upstream.out.view());
-  refused("grad_query: shares memory with grad_lse", upstream.lse.view());
-  refused("grad_value: shares memory with grad_query", run.value.view());
+  refused("query", problem_.query.data, apart);
+  refused("key", problem_.key.data, apart);
+  refused("value", problem_.value.data, apart);
+  refused("out", apart.out.data, apart);
+  refused("grad_out", apart.grad_out.data, apart);
+  refused("grad_query", apart.grad_query.data, apart);
+  refused("grad_key", apart.grad_key.data, apart);
+  // Rows are smaller than any gradient: with room behind them.
+  const std::vector<float> roomy(4096);
+  BackwardArguments changed = apart;
+  changed.lse.data = roomy.data();
+  refused("lse", roomy.data(), changed);
+  changed = apart;
+  changed.grad_lse.data = roomy.data();
+  refused("grad_lse", roomy.data(), changed);
 }
 
 TEST_F(ArgumentsTest, GivenMasksAreInputsToo) {
@@ -257,7 +267,7 @@ TEST_F(ArgumentsTest, OtherOutputs) {
   expect_invalid("log_row_sums: shares memory with key", [&] {
     approximate_row_sums(problem_, {}, over(problem_.key, owned_.row_shape()));
   });
-  expect_invalid("out: shares memory with value", [&] {
+  expect_invalid("out: shares memory with", [&] {
     hyper_attention(problem_, {}, {}, {over(problem_.value, owned_.out_shape()), {}, {}});
   });
   const OwnedProblem points = gaussian_problem({.queries = 5, .keys = 5}, 3);
