@@ -25,21 +25,19 @@ class MultipoleRule final : public LightRule {
  public:
   explicit MultipoleRule(const MultipoleOptions& options) : options_(options) {}
 
-  std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng& rng, int) const override {
+  LightPart prepare(const HeadProblem& head, const EntrySets& heavy, const Rng& rng,
+                    int threads) const override {
     check_masks(head, options_);
-    if (head.num_keys == 0 || head.num_rows() == 0) return nullptr;
-    if (head.problem->causal == Causal::none)
-      return std::make_unique<MultipolePart>(head, options_, rng);
-    return std::make_unique<CausalMultipole>(head, options_, rng);
+    if (head.num_keys == 0 || head.num_rows() == 0) return {};
+    if (head.problem->causal != Causal::none) {
+      const auto part = std::make_shared<CausalMultipole>(head, heavy, options_, rng, threads);
+      return {RowOrder::positions, part, part, part};
+    }
+    const auto part = std::make_shared<MultipolePart>(head, heavy, options_, rng, threads);
+    return {RowOrder::any, part, part, part, part};
   }
 
-  bool settles() const override { return options_.error > 0; }
-  void settle(std::span<LightPart* const> heads) const override {
-    std::vector<MultipolePart*> parts;
-    for (LightPart* head : heads)
-      if (auto* part = dynamic_cast<MultipolePart*>(head)) parts.push_back(part);
-    MultipolePart::settle(parts, options_.error);
-  }
+  double shared_error() const override { return options_.error; }
 
  private:
   MultipoleOptions options_;

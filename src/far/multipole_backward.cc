@@ -32,7 +32,7 @@ float* gradient_row(const HeadProblem& head, const MutableTensorView& view, std:
 
 // P_ic = 2^(q_i . mu_c) / l_i and H_ic, the derivative of the loss by row i's weight of c (times
 // l_i): groups gather H, then G = P H is the derivative by the natural logit.
-class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
+class MultipoleBackward::GroupWorker final : public ModelBackward::Worker {
  public:
   explicit GroupWorker(MultipoleBackward& owner)
       : owner_(owner),
@@ -70,22 +70,20 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
     ready_ = false;
   }
 
-  bool take_out_set(const HeavySet& set, std::int64_t group, const EntrySets& taken) override {
-    if (&set != model_.opened || !taken.empty()) return false;
+  void subtract_near_field(std::int64_t group) override {
     const std::vector<std::int32_t>& opened = model_.opened->opened(group);
-    if (!opened.empty()) take_out_clusters(opened);
-    return true;
+    if (!opened.empty()) subtract_clusters(opened);
   }
 
-  void take_out(const Range& part, const IndexList& keys, const EntrySets& left_out,
-                const KeySums& sums) override {
+  void subtract_entries(const Range& part, const IndexList& keys, const EntrySets& left_out,
+                        const KeySums& sums) override {
     prepare();
     stride_of_values_ =
         kernels::pack_transposed(select(model_.head->values(), keys), packed_values_.data());
     for (std::int64_t begin = part.begin; begin < part.end; begin += kBackwardRows) {
       const Range rows{begin, std::min(begin + kBackwardRows, part.end)};
       mark_entries(rows, keys, left_out);
-      take_out_entries(rows, keys);
+      subtract_marked(rows, keys);
       add_grad_values(rows, keys.count, sums);
     }
   }
@@ -228,7 +226,7 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
   }
 
   // The prior of the listed clusters leaves the sums of all rows of the group.
-  void take_out_clusters(const std::vector<std::int32_t>& chosen) {
+  void subtract_clusters(const std::vector<std::int32_t>& chosen) {
     prepare();
     const auto size = static_cast<std::int64_t>(chosen.size());
     const std::int64_t panel_stride = kernels::pack_transposed(
@@ -269,7 +267,7 @@ class MultipoleBackward::GroupWorker final : public LightBackward::Worker {
   }
 
   // The entries' shares (-P_ic) stay in entries_.
-  void take_out_entries(const Range& part, const IndexList& keys) {
+  void subtract_marked(const Range& part, const IndexList& keys) {
     const std::int64_t stride = panels(tile_keys_);
     kernels::gemm({row_grads_.data() + part.begin * grad_stride_, grad_stride_, 1},
                   right(packed_values_, stride_of_values_), part.end - part.begin, keys.count,
@@ -340,7 +338,7 @@ MultipoleBackward::MultipoleBackward(MultipoleModel model, MultipoleProbes probe
   fit_->add_correction(coefficients_);
 }
 
-std::unique_ptr<LightBackward::Worker> MultipoleBackward::make_worker() {
+std::unique_ptr<ModelBackward::Worker> MultipoleBackward::make_worker() {
   return std::make_unique<GroupWorker>(*this);
 }
 

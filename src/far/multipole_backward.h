@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "far/clusters/cluster_shape_backward.h"
-#include "parts/light_backward.h"
+#include "parts/model_backward.h"
 #include "far/fit/multipole_fit_backward.h"
 #include "far/multipole_model.h"
 #include "far/multipole_residual_backward.h"
@@ -23,13 +23,13 @@
 
 namespace subquad {
 
-class MultipoleBackward final : public LightBackward {
+class MultipoleBackward final : public ModelBackward {
  public:
   // What the model and the arguments point to must outlive this.
   MultipoleBackward(MultipoleModel model, MultipoleProbes probes,
                     const BackwardArguments& arguments, int threads);
 
-  std::unique_ptr<LightBackward::Worker> make_worker() override;
+  std::unique_ptr<ModelBackward::Worker> make_worker() override;
   void finish(int threads) override;
 
  private:

@@ -19,8 +19,6 @@ constexpr double kNothing = std::numeric_limits<double>::infinity();
 // Levels of opening for a target error of 1: thresholds of what a group's cluster may miss.
 constexpr double kFirstThreshold = 0.6, kThresholdStep = 0.84;
 constexpr int kLevels = 17;
-// The share of the target that the leave-one-out error must stay below.
-constexpr double kMargin = 0.9;
 // Tried where none is given.
 constexpr double kRidges[] = {1e-3, 1e-5};
 // Below this many keys the second try costs more than it gives.
@@ -49,9 +47,12 @@ std::vector<double> thresholds_for(double error) {
 
 }  // namespace
 
-MultipolePart::MultipolePart(const HeadProblem& head, const MultipoleOptions& options,
-                             const Rng& rng)
-    : head_(head), options_(options), rng_(rng) {}
+MultipolePart::MultipolePart(const HeadProblem& head, const EntrySets& heavy,
+                             const MultipoleOptions& options, const Rng& rng, int threads)
+    : head_(head), options_(options), rng_(rng), heavy_(heavy) {
+  exact_ = !build(threads);
+  if (options_.error == 0 && !exact_) take_trial();
+}
 
 // What the clusters cost, in keys of exact attention a row.
 double MultipolePart::cluster_cost() const {
@@ -73,18 +74,15 @@ double MultipolePart::affordable_keys() const {
   return (options_.margin * static_cast<double>(head_.num_keys) - cluster_cost()) / kOpenedCost;
 }
 
-void MultipolePart::begin(const EntrySets& heavy, int threads) {
-  heavy_ = heavy;
-  exact_ = too_dear();
-  if (exact_) return;
+// False: exact attention is the better choice.
+bool MultipolePart::build(int threads) {
+  if (too_dear()) return false;
   clusters_ = FarClusters::build(head_, options_.shape, rng_, threads);
-  exact_ = clusters_ == nullptr;
-  if (exact_) return;
-  if (options_.fit > 0) fit(heavy, threads);
-  if (!exact_ && options_.error == 0) take_trial();
+  if (clusters_ == nullptr) return false;
+  return options_.fit == 0 || fit(threads);
 }
 
-void MultipolePart::fit(const EntrySets& heavy, int threads) {
+bool MultipolePart::fit(int threads) {
   const bool opens = options_.open > 0 || options_.error > 0;
   groups_ = std::make_shared<Partition>(
       opens ? group_rows(base2_queries(head_).data(), head_.num_rows(), head_.head_dim(),
@@ -93,13 +91,11 @@ void MultipolePart::fit(const EntrySets& heavy, int threads) {
             : one_group(head_.num_rows()));
   draw_probes();
   const IndexList probes{probes_.data(), 0, static_cast<std::int64_t>(probes_.size())};
-  exact_ = probes.count == 0;
-  if (exact_) return;
+  if (probes.count == 0) return false;
   table_ = std::make_unique<ProbeTable>(
-      ProbeInput{head_, *clusters_->far, *clusters_->keys, probes, heavy, &clusters_->prior, {}},
+      ProbeInput{head_, *clusters_->far, *clusters_->keys, probes, heavy_, &clusters_->prior, {}},
       threads);
-  exact_ = !table_->finite();
-  if (exact_) return;
+  if (!table_->finite()) return false;
   exact_rows_ = exact_probes(threads);
   std::span<const double> ridges = kRidges;
   if (head_.num_keys < kFewKeys) ridges = kOneRidge;
@@ -109,50 +105,26 @@ void MultipolePart::fit(const EntrySets& heavy, int threads) {
       FarFit::Input{*clusters_->far, *table_, *clusters_->keys, *groups_, clusters_->prior,
                     group_of_probe_, exact_rows_, ridges},
       threads);
-  exact_ = !fit_->ok();
-  if (exact_) return;
+  if (!fit_->ok()) return false;
   out_square_ = fit_->out_square();
   options_.ridge = fit_->ridge();
   trial_ = fit_->try_opening(options_.open > 0 ? options_.open : kNothing);
+  return options_.error == 0 || std::isfinite(trial_.square);
 }
 
-// The next opening that may leave a squared error of `target`; exact, without error, where none
-// that costs less can.
-void MultipolePart::try_next(double target) {
+void MultipolePart::lower_error(double square) {
   if (search_ == nullptr)
     search_ = std::make_unique<OpeningSearch>(fit_->levels(thresholds_for(options_.error)),
                                               trial_.square);
-  const OpeningLevel* level = search_->next(target, affordable_keys());
-  if (level == nullptr) return give_up();
+  const OpeningLevel* level = search_->next(square, affordable_keys());
+  exact_ = level == nullptr;
+  if (exact_) return release_trials();
   trial_ = fit_->try_opening(level->threshold);
   search_->learn(trial_.square);
 }
 
-void MultipolePart::give_up() {
-  exact_ = true;
-  release_trials();
-}
-
-// The head's part of the squared error that is left.
-double MultipolePart::square() const { return exact_ ? 0 : trial_.square; }
-
-void MultipolePart::settle(std::span<MultipolePart* const> heads, double error) {
-  double out = 0;
-  for (MultipolePart* head : heads) {
-    if (!head->exact_ && !std::isfinite(head->trial_.square)) head->give_up();
-    out += head->exact_ ? 0 : head->fit_->out_square();
-  }
-  const double allowed = kMargin * kMargin * error * error * out;
-  while (!heads.empty()) {
-    std::vector<double> squares;
-    for (const MultipolePart* head : heads) squares.push_back(head->square());
-    const double share = largest_share(squares, allowed);
-    const auto worst = std::max_element(squares.begin(), squares.end());
-    if (*worst <= share) break;
-    heads[static_cast<std::size_t>(worst - squares.begin())]->try_next(share);
-  }
-  for (MultipolePart* head : heads)
-    if (!head->exact_) head->take_trial();
+void MultipolePart::decide() {
+  if (!exact_) take_trial();
 }
 
 // The coefficients and opened clusters of the last trial. Frees what only trials need.
@@ -228,53 +200,41 @@ ProbeRows MultipolePart::exact_probes(int threads) const {
   return exact;
 }
 
-void MultipolePart::add_sets(std::vector<std::unique_ptr<HeavySet>>& sets) {
-  if (opened_ == nullptr) return;
-  opened_set_ = opened_.get();
-  sets.push_back(std::move(opened_));
-}
-
 FarSums MultipolePart::far_sums() const { return {clusters_->prior.data(), head_.num_keys}; }
 
 void MultipolePart::add_runs(const IndexList& rows, RunList& runs) const {
   if (residual_ != nullptr) residual_->add_runs(rows, head_.num_keys, runs);
 }
 
-void MultipolePart::add_to(const HeadProblem&, RowBlock& rows, const EntrySets& heavy,
-                           TileScratch& scratch_of_runs, RunList& runs) const {
-  if (residual_ != nullptr) {
-    add_runs(rows.rows(), runs);
+void MultipolePart::add_estimate(const HeadProblem&, RowBlock& rows, const EntrySets& heavy,
+                                 TileScratch& scratch_of_runs, const RunList& runs) {
+  if (residual_ != nullptr)
     return residual_->add_to(rows, far_sums(), heavy, scratch_of_runs, runs);
-  }
   FarScratch scratch(clusters_->far->size(), head_.value_dim());
   clusters_->far->complete(rows.query(0), rows.partial(), coefficients_, scratch);
 }
 
-void MultipolePart::take_out(const HeadProblem& head, RowBlock& rows, const HeavySet& set,
-                             std::int64_t group, const KeyRun& run, const EntrySets& taken,
-                             TileScratch& scratch) const {
-  if (&set == opened_set_ && taken.empty())
-    clusters_->far->take_out(rows.query(0), rows.partial(), opened_set_->opened(group),
-                             clusters_->prior.data());
-  else
-    take_out_entries(head, rows, run, taken, *clusters_->far, *clusters_->keys, nullptr, scratch);
+void MultipolePart::subtract_near_field(RowBlock& rows, std::int64_t group) {
+  clusters_->far->subtract_clusters(rows.query(0), rows.partial(), opened_->opened(group),
+                                    clusters_->prior.data());
 }
 
-bool MultipolePart::row_errors(const HeadProblem&, RowBlock& block, const EntrySets& heavy,
-                               TileScratch& scratch, float* error) const {
+void MultipolePart::subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                                     const EntrySets& taken, TileScratch& scratch) {
+  subtract_shares(head, rows, run, taken, *clusters_->far, *clusters_->keys, nullptr, scratch);
+}
+
+void MultipolePart::row_errors(RowBlock& block, const EntrySets& heavy, TileScratch& scratch,
+                               float* error) const {
   const IndexList& rows = block.rows();
-  if (residual_ != nullptr) {
-    residual_->row_errors(block, far_sums(), heavy, scratch, error);
-    return true;
-  }
+  if (residual_ != nullptr) return residual_->row_errors(block, far_sums(), heavy, scratch, error);
   if (groups_ == nullptr) {
     std::fill_n(error, rows.count, std::numeric_limits<float>::quiet_NaN());
-    return true;
+    return;
   }
   for (std::int64_t i = 0; i < rows.count; ++i)
     error[i] = trial_.group_error[static_cast<std::size_t>(
         groups_->cluster_of[static_cast<std::size_t>(rows[i])])];
-  return true;
 }
 
 }  // namespace subquad

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "far/clusters/far_clusters.h"
@@ -16,36 +15,44 @@
 
 namespace subquad {
 
-class MultipolePart final : public LightPart {
+// With a target error it opens nothing at first, and shares the error with the other heads.
+class MultipolePart final : public Sampler, public Model, public Budget, public SharedError {
  public:
-  // `head` must outlive the part.
-  MultipolePart(const HeadProblem& head, const MultipoleOptions& options, const Rng& rng);
+  // `head` and the sets must outlive the part.
+  MultipolePart(const HeadProblem& head, const EntrySets& heavy, const MultipoleOptions& options,
+                const Rng& rng, int threads);
 
-  void begin(const EntrySets& heavy, int threads) override;
-  bool wants_exact() const override { return exact_; }
-  // With a target error: chooses what each of the heads opens, or which run exactly, so that their
-  // errors together stay below it at the least cost.
-  static void settle(std::span<MultipolePart* const> heads, double error);
-
-  void add_sets(std::vector<std::unique_ptr<HeavySet>>& sets) override;
+  // With a sample of the residual: its run.
   void add_runs(const IndexList& rows, RunList& runs) const override;
-  void add_to(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,
-              RunList& runs) const override;
-  void take_out(const HeadProblem& head, RowBlock& rows, const HeavySet& set, std::int64_t group,
-                const KeyRun& run, const EntrySets& taken, TileScratch& scratch) const override;
+
+  const HeavySet* near_field() const override { return opened_.get(); }
+  void subtract_near_field(RowBlock& rows, std::int64_t group) override;
+  void subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                        const EntrySets& taken, TileScratch& scratch) override;
+  void add_estimate(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
+                    TileScratch& scratch, const RunList& runs) override;
+  void row_errors(RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,
+                  float* error) const override;
+  // multipole_backward.h.
+  std::unique_ptr<ModelBackward> backward(const BackwardArguments& arguments,
+                                          int threads) const override;
+
+  bool wants_exact() const override { return exact_; }
   // Unknown with a sample of the residual.
-  Squares squares() const override {
-    return residual_ != nullptr ? Squares{} : Squares{trial_.square, out_square_};
+  ErrorSquares squares() const override {
+    return residual_ != nullptr ? ErrorSquares{} : ErrorSquares{trial_.square, out_square_};
   }
-  bool row_errors(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
-                  TileScratch& scratch, float* error) const override;
+
+  ErrorSquares expected() const override {
+    return exact_ ? ErrorSquares{} : ErrorSquares{trial_.square, out_square_};
+  }
+  void lower_error(double square) override;
+  void decide() override;
+
   // The ridge of the correction in force; 0: there is none.
   double fit_ridge() const { return trial_.fitted && options_.residual == 0 ? options_.ridge : 0; }
   // Groups of rows that share what is opened for them; nullptr without a fit.
   const Partition* groups() const { return groups_.get(); }
-  // multipole_backward.h.
-  std::unique_ptr<LightBackward> backward(const BackwardArguments& arguments,
-                                          int threads) const override;
 
  private:
   double cluster_cost() const;
@@ -53,14 +60,12 @@ class MultipolePart final : public LightPart {
   double affordable_keys() const;
   FarSums far_sums() const;
   EntrySets all_heavy() const;
-  void fit(const EntrySets& heavy, int threads);
+  bool build(int threads);
+  bool fit(int threads);
   void draw_probes();
   std::span<const std::int32_t> opened_for(std::int64_t probe) const;
   void measure_probes(const MultipoleModel& model, MultipoleProbes& probes, int threads) const;
   ProbeRows exact_probes(int threads) const;
-  void try_next(double target);
-  void give_up();
-  double square() const;
   void take_trial();
   void release_trials();
 
@@ -68,7 +73,7 @@ class MultipolePart final : public LightPart {
   MultipoleOptions options_;
   Rng rng_;
   EntrySets heavy_;
-  bool exact_ = false;
+  bool exact_ = false;  // no clusters, or none good enough at a lower cost than exact attention
   std::unique_ptr<FarClusters> clusters_;
   std::shared_ptr<const Partition> groups_;
   std::vector<std::int32_t> probes_, group_of_probe_;
@@ -80,8 +85,7 @@ class MultipolePart final : public LightPart {
   double out_square_ = 0;
   FarCoefficients coefficients_;
   std::unique_ptr<ResidualSample> residual_;  // nullptr: none
-  std::unique_ptr<OpenedSet> opened_;
-  const OpenedSet* opened_set_ = nullptr;  // once the plan owns it
+  std::unique_ptr<OpenedSet> opened_;         // nullptr: none
 };
 
 }  // namespace subquad

@@ -44,16 +44,15 @@ double whole_weight(const ProbeTable& table, const MultipoleModel& model, std::i
 
 }  // namespace
 
-std::unique_ptr<LightBackward> MultipolePart::backward(const BackwardArguments& arguments,
+std::unique_ptr<ModelBackward> MultipolePart::backward(const BackwardArguments& arguments,
                                                        int threads) const {
-  if (exact_) return nullptr;
   MultipoleModel model{.head = &head_,
                        .far = clusters_->far.get(),
                        .clusters = clusters_->keys.get(),
                        .prior = {clusters_->prior},
                        .segment = head_.num_keys,
                        .prefix_of = [](std::int64_t) { return std::int64_t{1}; },
-                       .opened = opened_set_,
+                       .opened = opened_.get(),
                        .residual = residual_.get(),
                        .all_heavy = all_heavy()};
   MultipoleProbes probes{.head = &head_, .ridge = fit_ridge()};
@@ -64,13 +63,13 @@ std::unique_ptr<LightBackward> MultipolePart::backward(const BackwardArguments& 
 
 EntrySets MultipolePart::all_heavy() const {
   EntrySets all = heavy_;
-  if (opened_set_ != nullptr) all.push_back(opened_set_);
+  if (opened_ != nullptr) all.push_back(opened_.get());
   return all;
 }
 
 std::span<const std::int32_t> MultipolePart::opened_for(std::int64_t probe) const {
-  if (opened_set_ == nullptr) return {};
-  return opened_set_->opened(group_of_probe_[static_cast<std::size_t>(probe)]);
+  if (opened_ == nullptr) return {};
+  return opened_->opened(group_of_probe_[static_cast<std::size_t>(probe)]);
 }
 
 // As fit() does, for the choice that was taken.
@@ -99,9 +98,8 @@ void MultipolePart::measure_probes(const MultipoleModel& model, MultipoleProbes&
   }
 }
 
-std::unique_ptr<LightBackward> CausalMultipole::backward(const BackwardArguments& arguments,
+std::unique_ptr<ModelBackward> CausalMultipole::backward(const BackwardArguments& arguments,
                                                          int threads) const {
-  if (exact_) return nullptr;
   MultipoleModel model{.head = &head_,
                        .far = clusters_->far.get(),
                        .clusters = clusters_->keys.get(),

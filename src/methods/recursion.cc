@@ -95,7 +95,7 @@ class TreeRule final : public HeavyRule {
 };
 
 // A sample for each node, shared by the node's rows.
-class TreeSamples final : public LightPart {
+class TreeSamples final : public Sampler {
  public:
   TreeSamples(const HeadProblem& head, const RecursionOptions& options, const Rng& rng, int threads)
       : head_(head), tree_(head, options.base) {
@@ -111,8 +111,6 @@ class TreeSamples final : public LightPart {
       samples_.push_back(std::move(packed));
     }
   }
-
-  RowOrder row_order() const override { return RowOrder::positions; }
 
   void add_runs(const IndexList& rows, RunList& runs) const override {
     for (std::size_t level = 0; level < tree_.levels.size(); ++level) {
@@ -153,9 +151,10 @@ class TreeSamplesRule final : public LightRule {
  public:
   explicit TreeSamplesRule(const RecursionOptions& options) : options_(options) {}
 
-  std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng& rng,
-                                     int threads) const override {
-    return std::make_unique<TreeSamples>(head, options_, rng, threads);
+  LightPart prepare(const HeadProblem& head, const EntrySets&, const Rng& rng,
+                    int threads) const override {
+    return {.row_order = RowOrder::positions,
+            .sampler = std::make_shared<TreeSamples>(head, options_, rng, threads)};
   }
 
  private:

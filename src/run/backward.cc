@@ -27,7 +27,7 @@ constexpr std::int64_t kMaxBatch = 8;
 constexpr std::int64_t kMinSharedKeys = 32;
 
 // The entries of rows that have met nothing in their sum of weights: the forward threw their other
-// sums away. Asked row by row once all runs of weights are done; with a LightBackward, which rows
+// sums away. Asked row by row once all runs of weights are done; with a model, which rows
 // those are is known from a repeated forward.
 class UnmetRows final : public EntrySet {
  public:
@@ -57,21 +57,21 @@ struct PlannedRun {
   bool light() const { return step == nullptr; }
 };
 
-// What the backward pass of a part with a LightGradient keeps: the pull of each row at the sum it
-// shares.
+// What the backward pass keeps where a sampler has a gradient of its own: the pull of each row at
+// the sum it shares.
 struct SharedPulls {
-  const LightGradient* gradient = nullptr;  // nullptr: a sum of runs, no pulls
-  std::vector<double> pulls;                // by row
+  const SamplerGradient* gradient = nullptr;  // nullptr: a sum of runs, no pulls
+  std::vector<double> pulls;                  // by row
 };
 
 // What a thread needs to take a group of rows past its keys.
 class Worker {
  public:
   Worker(const HeadProblem& head, const HeadPlan& plan, const BackwardArguments& arguments,
-         UnmetRows& unmet, SharedPulls& shared, LightBackward* light = nullptr)
+         UnmetRows& unmet, SharedPulls& shared, ModelBackward* model = nullptr)
       : Worker(head, plan, arguments, unmet, shared,
                max_backward_keys(head.head_dim(), head.value_dim())) {
-    if (light != nullptr) light_ = light->make_worker();
+    if (model != nullptr) model_ = model->make_worker();
   }
 
   // Groups [groups.begin, groups.end). If another thread fails, the rest is left undone. `turns`
@@ -82,15 +82,15 @@ class Worker {
     for (std::int64_t group = groups.begin; group < groups.end; ++group)
       if (!run_group(pass, final, group, turn, turns)) return;
     if (!flush(turn, turns)) return;
-    if (light_ != nullptr) {
+    if (model_ != nullptr) {
       if (!turns.wait(0, turn)) return;
-      light_->flush();
+      model_->flush();
     }
     turns.pass_on(0);
   }
 
   // A row's light sum that others depend on: `pull` is dL / d log of it.
-  void run_shared(const LightGradient::Shared& sum, double pull) {
+  void run_shared(const SamplerGradient::Shared& sum, double pull) {
     const auto row = static_cast<std::int32_t>(sum.row);
     rows_.load(head_, arguments_, {&row, 0, 1, true});
     rows_.set_pull(0, static_cast<float>(sum.log2_sum), static_cast<float>(pull));
@@ -130,28 +130,27 @@ class Worker {
     plan_runs(pass, final, rows, group);
     rows_.load(head_, arguments_, rows);
     if (gradient() != nullptr) learn_rows(final);
-    if (light_ != nullptr) begin_light(pass, group);
+    if (model_ != nullptr) begin_model(pass, group);
     for (const PlannedRun& planned : planned_)
       if (!add_run(planned, turn, turns)) return false;
-    if (light_ != nullptr) {
-      if (final) light_->add_estimate();
-      light_->end_group();
+    if (model_ != nullptr) {
+      if (final) model_->add_estimate();
+      model_->end_group();
     }
     if (wanted_.query) rows_.add_grad_query(head_, arguments_.grad_query);
     return true;
   }
 
-  void begin_light(const PlanPass& pass, std::int64_t group) {
+  void begin_model(const PlanPass& pass, std::int64_t group) {
     skipped_.clear();
     any_skipped_ = false;
     for (std::int64_t i = 0; i < rows_.rows().count; ++i) {
       skipped_.push_back(unmet_.met(rows_.rows()[i]) ? 0 : 1);
       any_skipped_ = any_skipped_ || skipped_.back() != 0;
     }
-    light_->begin_group(rows_, skipped_);
-    done_.clear();
+    model_->begin_group(rows_, skipped_);
     for (const PlanStep& step : pass.steps)
-      if (light_->take_out_set(*step.set, group, step.taken)) done_.push_back(&step);
+      if (step.leaves_whole) model_->subtract_near_field(group);
   }
 
   // All runs of the group; those that add to weighted values alone come last.
@@ -163,7 +162,8 @@ class Worker {
       plan_from(before, step.taken, &step);
     }
     const std::size_t before = runs_.runs().size();
-    if (final && plan_.light() != nullptr) plan_.light()->add_runs(rows, runs_);
+    const LightPart& light = plan_.light();
+    if (final && light.sampler != nullptr) light.sampler->add_runs(rows, runs_);
     plan_from(before, plan_.sets(), nullptr);
     std::stable_partition(planned_.begin(), planned_.end(), [](const PlannedRun& planned) {
       return planned.run.sums != Sums::values;
@@ -178,7 +178,7 @@ class Worker {
     }
   }
 
-  const LightGradient* gradient() const { return shared_pulls_.gradient; }
+  const SamplerGradient* gradient() const { return shared_pulls_.gradient; }
 
   void learn_rows(bool final) {
     heavy_factors_.clear();
@@ -204,10 +204,9 @@ class Worker {
     const KeyRun& run = planned.run;
     if (run.rows.empty()) return true;
     collect_left_out(run, rows_.rows(), *planned.taken, left_out_);
-    if (run.sums == Sums::values || (light_ != nullptr && any_skipped_))
+    if (run.sums == Sums::values || (model_ != nullptr && any_skipped_))
       left_out_.push_back(&unmet_);
-    const bool taken_out = light_ != nullptr && !planned.light() &&
-                           std::find(done_.begin(), done_.end(), planned.step) == done_.end();
+    const bool subtracts = model_ != nullptr && !planned.light() && !planned.step->leaves_whole;
     if (gradient() != nullptr) use_gradient(planned);
     for (std::int64_t begin = 0; begin < run.keys.count; begin += tile_keys_) {
       const IndexList keys = run.keys.slice(begin, std::min(tile_keys_, run.keys.count - begin));
@@ -216,7 +215,7 @@ class Worker {
       if (!sums_.fits(keys) && !flush(turn, turns)) return false;
       const KeySums& sums = sums_.open(keys);
       add_tile(run, keys, begin, sums);
-      if (taken_out) light_->take_out(run.rows, keys, left_out_, sums);
+      if (subtracts) model_->subtract_entries(run.rows, keys, left_out_, sums);
     }
     return true;
   }
@@ -261,7 +260,7 @@ class Worker {
 
   // Which of the rows that the tile has just seen met an entry of their sum of weights.
   void note_met(const KeyRun& run, const Range& part) {
-    if (run.sums == Sums::values || light_ != nullptr) return;
+    if (run.sums == Sums::values || model_ != nullptr) return;
     for (std::int64_t i = part.begin; i < part.end; ++i)
       if (!unmet_.met(rows_.rows()[i]) && tile_.met_any(i - part.begin))
         unmet_.meet(rows_.rows()[i]);
@@ -282,10 +281,9 @@ class Worker {
   RunList runs_;
   std::vector<PlannedRun> planned_;
   std::vector<float> heavy_factors_;
-  std::unique_ptr<LightBackward::Worker> light_;  // nullptr: the light part is its runs
+  std::unique_ptr<ModelBackward::Worker> model_;  // nullptr: the light part is its runs
   std::vector<std::uint8_t> skipped_;             // rows of the group that the forward threw away
   bool any_skipped_ = false;
-  std::vector<const PlanStep*> done_;  // steps whose runs have left the estimate as a whole
 };
 
 // One head's way back through its plan.
@@ -298,9 +296,11 @@ class HeadBackward {
         threads_(threads),
         plan_(plan),
         unmet_(head.num_rows()) {
-    if (plan_.light() != nullptr) light_ = plan_.light()->backward(arguments, threads);
-    if (plan_.light() == nullptr || plan_.light()->gradient() == nullptr) return;
-    shared_.gradient = plan_.light()->gradient();
+    const LightPart& light = plan_.light();
+    if (light.model != nullptr && !plan_.wants_exact())
+      model_ = light.model->backward(arguments, threads);
+    if (light.sampler == nullptr || light.sampler->gradient() == nullptr) return;
+    shared_.gradient = light.sampler->gradient();
     shared_.pulls.resize(static_cast<std::size_t>(head.num_rows()));
   }
 
@@ -308,12 +308,12 @@ class HeadBackward {
     if (plan_.wants_exact()) return run_exactly();
     if (plan_.divides_any_sum()) {
       unmet_.meet_all();
-    } else if (shared_.gradient != nullptr || light_ != nullptr) {
+    } else if (shared_.gradient != nullptr || model_ != nullptr) {
       repeat_forward();
     }
     for (const PlanPass& pass : plan_.passes()) run_pass(pass, &pass == &plan_.passes().back());
     if (shared_.gradient != nullptr) add_shared();
-    if (light_ != nullptr) light_->finish(threads_);
+    if (model_ != nullptr) model_->finish(threads_);
     const std::vector<std::int32_t> rejected = rejected_rows();
     const HeadRows work{&head_, {rejected.data(), 0, std::ssize(rejected), true}};
     if (!rejected.empty()) add_exact_backward({&work, 1}, arguments_, threads_);
@@ -333,7 +333,7 @@ class HeadBackward {
     Turns turns(1);
     turns.start(0, 0);
     const auto make_worker = [&] {
-      return Worker(head_, plan_, arguments_, unmet_, shared_, light_.get());
+      return Worker(head_, plan_, arguments_, unmet_, shared_, model_.get());
     };
     parallel_workers(threads_, count_blocks(groups, size), [&] {
       return [&, worker = turns.guard(make_worker)](std::int64_t batch) mutable {
@@ -384,7 +384,7 @@ class HeadBackward {
   const HeadPlan& plan_;
   UnmetRows unmet_;
   SharedPulls shared_;
-  std::unique_ptr<LightBackward> light_;
+  std::unique_ptr<ModelBackward> model_;  // nullptr: the light part is its runs
   std::atomic<std::int64_t> entries_{0};
 };
 

@@ -30,8 +30,10 @@ class HeadRun {
     SplitCounts counts{static_cast<std::int64_t>(rejected_.size()), entries};
     counts.negative_rows = negative_;
     counts.recall = plan_.recall(threads_);
-    if (plan_.light() == nullptr) return counts;
-    const LightPart::Squares squares = plan_.light()->squares();
+    const LightPart& light = plan_.light();
+    if (light.sampler != nullptr) light.sampler->finish();
+    if (light.budget == nullptr) return counts;
+    const ErrorSquares squares = light.budget->squares();
     counts.error_square = squares.error;
     counts.out_square = squares.out;
     return counts;
@@ -61,10 +63,11 @@ class HeadRun {
     const IndexList& rows = worker.rows.rows();
     std::vector<float> squared(static_cast<std::size_t>(rows.count),
                                std::numeric_limits<float>::quiet_NaN());
-    if (plan_.light() != nullptr && plan_.light()->row_errors(head_, worker.rows, plan_.sets(),
-                                                              worker.scratch, squared.data())) {
+    const LightPart& light = plan_.light();
+    if (light.model != nullptr) {
+      light.model->row_errors(worker.rows, plan_.sets(), worker.scratch, squared.data());
       for (float& error : squared) error *= error;
-    } else if (plan_.light() != nullptr) {
+    } else if (light.sampler != nullptr) {
       sample_errors(head_, worker.rows, worker.runs.runs(), plan_.sets(), worker.scratch,
                     squared.data());
     }

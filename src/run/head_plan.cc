@@ -9,16 +9,19 @@ namespace subquad {
 HeadPlan::HeadPlan(const HeadProblem& head, const Method& method, std::uint64_t seed, int threads) {
   const Rng rng(seed, head.kv_head);
   for (const auto& rule : method.heavy)
-    for (auto& set : rule->find(head, rng, threads)) sets_.push_back(std::move(set));
-  if (method.light != nullptr) prepare_light(head, *method.light, rng, threads);
+    for (auto& set : rule->find(head, rng, threads)) found_.push_back(std::move(set));
+  for (const auto& set : found_) sets_.push_back(set.get());
+  if (method.light == nullptr) return;
+  light_ = method.light->prepare(head, {sets_.begin(), sets_.end()}, rng, threads);
 }
 
 void HeadPlan::finish(const HeadProblem& head) {
-  if (light_ != nullptr) light_->add_sets(sets_);
-  const auto others = std::stable_partition(sets_.begin(), sets_.end(), [](const auto& set) {
+  if (light_.model != nullptr && light_.model->near_field() != nullptr)
+    sets_.push_back(light_.model->near_field());
+  const auto others = std::stable_partition(sets_.begin(), sets_.end(), [](const HeavySet* set) {
     return set->row_order() == RowOrder::own;
   });
-  for (const auto& set : sets_) all_sets_.push_back(set.get());
+  all_sets_.assign(sets_.begin(), sets_.end());
   const auto own = static_cast<std::size_t>(others - sets_.begin());
   const bool led = own > 0 && sets_[own - 1]->groups_all_rows() && !wants_positions();
   const std::size_t early = led ? own - 1 : own;
@@ -29,23 +32,14 @@ void HeadPlan::finish(const HeadProblem& head) {
 
 SearchRecall HeadPlan::recall(int threads) const {
   SearchRecall sum;
-  for (const auto& set : sets_) sum.add(set->recall(threads));
+  for (const HeavySet* set : sets_) sum.add(set->recall(threads));
   return sum;
 }
 
-void HeadPlan::prepare_light(const HeadProblem& head, const LightRule& rule, const Rng& rng,
-                             int threads) {
-  light_ = rule.prepare(head, rng, threads);
-  if (light_ == nullptr) return;
-  EntrySets heavy;
-  for (const auto& set : sets_) heavy.push_back(set.get());
-  light_->begin(heavy, threads);
-}
-
 bool HeadPlan::wants_positions() const {
-  if (light_ != nullptr && light_->row_order() == RowOrder::positions) return true;
-  return std::any_of(sets_.begin(), sets_.end(),
-                     [](const auto& set) { return set->row_order() == RowOrder::positions; });
+  return light_.row_order == RowOrder::positions ||
+         std::any_of(sets_.begin(), sets_.end(),
+                     [](const HeavySet* set) { return set->row_order() == RowOrder::positions; });
 }
 
 void HeadPlan::cut_blocks(const HeadProblem& head) {
@@ -55,10 +49,12 @@ void HeadPlan::cut_blocks(const HeadProblem& head) {
 }
 
 void HeadPlan::add_pass(std::span<const IndexList> groups, std::size_t first, std::size_t last) {
+  const HeavySet* near = light_.model != nullptr ? light_.model->near_field() : nullptr;
   PlanPass pass{groups, {}};
   for (std::size_t s = first; s < last; ++s)
-    pass.steps.push_back(
-        {sets_[s].get(), {all_sets_.begin(), all_sets_.begin() + static_cast<std::ptrdiff_t>(s)}});
+    pass.steps.push_back({sets_[s],
+                          {all_sets_.begin(), all_sets_.begin() + static_cast<std::ptrdiff_t>(s)},
+                          s == 0 && sets_[s] == near});
   passes_.push_back(std::move(pass));
 }
 

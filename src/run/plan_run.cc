@@ -55,18 +55,23 @@ class PlanRun {
   void add_step(const PlanStep& step, std::int64_t group, PlanWorker& worker) const {
     worker.runs.clear();
     step.set->add_runs(worker.rows.rows(), group, worker.runs);
+    Model* model = plan_.light().model.get();
     for (const KeyRun& run : worker.runs.runs()) {
       attend_run(head_, worker.rows, run, step.taken, worker.scratch);
-      if (plan_.light() != nullptr)
-        plan_.light()->take_out(head_, worker.rows, *step.set, group, run, step.taken,
-                                worker.scratch);
+      if (model != nullptr && !step.leaves_whole)
+        model->subtract_entries(head_, worker.rows, run, step.taken, worker.scratch);
     }
+    if (step.leaves_whole) model->subtract_near_field(worker.rows, group);
   }
 
   void add_light(PlanWorker& worker) const {
     worker.runs.clear();
-    if (plan_.light() != nullptr)
-      plan_.light()->add_to(head_, worker.rows, plan_.sets(), worker.scratch, worker.runs);
+    const auto& [order, sampler, model, budget, shared_error] = plan_.light();
+    if (sampler != nullptr) sampler->add_runs(worker.rows.rows(), worker.runs);
+    if (model != nullptr)
+      model->add_estimate(head_, worker.rows, plan_.sets(), worker.scratch, worker.runs);
+    else if (sampler != nullptr)
+      sampler->add_sums(head_, worker.rows, plan_.sets(), worker.scratch, worker.runs);
   }
 
   // Merges rows with what waits for them: into the waiting sums, or into the block.

@@ -10,7 +10,7 @@
 namespace subquad {
 
 // A thread's memory, and what it has when a group of rows is done: their sums, all parts merged,
-// and the runs of the light part.
+// and the runs that the light part has named.
 struct PlanWorker {
   explicit PlanWorker(const HeadProblem& head)
       : rows(head.head_dim(), head.value_dim(), row_block_size(head.head_dim(), head.value_dim())),

@@ -9,11 +9,12 @@
 
 #include "run/head_plan.h"
 #include "run/run_heads.h"
+#include "run/share_error.h"
 
 namespace subquad {
 
-// The plans of all heads of one sequence, settled.
-inline std::vector<std::unique_ptr<HeadPlan>> settled_plans(std::span<const HeadProblem> heads,
+// The plans of all heads of one sequence, which share an error.
+inline std::vector<std::unique_ptr<HeadPlan>> sharing_plans(std::span<const HeadProblem> heads,
                                                             const Method& method,
                                                             std::uint64_t seed, int threads) {
   std::vector<std::unique_ptr<HeadPlan>> plans(heads.size());
@@ -23,19 +24,20 @@ inline std::vector<std::unique_ptr<HeadPlan>> settled_plans(std::span<const Head
     if (heads[at].num_rows() > 0)
       plans[at] = std::make_unique<HeadPlan>(heads[at], method, seed, threads);
   });
-  std::vector<LightPart*> parts;
+  std::vector<SharedError*> parts;
   for (const auto& plan : plans)
-    if (plan != nullptr && plan->light() != nullptr) parts.push_back(plan->light());
-  method.light->settle(parts);
+    if (plan != nullptr && plan->light().shared_error != nullptr)
+      parts.push_back(plan->light().shared_error.get());
+  share_error(parts, method.light->shared_error());
   return plans;
 }
 
-// The sum of run_head(head, plan, threads) over the heads with rows. Where the light part settles
-// over the heads of a sequence, their plans are built first.
+// The sum of run_head(head, plan, threads) over the heads with rows. Where the heads of
+// a sequence share an error, their plans are built first.
 template <typename RunHead>
 SplitCounts run_plans(std::span<const HeadProblem> heads, const Method& method, std::uint64_t seed,
                       int threads, const RunHead& run_head) {
-  if (method.light == nullptr || !method.light->settles())
+  if (method.light == nullptr || method.light->shared_error() == 0)
     return run_heads(heads, threads, [&](const HeadProblem& head, int share) {
       HeadPlan plan(head, method, seed, share);
       plan.finish(head);
@@ -49,7 +51,7 @@ SplitCounts run_plans(std::span<const HeadProblem> heads, const Method& method, 
     };
     while (end < heads.size() && same(heads[end])) ++end;
     const std::span<const HeadProblem> sequence = heads.subspan(begin, end - begin);
-    const auto plans = settled_plans(sequence, method, seed, threads);
+    const auto plans = sharing_plans(sequence, method, seed, threads);
     total.add(run_heads(sequence, threads, [&](const HeadProblem& head, int share) {
       HeadPlan& plan = *plans[static_cast<std::size_t>(&head - sequence.data())];
       plan.finish(head);

@@ -106,7 +106,7 @@ struct Held {
     HeadPlan whole(head, method, kSeed, 1);
     whole.finish(head);
     EXPECT_FALSE(whole.wants_exact());
-    const auto* part = dynamic_cast<const MultipolePart*>(whole.light());
+    const auto* part = dynamic_cast<const MultipolePart*>(whole.light().model.get());
     ridge = part->fit_ridge();
     if (ridge > 0) probes = drawn_probes(row_groups(whole), plan.options.fit, plan.rng);
   }

@@ -163,7 +163,7 @@ TEST_P(MethodBackward, CausalGradientsAreThoseOfTheEntries) {
 INSTANTIATE_TEST_SUITE_P(Problems, MethodBackward, ::testing::Range<std::uint64_t>(0, 16));
 
 // Separate samples for the two sums, as norm sampling has them.
-class SplitSamples final : public LightPart {
+class SplitSamples final : public Sampler {
  public:
   SplitSamples(const HeadProblem& head, const Rng&)
       : weights_(head, every(head.num_keys, 3, 0), 3.0, 1.0),
@@ -190,8 +190,8 @@ class SplitSamples final : public LightPart {
 
 class SplitSamplesRule final : public LightRule {
  public:
-  std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng& rng, int) const override {
-    return std::make_unique<SplitSamples>(head, rng);
+  LightPart prepare(const HeadProblem& head, const EntrySets&, const Rng& rng, int) const override {
+    return {.sampler = std::make_shared<SplitSamples>(head, rng)};
   }
 };
 

@@ -28,8 +28,8 @@ struct Choices {
   Choices(const HeadProblem& head_in, const std::string& spec, const Method& method)
       : head(head_in), options(multipole_options(spec)) {
     HeadPlan plan(head, method, kSeed, 1);
-    std::vector<LightPart*> parts{plan.light()};
-    if (method.light->settles()) method.light->settle(parts);
+    if (SharedError* own = plan.light().shared_error.get(); method.light->shared_error() > 0)
+      share_error({&own, own != nullptr ? 1U : 0U}, method.light->shared_error());
     plan.finish(head);
     exactly = plan.wants_exact();
     if (exactly) return;
@@ -40,9 +40,9 @@ struct Choices {
     segment = causal ? options.chunk : head.num_keys;
     if (causal)
       prefixes = std::min(head.num_keys / segment, last_seen(head.num_rows() - 1) / segment);
-    if (const auto* part = dynamic_cast<const MultipolePart*>(plan.light()))
+    if (const auto* part = dynamic_cast<const MultipolePart*>(plan.light().model.get()))
       ridge = part->fit_ridge();
-    if (const auto* part = dynamic_cast<const CausalMultipole*>(plan.light()))
+    if (const auto* part = dynamic_cast<const CausalMultipole*>(plan.light().model.get()))
       ridge = part->fit_ridge();
     choose_opened(plan, rng);
     sampled = residual_samples(plan, head.num_rows(), options.residual, rng,

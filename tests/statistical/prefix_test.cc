@@ -26,10 +26,10 @@ namespace {
 void draw_runs(const HeadProblem& head, std::int64_t num_samples, std::uint64_t seed,
                const IndexList& rows, RunList& runs) {
   const Method method = parse_method(fmt::format("prefix(m={})", num_samples));
-  const auto part = method.light->prepare(head, Rng(seed, 0), 1);
-  EXPECT_EQ(part->row_order(), head.has_band() ? RowOrder::positions : RowOrder::any);
+  const auto part = method.light->prepare(head, {}, Rng(seed, 0), 1);
+  EXPECT_EQ(part.row_order, head.has_band() ? RowOrder::positions : RowOrder::any);
   runs.clear();
-  part->add_runs(rows, runs);
+  part.sampler->add_runs(rows, runs);
 }
 
 // The share of stratum s that key j takes up, counted from the first visible key.
@@ -158,12 +158,12 @@ TEST(PrefixSample, BlocksStrataAndHeadsDrawApart) {
   std::int64_t blocks = 0, strata = 0, heads = 0;
   for (std::int64_t seed = 0; seed < draws; ++seed) {
     const auto part = [&](std::int64_t h) {
-      return method.light->prepare(head, Rng(static_cast<std::uint64_t>(seed), h), 1);
+      return method.light->prepare(head, {}, Rng(static_cast<std::uint64_t>(seed), h), 1);
     };
     RunList runs;
-    part(0)->add_runs(index_range(19, 20), runs);  // 60 keys: strata of 15
-    part(0)->add_runs(index_range(18, 20), runs);
-    part(1)->add_runs(index_range(19, 20), runs);
+    part(0).sampler->add_runs(index_range(19, 20), runs);  // 60 keys: strata of 15
+    part(0).sampler->add_runs(index_range(18, 20), runs);
+    part(1).sampler->add_runs(index_range(19, 20), runs);
     const auto key = [&](std::size_t run, std::int64_t s) { return runs.runs()[run].keys[s]; };
     blocks += key(0, 2) == key(1, 2) ? 1 : 0;
     strata += key(0, 1) - 15 == key(0, 2) - 30 ? 1 : 0;

@@ -117,10 +117,10 @@ class LightSums {
   // sums[row][0] = l, then the channels of o.
   std::vector<std::vector<double>> draw(std::uint64_t seed) {
     rows_.load(head_, index_range(0, rows));
-    const auto part = method_.light->prepare(head_, Rng(seed, 0), 1);
-    part->begin(heavy_, 1);
+    const LightPart part = method_.light->prepare(head_, heavy_, Rng(seed, 0), 1);
     RunList runs;
-    part->add_to(head_, rows_, heavy_, scratch_, runs);
+    part.sampler->add_runs(rows_.rows(), runs);
+    part.sampler->add_sums(head_, rows_, heavy_, scratch_, runs);
     std::vector<std::vector<double>> sums;
     const Partial partial = rows_.partial();
     for (std::int64_t r = 0; r < rows; ++r) {

@@ -128,9 +128,9 @@ class LightSums {
   // What one draw gives: (row, sum).
   std::vector<Sums> draw(std::uint64_t seed) {
     rows_.load(head_, index_range(0, rows));
-    const auto part = method_.light->prepare(head_, Rng(seed, 0), 1);
+    const LightPart part = method_.light->prepare(head_, left_out_, Rng(seed, 0), 1);
     RunList runs;
-    part->add_runs(rows_.rows(), runs);
+    part.sampler->add_runs(rows_.rows(), runs);
     for (const KeyRun& run : runs.runs()) attend_run(head_, rows_, run, left_out_, scratch_);
     std::vector<Sums> result;
     for (std::int64_t r = 0; r < rows; ++r) result.push_back(read(rows_.partial().slice(r, 1)));

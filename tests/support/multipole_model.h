@@ -51,7 +51,7 @@ inline std::vector<std::uint8_t> heavy_entries(const HeadProblem& head, const En
 // Groups of the rows that a plan's probes are drawn from; none without a fit, or causal.
 inline std::vector<std::vector<std::int32_t>> row_groups(const HeadPlan& plan) {
   std::vector<std::vector<std::int32_t>> groups;
-  const auto* part = dynamic_cast<const MultipolePart*>(plan.light());
+  const auto* part = dynamic_cast<const MultipolePart*>(plan.light().model.get());
   if (part == nullptr || part->groups() == nullptr) return groups;
   for (std::int64_t g = 0; g < part->groups()->size(); ++g) {
     const IndexList rows = part->groups()->members(g);

@@ -107,9 +107,9 @@ class PlanModel {
           step.set->add_runs(rows, static_cast<std::int64_t>(g), runs);
           for (const KeyRun& run : runs.runs()) add_run(head, rows, run, step.taken, first);
         }
-        if (&pass != &plan.passes().back() || plan.light() == nullptr) continue;
+        if (&pass != &plan.passes().back() || plan.light().sampler == nullptr) continue;
         RunList runs;
-        plan.light()->add_runs(rows, runs);
+        plan.light().sampler->add_runs(rows, runs);
         for (const KeyRun& run : runs.runs())
           add_run(head, rows, run, run.with_heavy ? EntrySets{} : plan.sets(), first);
       }

@@ -125,8 +125,8 @@ TEST(FarField, TakesChosenClustersOut) {
       FarScratch scratch(scene.far().size(), scene.head.value_dim());
       scene.far().add_to(scene.rows.query(0), scene.rows.partial(),
                          {scene.built->prior.data(), scene.width(), scene.far().size()}, scratch);
-      scene.far().take_out(scene.rows.query(0), scene.rows.partial(), chosen,
-                           scene.built->prior.data());
+      scene.far().subtract_clusters(scene.rows.query(0), scene.rows.partial(), chosen,
+                                    scene.built->prior.data());
       const auto sums = [&](std::int64_t i) {
         std::vector<double> sum(at(scene.width()), 0.0);
         for (std::int64_t j = 0; j < scene.head.num_keys; ++j)
@@ -279,8 +279,8 @@ void check_implied(int order, bool with_stripes, bool with_end) {
   EntrySets taken;
   if (with_stripes) taken.push_back(&stripes);
   TileScratch scratch(9, 6);
-  take_out_entries(scene.head, scene.rows, run, taken, scene.far(), *scene.built->keys,
-                   with_end ? ends.data() : nullptr, scratch);
+  subtract_shares(scene.head, scene.rows, run, taken, scene.far(), *scene.built->keys,
+                  with_end ? ends.data() : nullptr, scratch);
   for (std::int64_t i = 0; i < 101; ++i)
     for (const std::int32_t j : ids)
       scene.model.heavy[at(i * 230 + j)] =

@@ -1,4 +1,5 @@
 #include "far/clusters/opening_search.h"
+#include "run/share_error.h"
 
 #include <algorithm>
 #include <cmath>

@@ -23,11 +23,12 @@ constexpr std::uint32_t kProbeStream = 1u << 31;
 
 }  // namespace
 
-CausalMultipole::CausalMultipole(const HeadProblem& head, const MultipoleOptions& options,
-                                 const Rng& rng)
+CausalMultipole::CausalMultipole(const HeadProblem& head, const EntrySets& heavy,
+                                 const MultipoleOptions& options, const Rng& rng, int threads)
     : head_(head),
       options_(options),
       rng_(rng),
+      heavy_(heavy),
       open_problem_(*head.problem),
       open_head_(head),
       chunks_(head.num_keys / options.chunk),
@@ -37,6 +38,7 @@ CausalMultipole::CausalMultipole(const HeadProblem& head, const MultipoleOptions
   open_head_.problem = &open_problem_;
   // Chunks that no row sees whole are not summed.
   chunks_ = std::min(chunks_, std::max<std::int64_t>(0, prefix_of(head.num_rows() - 1)));
+  exact_ = !build(threads);
 }
 
 std::int64_t CausalMultipole::prefix_of(std::int64_t row) const {
@@ -73,22 +75,20 @@ std::vector<std::vector<float>> CausalMultipole::prior_prefixes() const {
   return prefixes;
 }
 
-void CausalMultipole::begin(const EntrySets& heavy, int threads) {
-  heavy_ = heavy;
-  exact_ = chunks_ == 0 || too_dear();
-  if (exact_) return;
+// False: exact attention is the better choice.
+bool CausalMultipole::build(int threads) {
+  if (chunks_ == 0 || too_dear()) return false;
   clusters_ = FarClusters::build(head_, options_.shape, rng_, threads);
-  exact_ = clusters_ == nullptr;
-  if (exact_) return;
+  if (clusters_ == nullptr) return false;
   std::vector<std::vector<float>> prefixes = prior_prefixes();
-  if (options_.fit > 0) fit(heavy, prefixes, threads);
-  if (exact_) return;
+  if (options_.fit > 0 && !fit(prefixes, threads)) return false;
   for (const std::vector<float>& prefix : prefixes)
     coefficients_.emplace_back(prefix.data(), head_.value_dim() + 1, clusters_->far->size());
-  if (options_.residual == 0) return;
+  if (options_.residual == 0) return true;
   prior_ = std::move(prefixes);
   residual_ = std::make_unique<ResidualSample>(head_, *clusters_->far, *clusters_->keys,
                                                options_.residual, rng_);
+  return true;
 }
 
 FarSums CausalMultipole::far_sums(std::int64_t prefix) const {
@@ -103,40 +103,37 @@ void CausalMultipole::draw_probes() {
 }
 
 // Adds to each prefix what its far field misses at the probes, if that helps.
-void CausalMultipole::fit(const EntrySets& heavy, std::vector<std::vector<float>>& prefixes,
-                          int threads) {
+bool CausalMultipole::fit(std::vector<std::vector<float>>& prefixes, int threads) {
   draw_probes();
   const IndexList probes{probes_.data(), 0, std::ssize(probes_), true};
   std::vector<IndexList> segments;
   for (std::int64_t t = 0; t < chunks_; ++t)
     segments.push_back(index_range(t * options_.chunk, (t + 1) * options_.chunk));
-  exact_ = probes.count == 0;
-  if (exact_) return;
+  if (probes.count == 0) return false;
   const ProbeTable table(
-      {open_head_, *clusters_->far, *clusters_->keys, probes, heavy, nullptr, segments}, threads);
-  exact_ = !table.finite();
-  if (exact_) return;
+      {open_head_, *clusters_->far, *clusters_->keys, probes, heavy_, nullptr, segments}, threads);
+  if (!table.finite()) return false;
   std::vector<float> counts;
   const std::int64_t width = head_.value_dim() + 1;
   for (std::int64_t c = 0; c < clusters_->far->size(); ++c)
     counts.push_back(prefixes.back()[static_cast<std::size_t>(c * width + width - 1)]);
   const CausalFit fit(table, std::move(counts), options_.ridge, threads);
-  exact_ = !fit.ok();
-  if (exact_) return;
-  choose_fit(fit, evaluate_probes(head_, probes, table, threads));
+  if (!fit.ok()) return false;
+  const bool good = choose_fit(fit, evaluate_probes(head_, probes, table, threads));
   if (fitted_) fit.add_to(prefixes);
+  return good;
 }
 
 // Whether the fit is in force: by the errors of the probes' outputs in the prefixes that their own
-// blocks use. Exact if they are above the error asked for.
-void CausalMultipole::choose_fit(const CausalFit& fit, const ProbeRows& exact) {
+// blocks use. False: they are above the error asked for.
+bool CausalMultipole::choose_fit(const CausalFit& fit, const ProbeRows& exact) {
   const Judgement plain = judge(fit, exact, false), fitted = judge(fit, exact, true);
   fitted_ = fitted.squares.error < plain.squares.error;
   const Judgement& best = fitted_ ? fitted : plain;
   squares_ = best.squares;
   error_ = best.by_prefix;
   const double allowed = kMargin * kMargin * options_.error * options_.error * squares_.out;
-  exact_ = options_.error > 0 && squares_.error > allowed;
+  return options_.error == 0 || !(squares_.error > allowed);
 }
 
 // Errors of the probes' outputs by the plain coefficients, or by the fit without the probe.
@@ -167,10 +164,9 @@ CausalMultipole::Judgement CausalMultipole::judge(const CausalFit& fit, const Pr
   return result;
 }
 
-void CausalMultipole::add_to(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
-                             TileScratch& scratch, RunList& runs) const {
+void CausalMultipole::add_estimate(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
+                                   TileScratch& scratch, const RunList& runs) {
   const std::int64_t prefix = prefix_of(rows.rows()[0]);
-  add_runs(rows.rows(), runs);
   if (prefix > 0 && residual_ != nullptr) {
     residual_->add_to(rows, far_sums(prefix), heavy, scratch, runs);
   } else {
@@ -181,7 +177,6 @@ void CausalMultipole::add_to(const HeadProblem& head, RowBlock& rows, const Entr
                                coefficients_[static_cast<std::size_t>(prefix - 1)], far);
     }
   }
-  runs.clear();
 }
 
 void CausalMultipole::add_runs(const IndexList& rows, RunList& runs) const {
@@ -194,31 +189,27 @@ void CausalMultipole::add_runs(const IndexList& rows, RunList& runs) const {
   if (prefix > 0 && residual_ != nullptr) residual_->add_runs(rows, prefix * options_.chunk, runs);
 }
 
-void CausalMultipole::take_out(const HeadProblem& head, RowBlock& rows, const HeavySet&,
-                               std::int64_t, const KeyRun& run, const EntrySets& taken,
-                               TileScratch& scratch) const {
+void CausalMultipole::subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                                       const EntrySets& taken, TileScratch& scratch) {
   std::vector<std::int64_t> key_end;
   for (std::int64_t i = 0; i < rows.rows().count; ++i)
     key_end.push_back(prefix_of(rows.rows()[i]) * options_.chunk);
-  take_out_entries(head, rows, run, taken, *clusters_->far, *clusters_->keys, key_end.data(),
-                   scratch);
+  subtract_shares(head, rows, run, taken, *clusters_->far, *clusters_->keys, key_end.data(),
+                  scratch);
 }
 
-bool CausalMultipole::row_errors(const HeadProblem&, RowBlock& block, const EntrySets& heavy,
-                                 TileScratch& scratch, float* error) const {
+void CausalMultipole::row_errors(RowBlock& block, const EntrySets& heavy, TileScratch& scratch,
+                                 float* error) const {
   const IndexList& rows = block.rows();
   const std::int64_t own = prefix_of(rows[0]);
-  if (residual_ != nullptr && own > 0) {
-    residual_->row_errors(block, far_sums(own), heavy, scratch, error);
-    return true;
-  }
+  if (residual_ != nullptr && own > 0)
+    return residual_->row_errors(block, far_sums(own), heavy, scratch, error);
   for (std::int64_t i = 0; i < rows.count; ++i) {
     const std::int64_t prefix = prefix_of(rows[i]);
     error[i] = prefix == 0      ? 0.0f
                : error_.empty() ? std::numeric_limits<float>::quiet_NaN()
                                 : error_[static_cast<std::size_t>(prefix)];
   }
-  return true;
 }
 
 }  // namespace subquad

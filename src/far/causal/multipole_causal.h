@@ -23,28 +23,31 @@ namespace subquad {
 
 class CausalFit;
 
-class CausalMultipole final : public LightPart {
+// Rows by position.
+class CausalMultipole final : public Sampler, public Model, public Budget {
  public:
-  // `head` must outlive the part.
-  CausalMultipole(const HeadProblem& head, const MultipoleOptions& options, const Rng& rng);
+  // `head` and the sets must outlive the part.
+  CausalMultipole(const HeadProblem& head, const EntrySets& heavy, const MultipoleOptions& options,
+                  const Rng& rng, int threads);
 
-  RowOrder row_order() const override { return RowOrder::positions; }
-  void begin(const EntrySets& heavy, int threads) override;
-  bool wants_exact() const override { return exact_; }
-  // The keys behind the rows' prefix, exactly.
+  // The keys behind the rows' prefix, exactly, and with a sample of the residual its run.
   void add_runs(const IndexList& rows, RunList& runs) const override;
-  void add_to(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,
-              RunList& runs) const override;
-  void take_out(const HeadProblem& head, RowBlock& rows, const HeavySet& set, std::int64_t group,
-                const KeyRun& run, const EntrySets& taken, TileScratch& scratch) const override;
+
+  void subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                        const EntrySets& taken, TileScratch& scratch) override;
+  void add_estimate(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
+                    TileScratch& scratch, const RunList& runs) override;
+  void row_errors(RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,
+                  float* error) const override;
+  std::unique_ptr<ModelBackward> backward(const BackwardArguments& arguments,
+                                          int threads) const override;
+
+  bool wants_exact() const override { return exact_; }
   // Unknown with a sample of the residual.
-  Squares squares() const override { return residual_ != nullptr ? Squares{} : squares_; }
+  ErrorSquares squares() const override { return residual_ != nullptr ? ErrorSquares{} : squares_; }
+
   // The ridge of the corrections in force; 0: there are none.
   double fit_ridge() const { return fitted_ ? options_.ridge : 0; }
-  bool row_errors(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
-                  TileScratch& scratch, float* error) const override;
-  std::unique_ptr<LightBackward> backward(const BackwardArguments& arguments,
-                                          int threads) const override;
 
  private:
   FarSums far_sums(std::int64_t prefix) const;
@@ -54,12 +57,13 @@ class CausalMultipole final : public LightPart {
   std::vector<std::vector<float>> prior_prefixes() const;
   void draw_probes();
   void measure_probes(const MultipoleModel& model, MultipoleProbes& probes, int threads) const;
-  void fit(const EntrySets& heavy, std::vector<std::vector<float>>& prefixes, int threads);
+  bool build(int threads);
+  bool fit(std::vector<std::vector<float>>& prefixes, int threads);
   struct Judgement {
-    Squares squares;               // over the probes
+    ErrorSquares squares;          // over the probes
     std::vector<float> by_prefix;  // rms |error|_2 of a row
   };
-  void choose_fit(const CausalFit& fit, const ProbeRows& exact);
+  bool choose_fit(const CausalFit& fit, const ProbeRows& exact);
   Judgement judge(const CausalFit& fit, const ProbeRows& exact, bool fitted) const;
 
   const HeadProblem& head_;
@@ -69,14 +73,14 @@ class CausalMultipole final : public LightPart {
   Problem open_problem_;  // without the mask
   HeadProblem open_head_;
   std::int64_t chunks_, block_;
-  bool exact_ = false;
+  bool exact_ = false;  // no clusters, or not good enough
   std::unique_ptr<FarClusters> clusters_;
   std::vector<std::int32_t> probes_;
   std::vector<FarCoefficients> coefficients_;  // of 1, 2, .. chunks
   std::unique_ptr<ResidualSample> residual_;   // nullptr: none
   std::vector<std::vector<float>> prior_;      // by prefix, where there is one
   std::vector<float> error_;                   // rms |error|_2 of a row, by prefix
-  Squares squares_;
+  ErrorSquares squares_;
   bool fitted_ = false;  // false: the correction is zero
 };
 

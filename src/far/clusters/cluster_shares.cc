@@ -209,9 +209,9 @@ std::int64_t mark_held(const EntrySets& sets, const IndexList& rows, const Index
 
 }  // namespace
 
-void take_out_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
-                      const EntrySets& taken, const FarField& far, const Partition& clusters,
-                      const std::int64_t* key_end, TileScratch& scratch) {
+void subtract_shares(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                     const EntrySets& taken, const FarField& far, const Partition& clusters,
+                     const std::int64_t* key_end, TileScratch& scratch) {
   if (run.rows.empty() || run.keys.count == 0) return;
   collect_left_out(run, rows.rows(), taken, scratch.left_out);
   const std::int64_t most = widest(run, [&](std::int64_t r) {

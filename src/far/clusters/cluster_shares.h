@@ -17,9 +17,9 @@ namespace subquad {
 
 // For the entries that `run` gave to the rows (all of one block). key_end[i]: the far field of row
 // i of the block holds keys below it; nullptr: all keys.
-void take_out_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
-                      const EntrySets& taken, const FarField& far, const Partition& clusters,
-                      const std::int64_t* key_end, TileScratch& scratch);
+void subtract_shares(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                     const EntrySets& taken, const FarField& far, const Partition& clusters,
+                     const std::int64_t* key_end, TileScratch& scratch);
 
 // Gives `weight` times as much back for the entries of the run (its exceptions set aside) that
 // heavy sets hold.

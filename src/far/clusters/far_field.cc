@@ -69,8 +69,9 @@ void FarField::complete(const float* queries, const Partial& sums,
   cancelled.reject(sums, kLeastLeft);
 }
 
-void FarField::take_out(const float* queries, const Partial& sums,
-                        const std::vector<std::int32_t>& chosen, const float* prior) const {
+void FarField::subtract_clusters(const float* queries, const Partial& sums,
+                                 const std::vector<std::int32_t>& chosen,
+                                 const float* prior) const {
   const auto count = static_cast<std::int64_t>(chosen.size());
   if (count == 0) return;
   if (shape_ == nullptr) {

@@ -69,8 +69,8 @@ class FarField {
                 FarScratch& scratch) const;
   // Takes the clusters that `chosen` lists out of sums that hold them: `prior` is R x (Dv + 1), the
   // coefficients that they joined with.
-  void take_out(const float* queries, const Partial& sums, const std::vector<std::int32_t>& chosen,
-                const float* prior) const;
+  void subtract_clusters(const float* queries, const Partial& sums,
+                         const std::vector<std::int32_t>& chosen, const float* prior) const;
 
   // Rows that are worked on at a time.
   static constexpr std::int64_t kRows = 48;

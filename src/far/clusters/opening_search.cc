@@ -35,15 +35,4 @@ void OpeningSearch::learn(double square) {
   saturation_ = std::sqrt(saturation_ * std::clamp(told, kLeastSaturation, kMostSaturation));
 }
 
-double largest_share(std::vector<double> squares, double allowed) {
-  std::sort(squares.begin(), squares.end());
-  double smaller = 0;
-  for (std::size_t i = 0; i < squares.size(); ++i) {
-    const auto others = static_cast<double>(squares.size() - i);
-    if (smaller + squares[i] * others > allowed) return (allowed - smaller) / others;
-    smaller += squares[i];
-  }
-  return std::numeric_limits<double>::infinity();
-}
-
 }  // namespace subquad

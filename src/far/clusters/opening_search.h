@@ -46,8 +46,4 @@ class OpeningSearch {
   std::size_t begin_ = 0;    // of the levels not yet tried or passed over
 };
 
-// The largest square that any head may keep so that all of them together stay at or below
-// `allowed`: those above come down to it. Infinite where they are below it as they are.
-double largest_share(std::vector<double> squares, double allowed);
-
 }  // namespace subquad

@@ -19,11 +19,14 @@ class LinearRule final : public LightRule {
  public:
   explicit LinearRule(FeatureMap map) : map_(map) {}
 
-  std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng&, int) const override {
+  LightPart prepare(const HeadProblem& head, const EntrySets& heavy, const Rng&,
+                    int threads) const override {
     check_masks(*head.problem);
-    if (head.num_keys == 0 || head.num_rows() == 0) return nullptr;
-    const float scale = resolved_scale(*head.problem);
-    return std::make_unique<LinearPart>(head, linear_model(map_, scale, head.head_dim()));
+    if (head.num_keys == 0 || head.num_rows() == 0) return {};
+    const LinearModel model = linear_model(map_, resolved_scale(*head.problem), head.head_dim());
+    const bool any = head.problem->causal == Causal::none;
+    return {.row_order = any ? RowOrder::any : RowOrder::positions,
+            .model = std::make_shared<LinearPart>(head, model, heavy.empty(), threads)};
   }
 
  private:

@@ -24,7 +24,7 @@ constexpr std::int64_t kPendingGroups = 64;  // more than a batch of the executo
 }  // namespace
 
 // One thread's groups of rows.
-class LinearBackward::GroupWorker final : public LightBackward::Worker {
+class LinearBackward::GroupWorker final : public ModelBackward::Worker {
  public:
   explicit GroupWorker(LinearBackward& owner)
       : owner_(owner),
@@ -54,10 +54,8 @@ class LinearBackward::GroupWorker final : public LightBackward::Worker {
     }
   }
 
-  bool take_out_set(const HeavySet&, std::int64_t, const EntrySets&) override { return false; }
-
-  void take_out(const Range& part, const IndexList& keys, const EntrySets& left_out,
-                const KeySums& sums) override {
+  void subtract_entries(const Range& part, const IndexList& keys, const EntrySets& left_out,
+                        const KeySums& sums) override {
     entries_.load(keys);
     for (std::int64_t begin = part.begin; begin < part.end; begin += kBackwardRows) {
       const LinearRowGrads rows = slice({begin, std::min(begin + kBackwardRows, part.end)});
@@ -195,7 +193,7 @@ LinearBackward::LinearBackward(const HeadProblem& head, const LinearModel& model
   std::fill_n(slots_.data(), slots_.size(), 0.0f);
 }
 
-std::unique_ptr<LightBackward::Worker> LinearBackward::make_worker() {
+std::unique_ptr<ModelBackward::Worker> LinearBackward::make_worker() {
   return std::make_unique<GroupWorker>(*this);
 }
 

@@ -14,21 +14,21 @@
 #include <memory>
 #include <vector>
 
-#include "parts/light_backward.h"
+#include "parts/model_backward.h"
 #include "light/linear/linear_features.h"
 #include "light/linear/linear_sums.h"
 #include "subquad/attention.h"
 
 namespace subquad {
 
-class LinearBackward final : public LightBackward {
+class LinearBackward final : public ModelBackward {
  public:
   // What the arguments point to must outlive this. alone: no heavy sets; rows are then divided by
   // their sum as it stands, which is computed again: lse does not tell its sign.
   LinearBackward(const HeadProblem& head, const LinearModel& model, const LinearSums& sums,
                  bool alone, const BackwardArguments& arguments);
 
-  std::unique_ptr<LightBackward::Worker> make_worker() override;
+  std::unique_ptr<ModelBackward::Worker> make_worker() override;
   void finish(int threads) override;
 
  private:

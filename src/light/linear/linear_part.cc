@@ -12,7 +12,7 @@
 namespace subquad {
 namespace {
 
-// Of the weights taken out of a row's sum: what must be left for an error below about 1e-3.
+// Of the weights subtracted from a row's sum: what must be left for an error below about 1e-3.
 constexpr float kLostShare = 1e-4f;
 
 // Features and linear sums of rows `part` of a block, on one thread.
@@ -82,19 +82,15 @@ class LinearRows {
 
 }  // namespace
 
-RowOrder LinearPart::row_order() const {
-  return head_.problem->causal == Causal::none ? RowOrder::any : RowOrder::positions;
-}
-
-void LinearPart::begin(const EntrySets& heavy, int threads) {
-  alone_ = heavy.empty();
-  if (!alone_) taken_.resize(static_cast<std::size_t>(head_.num_rows()));
+LinearPart::LinearPart(const HeadProblem& head, const LinearModel& model, bool alone, int threads)
+    : head_(head), model_(model), alone_(alone) {
+  if (!alone_) subtracted_.resize(static_cast<std::size_t>(head_.num_rows()));
   // Behind heavy sets blocks take their time, and would wait for each other.
   sums_ = std::make_unique<LinearSums>(head_, model_, threads, alone_);
 }
 
-void LinearPart::take_out(const HeadProblem& head, RowBlock& rows, const HeavySet&, std::int64_t,
-                          const KeyRun& run, const EntrySets& taken, TileScratch& scratch) const {
+void LinearPart::subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                                  const EntrySets& taken, TileScratch& scratch) {
   if (run.rows.empty() || run.keys.count == 0) return;
   collect_left_out(run, rows.rows(), taken, scratch.left_out);
   LinearRows part(head, rows, run.rows, model_);
@@ -110,21 +106,21 @@ void LinearPart::take_out(const HeadProblem& head, RowBlock& rows, const HeavySe
   }
   part.merge(rows.partial().slice(run.rows.begin, count), -1);
   for (std::int64_t i = 0; i < count; ++i)
-    taken_out(rows.rows()[run.rows.begin + i]) += part.size(i);
+    subtracted(rows.rows()[run.rows.begin + i]) += part.size(i);
 }
 
-// Rows whose sum is lost in the rounding of what was taken out of it are rejected: sum 0.
-void LinearPart::reject_lost_rows(RowBlock& rows) const {
+// Rows whose sum is lost in the rounding of what was subtracted from it are rejected: sum 0.
+void LinearPart::reject_lost_rows(RowBlock& rows) {
   const Partial sums = rows.partial();
   for (std::int64_t i = 0; i < sums.rows; ++i) {
-    const float lost = kLostShare * taken_out(rows.rows()[i]) * std::exp2(-sums.m[i]);
+    const float lost = kLostShare * subtracted(rows.rows()[i]) * std::exp2(-sums.m[i]);
     if (sums.l[i] < lost) sums.l[i] = 0;
-    taken_out(rows.rows()[i]) = 0;
+    subtracted(rows.rows()[i]) = 0;
   }
 }
 
-void LinearPart::add_to(const HeadProblem& head, RowBlock& rows, const EntrySets&,
-                        TileScratch& scratch, RunList&) const {
+void LinearPart::add_estimate(const HeadProblem& head, RowBlock& rows, const EntrySets&,
+                              TileScratch& scratch, const RunList&) {
   const IndexList& listed = rows.rows();
   LinearForward forward(head, model_, *sums_);
   if (alone_) return scratch.panel.count_entries(forward.sum(listed, rows.partial()));
@@ -135,13 +131,11 @@ void LinearPart::add_to(const HeadProblem& head, RowBlock& rows, const EntrySets
   reject_lost_rows(rows);
 }
 
-bool LinearPart::row_errors(const HeadProblem&, RowBlock& rows, const EntrySets&, TileScratch&,
-                            float* error) const {
+void LinearPart::row_errors(RowBlock& rows, const EntrySets&, TileScratch&, float* error) const {
   std::fill_n(error, rows.rows().count, std::numeric_limits<float>::quiet_NaN());
-  return true;
 }
 
-std::unique_ptr<LightBackward> LinearPart::backward(const BackwardArguments& arguments,
+std::unique_ptr<ModelBackward> LinearPart::backward(const BackwardArguments& arguments,
                                                     int threads) const {
   sums_->complete(threads);
   return std::make_unique<LinearBackward>(head_, model_, *sums_, alone_, arguments);

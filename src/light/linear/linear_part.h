@@ -10,35 +10,33 @@
 
 namespace subquad {
 
-class LinearPart final : public LightPart {
+class LinearPart final : public Model {
  public:
-  // `head` must outlive the part.
-  LinearPart(const HeadProblem& head, const LinearModel& model) : head_(head), model_(model) {}
+  // `head` must outlive the part. alone: without heavy sets.
+  LinearPart(const HeadProblem& head, const LinearModel& model, bool alone, int threads);
 
-  RowOrder row_order() const override;
-  void begin(const EntrySets& heavy, int threads) override;
   bool divides_any_sum() const override { return alone_; }
-  void take_out(const HeadProblem& head, RowBlock& rows, const HeavySet& set, std::int64_t group,
-                const KeyRun& run, const EntrySets& taken, TileScratch& scratch) const override;
-  void add_runs(const IndexList& /*rows*/, RunList& /*runs*/) const override {}
-  void add_to(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,
-              RunList& runs) const override;
-  // NaN: there is no estimate.
-  bool row_errors(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
-                  TileScratch& scratch, float* error) const override;
-  std::unique_ptr<LightBackward> backward(const BackwardArguments& arguments,
+  void subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                        const EntrySets& taken, TileScratch& scratch) override;
+  void add_estimate(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
+                    TileScratch& scratch, const RunList& runs) override;
+  // There is no estimate.
+  void row_errors(RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,
+                  float* error) const override;
+  std::unique_ptr<ModelBackward> backward(const BackwardArguments& arguments,
                                           int threads) const override;
 
  private:
-  // Sum of |weight| of the entries taken out of a row so far. A row is with one thread at a time.
-  float& taken_out(std::int64_t row) const { return taken_[static_cast<std::size_t>(row)]; }
-  void reject_lost_rows(RowBlock& rows) const;
+  // Sum of |weight| of the entries subtracted from a row so far. A row is with one thread at a
+  // time.
+  float& subtracted(std::int64_t row) { return subtracted_[static_cast<std::size_t>(row)]; }
+  void reject_lost_rows(RowBlock& rows);
 
   const HeadProblem& head_;
   LinearModel model_;
-  bool alone_ = false;  // without heavy sets
+  bool alone_;
   std::unique_ptr<LinearSums> sums_;
-  mutable std::vector<float> taken_;  // empty without heavy sets
+  std::vector<float> subtracted_;  // empty without heavy sets
 };
 
 }  // namespace subquad

@@ -49,10 +49,11 @@ bool sees_any(const HeadProblem& head, std::int64_t row) {
   return std::any_of(added + seen.begin, added + seen.end, [](float a) { return a > -HUGE_VALF; });
 }
 
-class ApproxDPart final : public LightPart {
+// A uniform sample with rules of its own: caps, a floor, values by row norm.
+class CappedSampler final : public Sampler {
  public:
-  ApproxDPart(const HeadProblem& head, const ApproxDRuleOptions& options, ApproxDRecord* record,
-              const Rng& rng, int threads)
+  CappedSampler(const HeadProblem& head, const EntrySets& heavy, const ApproxDRuleOptions& options,
+                ApproxDRecord* record, const Rng& rng, int threads)
       : head_(head),
         options_(options),
         record_(record),
@@ -68,12 +69,10 @@ class ApproxDPart final : public LightPart {
     const std::int64_t values =
         options.value_samples > 0 ? options.value_samples : static_cast<std::int64_t>(m);
     if (options.with_values) values_.emplace(head, values, options.replace_values, rng, threads);
+    if (uses_tau()) set_tau(heavy, threads);
   }
 
-  ApproxDPart(const ApproxDPart&) = delete;
-  ApproxDPart& operator=(const ApproxDPart&) = delete;
-
-  ~ApproxDPart() override {
+  void finish() override {
     if (record_ == nullptr) return;
     ApproxDHead done;
     done.log_tau = log_tau_;
@@ -85,20 +84,6 @@ class ApproxDPart final : public LightPart {
     record_->add(head_, std::move(done));
   }
 
-  void begin(const EntrySets& heavy, int threads) override {
-    if (!uses_tau()) return;
-    const std::int64_t wanted =
-        row_sums().tau_samples > 0 ? row_sums().tau_samples : row_sums().num_samples;
-    tau_positions_ = sample_without_replacement(head_.query_len, std::min(wanted, head_.query_len),
-                                                rng_, kTauStream);
-    std::vector<LightGradient::Shared> tau = find_tau(head_, tau_positions_, heavy, threads);
-    for (std::size_t g = 0; g < tau.size(); ++g) {
-      log2_floor_[g] = tau[g].log2_sum - std::log2(row_sums().kappa);
-      log_tau_.push_back(tau[g].log2_sum * std::numbers::ln2);
-    }
-    gradient_.set_tau(std::move(tau), log2_floor_);
-  }
-
   void add_runs(const IndexList& rows, RunList& runs) const override {
     KeyRun weights = keys_.run(rows.count);
     weights.sums = Sums::weights;
@@ -106,24 +91,35 @@ class ApproxDPart final : public LightPart {
     if (values_) values_->add_runs(rows.count, options_.printed, runs);
   }
 
-  void add_to(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,
-              RunList& runs) const override {
-    const std::size_t first = runs.runs().size();
-    add_runs(rows.rows(), runs);
-    const std::span<KeyRun> own = runs.mutable_runs().subspan(first);
+  void add_sums(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
+                TileScratch& scratch, RunList& runs) override {
+    const std::span<KeyRun> own = runs.mutable_runs();
     if (row_sums().cap) own[0].limits.log2 = limits(rows, runs.new_bias());
     if (options_.printed) clear_values(rows.partial());
     add_weights(head, rows, heavy, own[0], scratch);
     for (const KeyRun& run : own.subspan(1)) attend_run(head, rows, run, heavy, scratch);
   }
 
-  const LightGradient* gradient() const override {
+  const SamplerGradient* gradient() const override {
     return uses_tau() || options_.printed ? &gradient_ : nullptr;
   }
 
  private:
   const ApproxDOptions& row_sums() const { return options_.row_sums; }
   bool uses_tau() const { return row_sums().cap || row_sums().floor; }
+
+  void set_tau(const EntrySets& heavy, int threads) {
+    const std::int64_t wanted =
+        row_sums().tau_samples > 0 ? row_sums().tau_samples : row_sums().num_samples;
+    tau_positions_ = sample_without_replacement(head_.query_len, std::min(wanted, head_.query_len),
+                                                rng_, kTauStream);
+    std::vector<SamplerGradient::Shared> tau = find_tau(head_, tau_positions_, heavy, threads);
+    for (std::size_t g = 0; g < tau.size(); ++g) {
+      log2_floor_[g] = tau[g].log2_sum - std::log2(row_sums().kappa);
+      log_tau_.push_back(tau[g].log2_sum * std::numbers::ln2);
+    }
+    gradient_.set_tau(std::move(tau), log2_floor_);
+  }
 
   double log2_floor(std::int64_t row) const {
     return log2_floor_[static_cast<std::size_t>(row % head_.group)];
@@ -145,7 +141,7 @@ class ApproxDPart final : public LightPart {
 
   // Lines 7 and 8.
   void add_weights(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy, KeyRun run,
-                   TileScratch& scratch) const {
+                   TileScratch& scratch) {
     const std::int64_t count = rows.rows().count;
     std::vector<std::int32_t> capped(static_cast<std::size_t>(count));
     std::vector<char> met(capped.size());  // by a heavy part
@@ -163,7 +159,7 @@ class ApproxDPart final : public LightPart {
   }
 
   // d_i = max(d_i, tau / kappa), if the row sees a key. `state.capped` comes as a number.
-  void finish_row(RowBlock& rows, std::int64_t i, ApproxDGradient::Row state, bool met) const {
+  void finish_row(RowBlock& rows, std::int64_t i, ApproxDGradient::Row state, bool met) {
     const Partial sums = rows.partial();
     const std::int64_t row = rows.rows()[i];
     const double floor = log2_floor(row);
@@ -188,8 +184,8 @@ class ApproxDPart final : public LightPart {
   std::vector<std::int32_t> tau_positions_;
   std::vector<double> log_tau_, log2_floor_;  // tau, tau / kappa of each query head
   double log2_cap_ = 0;
-  mutable ApproxDGradient gradient_;  // each row's record is written by the thread that adds to it
-  mutable std::atomic<std::int64_t> capped_samples_{0}, floored_rows_{0};
+  ApproxDGradient gradient_;  // each row's record is written by the thread that adds to it
+  std::atomic<std::int64_t> capped_samples_{0}, floored_rows_{0};
 };
 
 class ApproxDRule final : public LightRule {
@@ -197,10 +193,11 @@ class ApproxDRule final : public LightRule {
   ApproxDRule(const ApproxDRuleOptions& options, ApproxDRecord* record)
       : options_(options), record_(record) {}
 
-  std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng& rng,
-                                     int threads) const override {
-    if (head.num_keys == 0) return nullptr;
-    return std::make_unique<ApproxDPart>(head, options_, record_, rng, threads);
+  LightPart prepare(const HeadProblem& head, const EntrySets& heavy, const Rng& rng,
+                    int threads) const override {
+    if (head.num_keys == 0) return {};
+    return {.sampler =
+                std::make_shared<CappedSampler>(head, heavy, options_, record_, rng, threads)};
   }
 
  private:

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "rows/head_problem.h"
-#include "parts/light_gradient.h"
+#include "parts/sampler_gradient.h"
 
 namespace subquad {
 
-class ApproxDGradient final : public LightGradient, private EntrySet {
+class ApproxDGradient final : public SamplerGradient, private EntrySet {
  public:
   ApproxDGradient(const HeadProblem& head, bool has_heavy_values)
       : group_(head.group),

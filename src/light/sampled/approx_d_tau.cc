@@ -68,19 +68,19 @@ std::vector<double> log2_light_sums(const HeadProblem& head, const IndexList& ro
   return sums;
 }
 
-std::vector<LightGradient::Shared> find_tau(const HeadProblem& head,
-                                            const std::vector<std::int32_t>& positions,
-                                            const EntrySets& heavy, int threads) {
+std::vector<SamplerGradient::Shared> find_tau(const HeadProblem& head,
+                                              const std::vector<std::int32_t>& positions,
+                                              const EntrySets& heavy, int threads) {
   std::vector<std::int32_t> rows;
   for (const std::int32_t position : positions)
     for (std::int64_t g = 0; g < head.group; ++g)
       rows.push_back(static_cast<std::int32_t>(position * head.group + g));
   const IndexList list{rows.data(), 0, static_cast<std::int64_t>(rows.size()), true};
   const std::vector<double> sums = log2_light_sums(head, list, heavy, threads);
-  std::vector<LightGradient::Shared> tau(static_cast<std::size_t>(head.group),
-                                         {-1, -std::numeric_limits<double>::infinity()});
+  std::vector<SamplerGradient::Shared> tau(static_cast<std::size_t>(head.group),
+                                           {-1, -std::numeric_limits<double>::infinity()});
   for (std::size_t i = 0; i < sums.size(); ++i) {
-    LightGradient::Shared& top = tau[i % tau.size()];
+    SamplerGradient::Shared& top = tau[i % tau.size()];
     if (std::isfinite(sums[i]) && sums[i] > top.log2_sum) top = {rows[i], sums[i]};
   }
   return tau;

@@ -6,7 +6,7 @@
 
 #include "rows/head_problem.h"
 #include "rows/score_filter.h"
-#include "parts/light_gradient.h"
+#include "parts/sampler_gradient.h"
 
 namespace subquad {
 
@@ -17,8 +17,8 @@ std::vector<double> log2_light_sums(const HeadProblem& head, const IndexList& ro
 
 // tau of each query head of the group, over the given positions: the row that has it, and its log2.
 // Rows whose sum is NaN or infinite do not count; without any it is row -1, -inf.
-std::vector<LightGradient::Shared> find_tau(const HeadProblem& head,
-                                            const std::vector<std::int32_t>& positions,
-                                            const EntrySets& heavy, int threads);
+std::vector<SamplerGradient::Shared> find_tau(const HeadProblem& head,
+                                              const std::vector<std::int32_t>& positions,
+                                              const EntrySets& heavy, int threads);
 
 }  // namespace subquad

@@ -6,15 +6,10 @@
 namespace subquad {
 namespace {
 
-class PrefixPart final : public LightPart {
+class PrefixSampler final : public Sampler {
  public:
-  PrefixPart(const HeadProblem& head, std::int64_t num_samples, const Rng& rng)
+  PrefixSampler(const HeadProblem& head, std::int64_t num_samples, const Rng& rng)
       : head_(head), num_samples_(num_samples), rng_(rng) {}
-
-  // Without a band all rows see all keys: any group of rows may share a sample.
-  RowOrder row_order() const override {
-    return head_.has_band() ? RowOrder::positions : RowOrder::any;
-  }
 
   void add_runs(const IndexList& rows, RunList& runs) const override {
     const Range seen = head_.has_band() ? head_.visible(rows.first, rows.first + rows.count)
@@ -71,9 +66,11 @@ class PrefixRule final : public LightRule {
  public:
   explicit PrefixRule(std::int64_t num_samples) : num_samples_(num_samples) {}
 
-  std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng& rng, int) const override {
-    if (head.num_keys == 0) return nullptr;
-    return std::make_unique<PrefixPart>(head, num_samples_, rng);
+  LightPart prepare(const HeadProblem& head, const EntrySets&, const Rng& rng, int) const override {
+    if (head.num_keys == 0) return {};
+    // Without a band all rows see all keys: any group of rows may share a sample.
+    return {.row_order = head.has_band() ? RowOrder::positions : RowOrder::any,
+            .sampler = std::make_shared<PrefixSampler>(head, num_samples_, rng)};
   }
 
  private:

@@ -9,9 +9,9 @@
 namespace subquad {
 namespace {
 
-class RowNormPart final : public LightPart {
+class RowNormSampler final : public Sampler {
  public:
-  RowNormPart(SampledValues values, SampledKeys keys)
+  RowNormSampler(SampledValues values, SampledKeys keys)
       : values_(std::move(values)), keys_(std::move(keys)) {}
 
   void add_runs(const IndexList& rows, RunList& runs) const override {
@@ -31,12 +31,12 @@ class RowNormRule final : public LightRule {
   RowNormRule(std::int64_t value_samples, std::int64_t weight_samples, bool replace)
       : value_samples_(value_samples), weight_samples_(weight_samples), replace_(replace) {}
 
-  std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng& rng,
-                                     int threads) const override {
-    if (head.num_keys == 0) return nullptr;
-    return std::make_unique<RowNormPart>(
-        SampledValues(head, value_samples_, replace_, rng, threads),
-        sample_uniformly(head, weight_samples_, replace_, rng));
+  LightPart prepare(const HeadProblem& head, const EntrySets&, const Rng& rng,
+                    int threads) const override {
+    if (head.num_keys == 0) return {};
+    return {.sampler = std::make_shared<RowNormSampler>(
+                SampledValues(head, value_samples_, replace_, rng, threads),
+                sample_uniformly(head, weight_samples_, replace_, rng))};
   }
 
  private:

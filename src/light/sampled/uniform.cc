@@ -8,9 +8,9 @@
 namespace subquad {
 namespace {
 
-class UniformPart final : public LightPart {
+class UniformSampler final : public Sampler {
  public:
-  explicit UniformPart(SampledKeys sample) : sample_(std::move(sample)) {}
+  explicit UniformSampler(SampledKeys sample) : sample_(std::move(sample)) {}
 
   void add_runs(const IndexList& rows, RunList& runs) const override {
     runs.add(sample_.run(rows.count));
@@ -25,9 +25,10 @@ class UniformRule final : public LightRule {
   UniformRule(std::int64_t num_samples, bool replace)
       : num_samples_(num_samples), replace_(replace) {}
 
-  std::unique_ptr<LightPart> prepare(const HeadProblem& head, const Rng& rng, int) const override {
-    if (head.num_keys == 0) return nullptr;
-    return std::make_unique<UniformPart>(sample_uniformly(head, num_samples_, replace_, rng));
+  LightPart prepare(const HeadProblem& head, const EntrySets&, const Rng& rng, int) const override {
+    if (head.num_keys == 0) return {};
+    return {.sampler = std::make_shared<UniformSampler>(
+                sample_uniformly(head, num_samples_, replace_, rng))};
   }
 
  private:

@@ -1,5 +1,5 @@
-// How an estimate depends on the entries where it is more than the sums of its runs: what the
-// backward pass needs beyond them.
+// How a sampler's estimate depends on the entries where it is more than the sums of its runs: what
+// the backward pass needs beyond them.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@
 namespace subquad {
 
 // A row's sum of weights l = heavy sum + light sum; rows are those of the head.
-class LightGradient {
+class SamplerGradient {
  public:
-  virtual ~LightGradient() = default;
+  virtual ~SamplerGradient() = default;
   // dl / d (heavy sum): 1 for a plain sum.
   virtual float heavy_factor(std::int64_t row) const = 0;
   // Sampled entries of the sum of weights that l does not depend on.
