@@ -9,7 +9,7 @@
 
 #include "core/threads.h"
 #include "exact/forward.h"
-#include "far/clusters/cluster_shares.h"
+#include "far/clusters/cluster_entries.h"
 #include "index/row_groups.h"
 
 namespace subquad {
@@ -219,9 +219,8 @@ void MultipolePart::subtract_near_field(RowBlock& rows, std::int64_t group) {
                                     clusters_->prior.data());
 }
 
-void MultipolePart::subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
-                                     const EntrySets& taken, TileScratch& scratch) {
-  subtract_shares(head, rows, run, taken, *clusters_->far, *clusters_->keys, nullptr, scratch);
+std::unique_ptr<ImpliedEntries> MultipolePart::implied() {
+  return std::make_unique<ClusterEntries>(*clusters_->far, *clusters_->keys);
 }
 
 void MultipolePart::row_errors(RowBlock& block, const EntrySets& heavy, TileScratch& scratch,

@@ -27,8 +27,7 @@ class MultipolePart final : public Sampler, public Model, public Budget, public 
 
   const HeavySet* near_field() const override { return opened_.get(); }
   void subtract_near_field(RowBlock& rows, std::int64_t group) override;
-  void subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
-                        const EntrySets& taken, TileScratch& scratch) override;
+  std::unique_ptr<ImpliedEntries> implied() override;
   void add_estimate(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
                     TileScratch& scratch, const RunList& runs) override;
   void row_errors(RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,

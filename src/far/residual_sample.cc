@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "kernels/pack.h"
-#include "far/clusters/cluster_shares.h"
+#include "far/clusters/cluster_entries.h"
+#include "parts/implied_sums.h"
+#include "rows/entry_marks.h"
 #include "core/sampling.h"
 #include "rows/cancelled_rows.h"
 
@@ -24,6 +26,17 @@ KeyRun run_of(const std::vector<std::int32_t>& keys, const std::vector<float>& b
 
 std::vector<float> bias_of(const ResidualSample::Drawn& drawn) {
   return std::vector<float>(drawn.keys.size(), static_cast<float>(std::log2(drawn.weight)));
+}
+
+// The most of the keys that sets hold for a row: of the first, the middle and the last.
+std::int64_t most_held(const IndexList& rows, const IndexList& keys, const EntrySets& sets) {
+  FilterScratch filter;
+  std::vector<float> marks(static_cast<std::size_t>(keys.count));
+  std::int64_t most = 0;
+  for (const std::int64_t r : {std::int64_t{0}, rows.count / 2, rows.count - 1})
+    most =
+        std::max(most, mark_held(sets, rows.slice(r, 1), keys, marks.data(), keys.count, filter));
+  return most;
 }
 
 // sum_p |y_p - share_p sum y|^2 over numbers [begin, begin + count).
@@ -84,9 +97,20 @@ void ResidualSample::add_shares(RowBlock& rows, const FarShares& shares) const {
 // The sample's entries that heavy sets hold: the far field has lost them already.
 void ResidualSample::add_back_heavy(RowBlock& rows, const Drawn& drawn, const EntrySets& heavy,
                                     TileScratch& scratch) const {
-  const std::vector<float> bias = bias_of(drawn);
-  add_back_entries(head_, rows, run_of(drawn.keys, bias, rows.rows().count), heavy, far_, clusters_,
-                   drawn.weight, scratch);
+  const KeyRun run{.rows = {0, rows.rows().count},
+                   .keys = {drawn.keys.data(), 0, std::ssize(drawn.keys), true}};
+  collect_left_out(run, rows.rows(), heavy, scratch.left_out);
+  if (scratch.left_out.empty()) return;
+  const auto mark = [&](const Range& part, const IndexList& keys, float* marks,
+                        std::int64_t stride) {
+    const IndexList some = rows.rows().slice(part.begin, part.end - part.begin);
+    const std::int64_t held =
+        mark_held(scratch.left_out, some, keys, marks, stride, scratch.panel.filter());
+    return Range{0, held > 0 ? keys.count : 0};
+  };
+  ImpliedSums implied(head_, std::make_unique<ClusterEntries>(far_, clusters_));
+  implied.add({run, most_held(rows.rows(), run.keys, scratch.left_out), mark}, 1,
+              static_cast<float>(std::log2(drawn.weight)), rows, scratch.panel);
 }
 
 void ResidualSample::add_far(RowBlock& rows, const FarSums& sums, const EntrySets& heavy,

@@ -11,6 +11,7 @@
 #include "rows/key_run.h"
 #include "rows/row_block.h"
 #include "parts/heavy.h"
+#include "parts/implied_entries.h"
 #include "parts/model_backward.h"
 #include "subquad/attention.h"
 
@@ -29,10 +30,8 @@ class Model {
   // What the model holds for all entries of a group of the near field leaves the rows' sums: a
   // model may do that at once, where entry by entry would cost more. Thread-safe.
   virtual void subtract_near_field(RowBlock& /*rows*/, std::int64_t /*group*/) {}
-  // After the run of a heavy set has joined the sums of `rows`: its entries, but those in `taken`,
-  // leave the model's sums. Thread-safe.
-  virtual void subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
-                                const EntrySets& taken, TileScratch& scratch) = 0;
+  // What it holds for single entries; for one thread. Thread-safe.
+  virtual std::unique_ptr<ImpliedEntries> implied() = 0;
   // Adds the sums over all keys to rows that hold the sums of all heavy sets, less what has been
   // subtracted. `runs`: those that the part has named as a sampler; the model attends them.
   // Thread-safe.

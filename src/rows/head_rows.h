@@ -5,11 +5,26 @@
 
 #include "rows/head_problem.h"
 #include "core/index_list.h"
+#include "kernels/pack.h"
 
 namespace subquad {
 
 // out[i * width + c] = factor * rows[i][c] as f32. Any rows, any group.
 void load_head_rows(const HeadProblem& head, const TensorView& view, const IndexList& rows,
                     float factor, float* out, std::int64_t width);
+
+// The listed rows of a source that has all.
+inline kernels::RowSource select_rows(kernels::RowSource source, const IndexList& list) {
+  source.ids = list.ids;
+  source.first = list.first;
+  source.count = list.count;
+  return source;
+}
+
+// `count` rows of f32 in memory, `stride` apart.
+inline kernels::RowSource dense_rows(const float* data, std::int64_t width, std::int64_t stride,
+                                     std::int64_t count) {
+  return {data, DType::f32, stride, width, nullptr, 0, count};
+}
 
 }  // namespace subquad

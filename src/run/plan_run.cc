@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "core/threads.h"
+#include "run/subtract.h"
 
 namespace subquad {
 namespace {
@@ -32,8 +33,8 @@ class PlanRun {
  private:
   // One thread's memory; what it counted is added up when the thread is done.
   struct CountedWorker : PlanWorker {
-    CountedWorker(const HeadProblem& head, std::atomic<std::int64_t>& entries)
-        : PlanWorker(head), total(&entries) {}
+    CountedWorker(const HeadProblem& head, const HeadPlan& plan, std::atomic<std::int64_t>& entries)
+        : PlanWorker(head, plan), total(&entries) {}
     CountedWorker(const CountedWorker&) = delete;
     CountedWorker& operator=(const CountedWorker&) = delete;
     ~CountedWorker() { *total += scratch.panel.entries(); }
@@ -44,7 +45,7 @@ class PlanRun {
   template <typename Function>
   void for_groups(const PlanPass& pass, const Function& function) {
     parallel_workers(threads_, static_cast<std::int64_t>(pass.groups.size()), [&] {
-      return [&, worker = CountedWorker(head_, entries_)](std::int64_t g) mutable {
+      return [&, worker = CountedWorker(head_, plan_, entries_)](std::int64_t g) mutable {
         worker.rows.load(head_, pass.groups[static_cast<std::size_t>(g)]);
         for (const PlanStep& step : pass.steps) add_step(step, g, worker);
         function(worker);
@@ -55,13 +56,12 @@ class PlanRun {
   void add_step(const PlanStep& step, std::int64_t group, PlanWorker& worker) const {
     worker.runs.clear();
     step.set->add_runs(worker.rows.rows(), group, worker.runs);
-    Model* model = plan_.light().model.get();
     for (const KeyRun& run : worker.runs.runs()) {
       attend_run(head_, worker.rows, run, step.taken, worker.scratch);
-      if (model != nullptr && !step.leaves_whole)
-        model->subtract_entries(head_, worker.rows, run, step.taken, worker.scratch);
+      if (worker.implied && !step.leaves_whole)
+        subtract_entries(head_, run, step.taken, worker.rows, *worker.implied, worker.scratch);
     }
-    if (step.leaves_whole) model->subtract_near_field(worker.rows, group);
+    if (step.leaves_whole) plan_.light().model->subtract_near_field(worker.rows, group);
   }
 
   void add_light(PlanWorker& worker) const {

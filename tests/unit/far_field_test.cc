@@ -14,8 +14,9 @@
 #include "rows/attend_run.h"
 #include "far/clusters/far_clusters.h"
 #include "far/clusters/far_field.h"
-#include "far/clusters/cluster_shares.h"
+#include "far/clusters/cluster_entries.h"
 #include "far/clusters/opened_set.h"
+#include "run/subtract.h"
 #include "support/draw.h"
 #include "support/isa.h"
 #include "support/owned_problem.h"
@@ -279,8 +280,10 @@ void check_implied(int order, bool with_stripes, bool with_end) {
   EntrySets taken;
   if (with_stripes) taken.push_back(&stripes);
   TileScratch scratch(9, 6);
-  subtract_shares(scene.head, scene.rows, run, taken, scene.far(), *scene.built->keys,
-                  with_end ? ends.data() : nullptr, scratch);
+  ImpliedSums implied(scene.head, std::make_unique<ClusterEntries>(
+                                      scene.far(), *scene.built->keys,
+                                      [&](std::int64_t row) { return ends[at(row)]; }));
+  subtract_entries(scene.head, run, taken, scene.rows, implied, scratch);
   for (std::int64_t i = 0; i < 101; ++i)
     for (const std::int32_t j : ids)
       scene.model.heavy[at(i * 230 + j)] =

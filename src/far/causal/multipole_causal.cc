@@ -10,7 +10,7 @@
 #include "rows/tile_sizes.h"
 #include "kernels/pack.h"
 #include "far/causal/causal_fit.h"
-#include "far/clusters/cluster_shares.h"
+#include "far/clusters/cluster_entries.h"
 #include "core/sampling.h"
 
 namespace subquad {
@@ -189,13 +189,10 @@ void CausalMultipole::add_runs(const IndexList& rows, RunList& runs) const {
   if (prefix > 0 && residual_ != nullptr) residual_->add_runs(rows, prefix * options_.chunk, runs);
 }
 
-void CausalMultipole::subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
-                                       const EntrySets& taken, TileScratch& scratch) {
-  std::vector<std::int64_t> key_end;
-  for (std::int64_t i = 0; i < rows.rows().count; ++i)
-    key_end.push_back(prefix_of(rows.rows()[i]) * options_.chunk);
-  subtract_shares(head, rows, run, taken, *clusters_->far, *clusters_->keys, key_end.data(),
-                  scratch);
+std::unique_ptr<ImpliedEntries> CausalMultipole::implied() {
+  return std::make_unique<ClusterEntries>(
+      *clusters_->far, *clusters_->keys,
+      [this](std::int64_t row) { return prefix_of(row) * options_.chunk; });
 }
 
 void CausalMultipole::row_errors(RowBlock& block, const EntrySets& heavy, TileScratch& scratch,

@@ -33,8 +33,7 @@ class CausalMultipole final : public Sampler, public Model, public Budget {
   // The keys behind the rows' prefix, exactly, and with a sample of the residual its run.
   void add_runs(const IndexList& rows, RunList& runs) const override;
 
-  void subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
-                        const EntrySets& taken, TileScratch& scratch) override;
+  std::unique_ptr<ImpliedEntries> implied() override;
   void add_estimate(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
                     TileScratch& scratch, const RunList& runs) override;
   void row_errors(RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,

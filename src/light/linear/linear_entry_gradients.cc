@@ -6,6 +6,7 @@
 
 #include "rows/tile_sizes.h"
 #include "rows/backward_panels.h"
+#include "rows/entry_marks.h"
 #include "kernels/backward.h"
 #include "kernels/feature_map.h"
 
@@ -21,7 +22,7 @@ LinearEntryGradients::LinearEntryGradients(const HeadProblem& head, const Linear
       feature_stride_(feature_stride(dim_)),
       sum_stride_(sum_stride(head.value_dim())),
       stride_(padded_values(capacity) + 16),
-      keys_(head, capacity, true),
+      keys_(head, capacity),
       marks_(kBackwardRows * stride_),
       weights_(kBackwardRows * stride_),
       slopes_(kBackwardRows * stride_),
@@ -38,10 +39,10 @@ void LinearEntryGradients::weigh(const LinearRowGrads& rows, const EntrySets& le
                                  float sign) {
   const std::int64_t count = rows.rows.count, columns = keys_.keys().count;
   sign_ = sign;
-  kernels::gemm({rows.features, feature_stride_, 1}, keys_.features_from(0), count, columns, dim_,
-                weights_.data(), stride_, false);
+  kernels::gemm({rows.features, feature_stride_, 1}, keys_.transposed_features(), count, columns,
+                dim_, weights_.data(), stride_, false);
   mark_entries(head_, rows.rows, keys_.keys(), left_out, marks_.data(), stride_, filter_);
-  mask_weights(marks_.data(), sign, weights_.data(), stride_, count, columns);
+  mask_weights(marks_.data(), stride_, sign, weights_.data(), stride_, count, columns);
 }
 
 double LinearEntryGradients::weight_sum(std::int64_t row) const {

@@ -7,6 +7,7 @@
 #include "core/index_list.h"
 #include "kernels/gemm.h"
 #include "kernels/pack.h"
+#include "rows/head_rows.h"
 #include "rows/partial.h"
 #include "subquad/linear_attention.h"
 
@@ -65,17 +66,5 @@ void load_sum_values(const kernels::RowSource& values, float* out);
 // layouts above, value_dim + 1 columns of the second.
 void add_outer_products(const float* features, const float* values, std::int64_t count,
                         std::int64_t head_dim, std::int64_t value_dim, float* sums);
-
-inline kernels::RowSource select_rows(kernels::RowSource source, const IndexList& list) {
-  source.ids = list.ids;
-  source.first = list.first;
-  source.count = list.count;
-  return source;
-}
-
-inline kernels::RowSource dense_rows(const float* data, std::int64_t width, std::int64_t stride,
-                                     std::int64_t count) {
-  return {data, DType::f32, stride, width, nullptr, 0, count};
-}
 
 }  // namespace subquad

@@ -1,32 +1,17 @@
 #include "light/linear/linear_keys.h"
 
-#include <algorithm>
-#include <limits>
-
 namespace subquad {
-namespace {
-
-constexpr float kAbsent = -std::numeric_limits<float>::infinity();
-
-std::int64_t whole_panels(std::int64_t columns, std::int64_t panel) {
-  return (columns + panel - 1) / panel * panel;
-}
-
-}  // namespace
-
-LinearKeys::LinearKeys(const HeadProblem& head, std::int64_t capacity, bool with_backward)
+LinearKeys::LinearKeys(const HeadProblem& head, std::int64_t capacity)
     : dim_(head.head_dim()),
       width_(head.value_dim() + 1),
       feature_stride_(feature_stride(dim_)),
       sum_stride_(sum_stride(head.value_dim())),
       panel_(kernels::blocking().panel),
-      with_backward_(with_backward),
       features_(capacity * feature_stride_),
       values_(capacity * sum_stride_),
-      transposed_features_(whole_panels(capacity, panel_) * dim_),
-      transposed_values_(with_backward ? whole_panels(capacity, panel_) * width_ : 0),
-      value_panels_(width_, capacity),
-      feature_panels_(dim_, with_backward ? capacity : 0) {}
+      transposed_features_(whole_panels(capacity) * dim_),
+      transposed_values_(whole_panels(capacity) * width_),
+      feature_panels_(dim_, capacity) {}
 
 void LinearKeys::load(const HeadProblem& head, const IndexList& keys, FeatureMap map) {
   keys_ = keys;
@@ -36,14 +21,12 @@ void LinearKeys::load(const HeadProblem& head, const IndexList& keys, FeatureMap
       dense_rows(features_.data(), dim_, feature_stride_, keys.count);
   const kernels::RowSource values = dense_rows(values_.data(), width_, sum_stride_, keys.count);
   kernels::pack_transposed(features, transposed_features_.data());
-  value_panels_.pack(values);
-  if (!with_backward_) return;
   kernels::pack_transposed(values, transposed_values_.data());
   feature_panels_.pack(features);
 }
 
-kernels::RightMatrix LinearKeys::features_from(std::int64_t begin) const {
-  return {transposed_features_.data() + begin * dim_, panel_ * dim_, panel_};
+kernels::RightMatrix LinearKeys::transposed_features() const {
+  return {transposed_features_.data(), panel_ * dim_, panel_};
 }
 
 kernels::RightMatrix LinearKeys::transposed_values() const {
@@ -54,23 +37,19 @@ void LinearKeys::add_sums(float* sums) const {
   add_outer_products(features_.data(), values_.data(), keys_.count, dim_, width_ - 1, sums);
 }
 
-void mark_entries(const HeadProblem& head, const IndexList& rows, const IndexList& keys,
-                  const EntrySets& left_out, float* marks, std::int64_t stride,
-                  FilterScratch& scratch) {
-  for (std::int64_t r = 0; r < rows.count; ++r) {
-    const Range seen = head.visible(rows[r]);
-    float* row = marks + r * stride;
-    for (std::int64_t c = 0; c < keys.count; ++c)
-      row[c] = keys[c] >= seen.begin && keys[c] < seen.end ? 0.0f : kAbsent;
+void mask_weights(const float* marks, std::int64_t mark_stride, float sign, float* weights,
+                  std::int64_t stride, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* mark = marks + r * mark_stride;
+    float* weight = weights + r * stride;
+    for (std::int64_t c = 0; c < columns; ++c)
+      weight[c] = mark[c] == 0.0f ? sign * weight[c] + 0.0f : -0.0f;
   }
-  for (const EntrySet* set : left_out) set->remove(rows, keys, marks, stride, scratch);
 }
 
-void mask_weights(const float* marks, float sign, float* weights, std::int64_t stride,
-                  std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t at = r * stride; at < r * stride + columns; ++at)
-      weights[at] = marks[at] == 0.0f ? sign * weights[at] + 0.0f : -0.0f;
+std::int64_t whole_panels(std::int64_t columns) {
+  const std::int64_t panel = kernels::blocking().panel;
+  return (columns + panel - 1) / panel * panel;
 }
 
 }  // namespace subquad

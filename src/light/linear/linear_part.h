@@ -16,8 +16,7 @@ class LinearPart final : public Model {
   LinearPart(const HeadProblem& head, const LinearModel& model, bool alone, int threads);
 
   bool divides_any_sum() const override { return alone_; }
-  void subtract_entries(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
-                        const EntrySets& taken, TileScratch& scratch) override;
+  std::unique_ptr<ImpliedEntries> implied() override;
   void add_estimate(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
                     TileScratch& scratch, const RunList& runs) override;
   // There is no estimate.

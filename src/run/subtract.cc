@@ -1,0 +1,43 @@
+#include "run/subtract.h"
+
+#include <algorithm>
+
+#include "rows/attend_tile.h"
+#include "rows/entry_marks.h"
+
+namespace subquad {
+namespace {
+
+// The most keys that a row of the run meets: of its first, middle and last row.
+std::int64_t most_entries(const HeadProblem& head, const KeyRun& run, const IndexList& rows,
+                          const EntrySets& left_out) {
+  const auto width = [&](std::int64_t r) {
+    const Range columns = tile_columns(head, rows, {r, r + 1}, run.keys, left_out);
+    return columns.end - columns.begin;
+  };
+  return std::max(
+      {width(run.rows.begin), width((run.rows.begin + run.rows.end) / 2), width(run.rows.end - 1)});
+}
+
+}  // namespace
+
+void subtract_entries(const HeadProblem& head, const KeyRun& run, const EntrySets& taken,
+                      RowBlock& rows, ImpliedSums& implied, TileScratch& scratch) {
+  if (run.rows.empty() || run.keys.count == 0) return;
+  const IndexList& listed = rows.rows();
+  collect_left_out(run, listed, taken, scratch.left_out);
+  const auto mark = [&](const Range& part, const IndexList& keys, float* marks,
+                        std::int64_t stride) {
+    const Range columns = tile_columns(head, listed, part, keys, scratch.left_out);
+    if (columns.empty()) return columns;
+    const std::int64_t width = columns.end - columns.begin, count = part.end - part.begin;
+    mark_entries(head, listed.slice(part.begin, count), keys.slice(columns.begin, width),
+                 scratch.left_out, marks, stride, scratch.panel.filter());
+    scratch.panel.count_entries(count * width);
+    return columns;
+  };
+  implied.add({run, most_entries(head, run, listed, scratch.left_out), mark}, -1, 0, rows,
+              scratch.panel);
+}
+
+}  // namespace subquad
