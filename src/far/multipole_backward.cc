@@ -32,7 +32,7 @@ float* gradient_row(const HeadProblem& head, const MutableTensorView& view, std:
 
 // P_ic = 2^(q_i . mu_c) / l_i and H_ic, the derivative of the loss by row i's weight of c (times
 // l_i): groups gather H, then G = P H is the derivative by the natural logit.
-class MultipoleBackward::GroupWorker final : public ModelBackward::Worker {
+class MultipoleBackward::GroupWorker final : public ModelBackward::Worker, public EntryGradients {
  public:
   explicit GroupWorker(MultipoleBackward& owner)
       : owner_(owner),
@@ -44,7 +44,6 @@ class MultipoleBackward::GroupWorker final : public ModelBackward::Worker {
         stride_(padded_values(model_.size()) + 16),
         grad_stride_(padded_values(width_)),
         mean_stride_(padded_values(dim_)),
-        tile_keys_(max_backward_keys(dim_, width_ - 1)),
         means_(model_.far->means().data(), dim_, model_.size()),
         weights_(capacity_ * stride_),
         slopes_(capacity_ * stride_),
@@ -53,9 +52,6 @@ class MultipoleBackward::GroupWorker final : public ModelBackward::Worker {
         packed_grads_(capacity_ * panels(width_)),
         packed_queries_(capacity_ * panels(dim_)),
         packed_coefficients_(panels(model_.size()) * width_),
-        packed_values_(panels(tile_keys_) * (width_ - 1)),
-        entries_(kBackwardRows * tile_keys_),
-        shares_(kBackwardRows * panels(tile_keys_)),
         mean_sums_(model_.size() * mean_stride_),
         residual_(model_) {
     std::fill(mean_sums_.span().begin(), mean_sums_.span().end(), 0.0f);
@@ -75,17 +71,23 @@ class MultipoleBackward::GroupWorker final : public ModelBackward::Worker {
     if (!opened.empty()) subtract_clusters(opened);
   }
 
-  void subtract_entries(const Range& part, const IndexList& keys, const EntrySets& left_out,
-                        const KeySums& sums) override {
-    prepare();
-    stride_of_values_ =
-        kernels::pack_transposed(select(model_.head->values(), keys), packed_values_.data());
-    for (std::int64_t begin = part.begin; begin < part.end; begin += kBackwardRows) {
-      const Range rows{begin, std::min(begin + kBackwardRows, part.end)};
-      mark_entries(rows, keys, left_out);
-      subtract_marked(rows, keys);
-      add_grad_values(rows, keys.count, sums);
-    }
+  EntryGradients& entries() override { return *this; }
+
+  RowGrads row_grads() override { return {row_grads_.data(), grad_stride_}; }
+
+  void load_keys(const IndexList&) override { prepare(); }
+
+  void weigh(const MarkedEntries& entries, float sign, float* weights) override {
+    for_marked(entries, [&](std::int64_t entry, bool held, std::int64_t at, std::int32_t c) {
+      weights[entry] = held ? sign * weights_[at] + 0.0f : -0.0f;
+      if (held && shape_ != nullptr) slope_shares_[at] += sign / model_.count(c);
+    });
+  }
+
+  void add_slopes(const MarkedEntries& entries, const float*, const float* slopes) override {
+    for_marked(entries, [&](std::int64_t entry, bool held, std::int64_t at, std::int32_t) {
+      if (held) slopes_[at] += slopes[entry];
+    });
   }
 
   void add_estimate() override {
@@ -95,7 +97,7 @@ class MultipoleBackward::GroupWorker final : public ModelBackward::Worker {
     if (model_.residual == nullptr) {
       add_coefficients(owner_.coefficients_[static_cast<std::size_t>(prefix - 1)].data(),
                        sums_of(prefix));
-      add_slopes([](std::int64_t) { return 1.0f; });
+      add_slope_shares([](std::int64_t) { return 1.0f; });
     } else {
       add_residual(prefix);
     }
@@ -135,16 +137,9 @@ class MultipoleBackward::GroupWorker final : public ModelBackward::Worker {
   static kernels::RightMatrix right(const Scratch<float>& packed, std::int64_t panel_stride) {
     return {packed.data(), panel_stride, kernels::blocking().panel};
   }
-  static kernels::RowSource select(kernels::RowSource source, const IndexList& list) {
-    source.ids = list.ids;
-    source.first = list.first;
-    source.count = list.count;
-    return source;
-  }
   std::int64_t count() const { return rows_->rows().count; }
-  kernels::RightMatrix packed_row_grads(std::int64_t begin = 0) const {
-    const std::int64_t panel = kernels::blocking().panel;
-    return {packed_grads_.data() + begin * panel, panel * count(), panel};
+  kernels::RightMatrix packed_row_grads() const {
+    return right(packed_grads_, kernels::blocking().panel * count());
   }
 
   // The first time that the group meets something of the estimate.
@@ -181,7 +176,7 @@ class MultipoleBackward::GroupWorker final : public ModelBackward::Worker {
 
   // All rows of the group hold `share(c)` more of the clusters' slopes.
   template <typename Share>
-  void add_slopes(const Share& share) {
+  void add_slope_shares(const Share& share) {
     for (std::int64_t i = 0; shape_ != nullptr && i < count(); ++i)
       for (std::int64_t c = 0; c < model_.size(); ++c) slope_shares_[i * stride_ + c] += share(c);
   }
@@ -217,7 +212,7 @@ class MultipoleBackward::GroupWorker final : public ModelBackward::Worker {
       std::fill(sums.span().begin(), sums.span().end(), 0.0f);
       add_coefficients(residual_.rest().rows.data(), sums.data());
       residual_.add_rest(sums.data(), grad_stride_, sums_of(prefix));
-      add_slopes(
+      add_slope_shares(
           [&](std::int64_t c) { return residual_.rest().slopes[static_cast<std::size_t>(c)]; });
     }
     residual_.add_back({rows_->rows(), weights_.data(), slopes_.data(),
@@ -251,48 +246,18 @@ class MultipoleBackward::GroupWorker final : public ModelBackward::Worker {
         out[chosen[static_cast<std::size_t>(c)] * grad_stride_ + d] += sums[c * grad_stride_ + d];
   }
 
-  // entries_: 0 where the entry is there and its cluster's prefix holds the key, else -inf.
-  void mark_entries(const Range& part, const IndexList& keys, const EntrySets& left_out) {
-    constexpr float kAbsent = -std::numeric_limits<float>::infinity();
-    const IndexList rows = rows_->rows().slice(part.begin, part.end - part.begin);
-    for (std::int64_t i = 0; i < rows.count; ++i) {
-      Range seen = model_.head->visible(rows[i]);
-      seen.end = std::min(seen.end, model_.prefix_of(rows[i]) * model_.segment);
-      float* row = entries_.data() + i * tile_keys_;
-      for (std::int64_t k = 0; k < keys.count; ++k)
-        row[k] = keys[k] >= seen.begin && keys[k] < seen.end ? 0.0f : kAbsent;
-    }
-    for (const EntrySet* set : left_out)
-      set->remove(rows, keys, entries_.data(), tile_keys_, filter_);
-  }
-
-  // The entries' shares (-P_ic) stay in entries_.
-  void subtract_marked(const Range& part, const IndexList& keys) {
-    const std::int64_t stride = panels(tile_keys_);
-    kernels::gemm({row_grads_.data() + part.begin * grad_stride_, grad_stride_, 1},
-                  right(packed_values_, stride_of_values_), part.end - part.begin, keys.count,
-                  width_ - 1, shares_.data(), stride, false);
-    for (std::int64_t i = part.begin; i < part.end; ++i) {
-      float* entry = entries_.data() + (i - part.begin) * tile_keys_;
-      const float* product = shares_.data() + (i - part.begin) * stride;
-      const float offset = row_grads_[i * grad_stride_ + width_ - 1];
-      for (std::int64_t k = 0; k < keys.count; ++k) {
-        const bool there = entry[k] == 0.0f;
-        entry[k] = 0.0f;
-        if (!there) continue;
-        const std::int32_t c = model_.clusters->cluster_of[static_cast<std::size_t>(keys[k])];
-        const std::int64_t at = i * stride_ + c;
-        slopes_[at] -= product[k] + offset;
-        if (shape_ != nullptr) slope_shares_[at] -= 1 / model_.count(c);
-        entry[k] = -weights_[at];
+  // visit(entry, whether its cluster's prefix holds it, place of row and cluster, cluster).
+  template <typename Visit>
+  void for_marked(const MarkedEntries& entries, const Visit& visit) {
+    for (std::int64_t i = entries.rows.begin; i < entries.rows.end; ++i) {
+      const std::int64_t end = model_.prefix_of(rows_->rows()[i]) * model_.segment;
+      const std::int64_t row = (i - entries.rows.begin) * entries.stride;
+      for (std::int64_t k = 0; k < entries.keys.count; ++k) {
+        const std::int64_t key = entries.keys[k];
+        const std::int32_t c = model_.clusters->cluster_of[static_cast<std::size_t>(key)];
+        visit(row + k, entries.marks[row + k] == 0.0f && key < end, i * stride_ + c, c);
       }
     }
-  }
-
-  void add_grad_values(const Range& part, std::int64_t keys, const KeySums& sums) {
-    if (!wanted_.value) return;
-    kernels::gemm({entries_.data(), 1, tile_keys_}, packed_row_grads(part.begin), keys, width_ - 1,
-                  part.end - part.begin, sums.grad_value(0), sums.value_stride, true);
   }
 
   float* sums_of(std::int64_t prefix) {
@@ -306,15 +271,13 @@ class MultipoleBackward::GroupWorker final : public ModelBackward::Worker {
   MultipoleBackward& owner_;
   const MultipoleModel& model_;
   WantedGradients wanted_;
-  std::int64_t dim_, width_, capacity_, stride_, grad_stride_, mean_stride_, tile_keys_;
-  std::int64_t stride_of_values_ = 0;
+  std::int64_t dim_, width_, capacity_, stride_, grad_stride_, mean_stride_;
   BackwardRows* rows_ = nullptr;
   const std::vector<std::uint8_t>* skipped_ = nullptr;
   bool ready_ = false;
   FarCoefficients means_;
   Scratch<float> weights_, slopes_, products_, row_grads_, packed_grads_, packed_queries_,
-      packed_coefficients_, packed_values_, entries_, shares_, mean_sums_;
-  FilterScratch filter_;
+      packed_coefficients_, mean_sums_;
   std::vector<CoefficientSums> sums_;
   ResidualBackward residual_;
   ClusterShape::Workspace workspace_;

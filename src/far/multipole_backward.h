@@ -1,5 +1,5 @@
 // The derivative of the multipole part: of its clusters' means and sums (orders 1 and 2: and of
-// their slopes and spreads), of the entries that heavy sets take out of them, and through the fit
+// their slopes and spreads), of the entries that are subtracted from them, and through the fit
 // of its coefficients.
 //
 // source: ours (docs/theory/far_field.md, section 11). The choices (clusters, groups, probes,

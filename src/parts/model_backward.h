@@ -6,9 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "parts/entry_gradients.h"
 #include "rows/backward_rows.h"
-#include "rows/backward_sums.h"
-#include "rows/score_filter.h"
 
 namespace subquad {
 
@@ -23,10 +22,8 @@ class ModelBackward {
     virtual void begin_group(BackwardRows& rows, const std::vector<std::uint8_t>& skipped) = 0;
     // As Model::subtract_near_field().
     virtual void subtract_near_field(std::int64_t /*group*/) {}
-    // Rows `part` of the group have met the keys, but for left_out: these entries leave. `sums` are
-    // those of the keys.
-    virtual void subtract_entries(const Range& part, const IndexList& keys,
-                                  const EntrySets& left_out, const KeySums& sums) = 0;
+    // For what is subtracted entry by entry, of the group that has begun.
+    virtual EntryGradients& entries() = 0;
     virtual void add_estimate() = 0;
     // Adds to the rows' grad_query.
     virtual void end_group() = 0;

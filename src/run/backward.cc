@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "core/threads.h"
@@ -17,6 +18,7 @@
 #include "rows/attend_run.h"
 #include "run/plan_run.h"
 #include "run/run_plans.h"
+#include "run/subtract.h"
 
 namespace subquad {
 namespace {
@@ -71,7 +73,9 @@ class Worker {
          UnmetRows& unmet, SharedPulls& shared, ModelBackward* model = nullptr)
       : Worker(head, plan, arguments, unmet, shared,
                max_backward_keys(head.head_dim(), head.value_dim())) {
-    if (model != nullptr) model_ = model->make_worker();
+    if (model == nullptr) return;
+    model_ = model->make_worker();
+    implied_.emplace(head, wanted_, model_->entries(), tile_keys_);
   }
 
   // Groups [groups.begin, groups.end). If another thread fails, the rest is left undone. `turns`
@@ -215,7 +219,7 @@ class Worker {
       if (!sums_.fits(keys) && !flush(turn, turns)) return false;
       const KeySums& sums = sums_.open(keys);
       add_tile(run, keys, begin, sums);
-      if (subtracts) model_->subtract_entries(run.rows, keys, left_out_, sums);
+      if (subtracts) subtract_entries(rows_.rows(), run.rows, keys, left_out_, sums, *implied_);
     }
     return true;
   }
@@ -282,6 +286,7 @@ class Worker {
   std::vector<PlannedRun> planned_;
   std::vector<float> heavy_factors_;
   std::unique_ptr<ModelBackward::Worker> model_;  // nullptr: the light part is its runs
+  std::optional<ImpliedGradients> implied_;       // of the model
   std::vector<std::uint8_t> skipped_;             // rows of the group that the forward threw away
   bool any_skipped_ = false;
 };

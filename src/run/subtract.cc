@@ -4,6 +4,7 @@
 
 #include "rows/attend_tile.h"
 #include "rows/entry_marks.h"
+#include "rows/tile_sizes.h"
 
 namespace subquad {
 namespace {
@@ -38,6 +39,16 @@ void subtract_entries(const HeadProblem& head, const KeyRun& run, const EntrySet
   };
   implied.add({run, most_entries(head, run, listed, scratch.left_out), mark}, -1, 0, rows,
               scratch.panel);
+}
+
+void subtract_entries(const IndexList& rows, const Range& part, const IndexList& keys,
+                      const EntrySets& left_out, const KeySums& sums, ImpliedGradients& implied) {
+  implied.load(keys);
+  for (std::int64_t begin = part.begin; begin < part.end; begin += kBackwardRows) {
+    implied.weigh(rows, {begin, std::min(begin + kBackwardRows, part.end)}, left_out, -1);
+    implied.spread(sums);
+  }
+  implied.finish(sums);
 }
 
 }  // namespace subquad

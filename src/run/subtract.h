@@ -2,8 +2,10 @@
 // each of them counts once.
 #pragma once
 
+#include "parts/implied_gradients.h"
 #include "parts/implied_sums.h"
 #include "rows/attend_run.h"
+#include "rows/backward_sums.h"
 #include "rows/head_problem.h"
 #include "rows/key_run.h"
 #include "rows/row_block.h"
@@ -15,5 +17,10 @@ namespace subquad {
 // holds for them leaves.
 void subtract_entries(const HeadProblem& head, const KeyRun& run, const EntrySets& taken,
                       RowBlock& rows, ImpliedSums& implied, TileScratch& scratch);
+
+// Backward: rows `part` of the group have met the tile of keys, less the entries in `left_out`.
+// `sums` are those of the keys.
+void subtract_entries(const IndexList& rows, const Range& part, const IndexList& keys,
+                      const EntrySets& left_out, const KeySums& sums, ImpliedGradients& implied);
 
 }  // namespace subquad

@@ -64,7 +64,7 @@ class FarField {
   void add_to(const float* queries, const Partial& sums, const FarCoefficients& coefficients,
               FarScratch& scratch, const float* slopes = nullptr) const;
   // The same, the last to join: a row whose sum of weights is then a thousandth or less of what
-  // heavy entries had taken out of it is nothing but rounding, gets l = 0 and is computed exactly.
+  // has been subtracted from it is nothing but rounding, gets l = 0 and is computed exactly.
   void complete(const float* queries, const Partial& sums, const FarCoefficients& coefficients,
                 FarScratch& scratch) const;
   // Takes the clusters that `chosen` lists out of sums that hold them: `prior` is R x (Dv + 1), the

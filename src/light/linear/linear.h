@@ -12,7 +12,7 @@
 // Alone, a row is divided by its sum as it stands: negative sums (map = none) count in
 // Report::negative_rows and have lse NaN; a sum of 0 gives zeros and lse -inf, one that is not
 // finite NaN. After heavy parts, which add exp(s) - p(s) for each of their entries, rows whose sum
-// is not positive, or below 1e-4 of the |p(s)| taken out of it, are computed again exactly.
+// is not positive, or below 1e-4 of the |p(s)| subtracted from it, are computed again exactly.
 // parameters: map = none | elu | relu (none).
 #pragma once
 

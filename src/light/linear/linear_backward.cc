@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "core/threads.h"
@@ -12,6 +13,7 @@
 #include "kernels/gemm.h"
 #include "light/linear/linear_entry_gradients.h"
 #include "light/linear/linear_key_gradients.h"
+#include "parts/implied_gradients.h"
 
 namespace subquad {
 namespace {
@@ -37,6 +39,7 @@ class LinearBackward::GroupWorker final : public ModelBackward::Worker {
         prefix_(owner.sums_),
         entries_(head_, owner.model_, wanted_,
                  std::max(max_backward_keys(dim_, width_ - 1), kSpanKeys)),
+        near_(head_, wanted_, entries_, kSpanKeys),
         behind_(head_, owner.model_, wanted_, kSpanKeys),
         local_(dim_, width_ - 1, capacity() + 1, kPendingGroups),
         features_(capacity() * feature_stride_),
@@ -48,22 +51,14 @@ class LinearBackward::GroupWorker final : public ModelBackward::Worker {
     rows_ = &rows;
     load_query_features(head_, rows.rows(), owner_.model_, features_.data());
     std::fill_n(grad_features_.data(), count() * feature_stride_, 0.0f);
+    entries_.load_rows(slice({0, count()}));
     for (std::int64_t i = 0; !owner_.alone_ && i < count(); ++i) {
       const bool out = skipped[static_cast<std::size_t>(i)] != 0 || *rows.lse_log2(i) == kHidden;
       set_row_grads(i, out ? 0.0f : std::exp2(-*rows.lse_log2(i)));
     }
   }
 
-  void subtract_entries(const Range& part, const IndexList& keys, const EntrySets& left_out,
-                        const KeySums& sums) override {
-    entries_.load(keys);
-    for (std::int64_t begin = part.begin; begin < part.end; begin += kBackwardRows) {
-      const LinearRowGrads rows = slice({begin, std::min(begin + kBackwardRows, part.end)});
-      entries_.weigh(rows, left_out, -1);
-      entries_.spread(rows, sums);
-    }
-    entries_.finish(sums);
-  }
+  EntryGradients& entries() override { return entries_; }
 
   void add_estimate() override {
     const std::vector<LinearSpan> spans = cut_spans(head_, rows_->rows(), kSpanKeys - 1);
@@ -110,16 +105,16 @@ class LinearBackward::GroupWorker final : public ModelBackward::Worker {
 
   void add_span(const LinearSpan& span) {
     const bool local = !span.keys.empty();
-    if (local) entries_.load(index_range(span.keys.begin, span.keys.end));
+    if (local) near_.load(index_range(span.keys.begin, span.keys.end));
     for (std::int64_t begin = span.rows.begin; begin < span.rows.end; begin += kBackwardRows) {
       const Range part{begin, std::min(begin + kBackwardRows, span.rows.end)};
-      if (local) entries_.weigh(slice(part), {}, 1);
+      if (local) near_.weigh(rows_->rows(), part, {}, 1);
       if (owner_.alone_) divide(part, local);
       if (wanted_.query) multiply_state(slice(part));
-      if (local) entries_.spread(slice(part), local_.open(entries_.keys().keys()));
+      if (local) near_.spread(local_.open(entries_.keys().keys()));
     }
     if (!local) return;
-    entries_.finish(local_.open(entries_.keys().keys()));
+    near_.finish(local_.open(entries_.keys().keys()));
     prefix_.advance(entries_.keys());
   }
 
@@ -128,12 +123,18 @@ class LinearBackward::GroupWorker final : public ModelBackward::Worker {
     const float* weights = prefix_.data() + width_ - 1;
     for (std::int64_t i = part.begin; i < part.end; ++i) {
       const float* features = features_.data() + i * feature_stride_;
-      double sum = local ? entries_.weight_sum(i - part.begin) : 0.0;
+      double sum = local ? near_sum(i - part.begin) : 0.0;
       for (std::int64_t c = 0; c < dim_; ++c)
         sum += double{features[c]} * double{weights[c * sum_stride_]};
       sum += std::exp2(double{head_.sink_log2(rows_->rows()[i])});
       set_row_grads(i, sum == 0 ? 0.0f : static_cast<float>(1 / sum));
     }
+  }
+
+  // Of the weights of the span's keys.
+  double near_sum(std::int64_t row) const {
+    const float* weights = near_.weights(row);
+    return std::accumulate(weights, weights + entries_.keys().keys().count, 0.0);
   }
 
   // dphi(q) of the keys before the span.
@@ -173,6 +174,7 @@ class LinearBackward::GroupWorker final : public ModelBackward::Worker {
   std::int64_t dim_, width_, feature_stride_, sum_stride_;
   PrefixSums prefix_;
   LinearEntryGradients entries_;
+  ImpliedGradients near_;  // the entries beside the diagonal
   LinearKeyGradients behind_;
   KeySumsBuffer local_;
   Scratch<float> features_, grad_features_, row_grads_, packed_state_;

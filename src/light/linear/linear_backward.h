@@ -1,5 +1,5 @@
-// The derivative of the linear part: of the sums over all keys, and of the entries that heavy sets
-// take out of them.
+// The derivative of the linear part: of the sums over all keys, and of the entries that
+// are subtracted from them.
 //
 // With G_ij = (dO_i . v_j + offset_i) / l_i, l_i the row's final sum of weights:
 //   dphi(q_i) = sum_j G_ij phi(k_j),  dphi(k_j) = sum_i G_ij phi_q(q_i),  dv_j = sum_i p_ij dO_i /
@@ -7,8 +7,8 @@
 // The first comes from the prefix sums of the forward, the others from R = sum of phi_q(q_i)
 // (dO_i, offset_i)^T / l_i over the rows that see the key; the rows behind a block of keys join
 // once all rows have been through.
-// cost: 3 D (Dv + 1) multiply-adds a row and 2 a key; entries near the diagonal and those taken out
-// 2 (D + Dv) + D each. Memory: as the forward's sums, once more.
+// cost: 3 D (Dv + 1) multiply-adds a row and 2 a key; entries near the diagonal and subtracted
+// ones 2 (D + Dv) + D each. Memory: as the forward's sums, once more.
 #pragma once
 
 #include <memory>

@@ -44,11 +44,13 @@ void LinearEntries::weigh(const MarkedEntries& entries, std::int64_t first, floa
   kernels::gemm({query_features_.data() + begin * stride_, stride_, 1},
                 {packed_.data() + first * dim, panel * dim, panel}, count, entries.keys.count, dim,
                 weights, entries.stride, false);
-  mask_weights(entries.marks, entries.stride, 1, weights, entries.stride, count,
-               entries.keys.count);
-  for (std::int64_t r = 0; r < count; ++r)
+  mask_weights(entries, 1, weights);
+  for (std::int64_t r = 0; r < count; ++r) {
+    float size = row_sizes_[static_cast<std::size_t>(begin + r)];
     for (std::int64_t c = 0; c < entries.keys.count; ++c)
-      row_sizes_[static_cast<std::size_t>(begin + r)] += std::fabs(weights[r * entries.stride + c]);
+      size += std::fabs(weights[r * entries.stride + c]);
+    row_sizes_[static_cast<std::size_t>(begin + r)] = size;
+  }
 }
 
 void LinearEntries::finish_rows(const Partial&) {

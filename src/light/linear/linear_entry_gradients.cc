@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <numbers>
-#include <numeric>
 
 #include "rows/tile_sizes.h"
 #include "rows/backward_panels.h"
-#include "rows/entry_marks.h"
 #include "kernels/backward.h"
 #include "kernels/feature_map.h"
 
@@ -18,65 +16,40 @@ LinearEntryGradients::LinearEntryGradients(const HeadProblem& head, const Linear
       model_(model),
       wanted_(wanted),
       dim_(head.head_dim()),
-      width_(head.value_dim() + 1),
       feature_stride_(feature_stride(dim_)),
       sum_stride_(sum_stride(head.value_dim())),
-      stride_(padded_values(capacity) + 16),
       keys_(head, capacity),
-      marks_(kBackwardRows * stride_),
-      weights_(kBackwardRows * stride_),
-      slopes_(kBackwardRows * stride_),
       grad_features_(capacity * feature_stride_),
-      query_panels_(dim_, kBackwardRows),
-      grad_panels_(head.value_dim(), kBackwardRows) {}
+      query_panels_(dim_, kBackwardRows) {}
 
-void LinearEntryGradients::load(const IndexList& keys) {
+void LinearEntryGradients::load_keys(const IndexList& keys) {
   keys_.load(head_, keys, model_.map);
   std::fill_n(grad_features_.data(), keys.count * feature_stride_, 0.0f);
 }
 
-void LinearEntryGradients::weigh(const LinearRowGrads& rows, const EntrySets& left_out,
-                                 float sign) {
-  const std::int64_t count = rows.rows.count, columns = keys_.keys().count;
-  sign_ = sign;
-  kernels::gemm({rows.features, feature_stride_, 1}, keys_.transposed_features(), count, columns,
-                dim_, weights_.data(), stride_, false);
-  mark_entries(head_, rows.rows, keys_.keys(), left_out, marks_.data(), stride_, filter_);
-  mask_weights(marks_.data(), stride_, sign, weights_.data(), stride_, count, columns);
+void LinearEntryGradients::weigh(const MarkedEntries& entries, float sign, float* weights) {
+  const std::int64_t count = entries.rows.end - entries.rows.begin;
+  kernels::gemm({rows_.features + entries.rows.begin * feature_stride_, feature_stride_, 1},
+                keys_.transposed_features(), count, entries.keys.count, dim_, weights,
+                entries.stride, false);
+  mask_weights(entries, sign, weights);
 }
 
-double LinearEntryGradients::weight_sum(std::int64_t row) const {
-  const float* weights = weights_.data() + row * stride_;
-  return std::accumulate(weights, weights + keys_.keys().count, 0.0);
-}
-
-void LinearEntryGradients::spread(const LinearRowGrads& rows, const KeySums& sums) {
-  const std::int64_t count = rows.rows.count, columns = keys_.keys().count;
-  if (wanted_.value) {
-    grad_panels_.pack(dense_rows(rows.row_grads, width_ - 1, sum_stride_, count));
-    multiply_seen({{weights_.data(), 1, stride_}, weights_.data()}, grad_panels_, 0, columns, count,
-                  sums.grad_value(0), sums.value_stride, true);
-  }
-  if (!wanted_.scores()) return;
-  kernels::gemm({rows.row_grads, sum_stride_, 1}, keys_.transposed_values(), count, columns, width_,
-                slopes_.data(), stride_, false);
-  mask_slopes(count);
+void LinearEntryGradients::add_slopes(const MarkedEntries& entries, const float* weights,
+                                      const float* slopes) {
+  const std::int64_t begin = entries.rows.begin, count = entries.rows.end - begin;
+  const std::int64_t columns = entries.keys.count, stride = entries.stride;
   if (wanted_.query)
-    multiply_seen({{slopes_.data(), stride_, 1}, weights_.data()}, keys_.feature_panels(), 0, count,
-                  columns, rows.grad_features, feature_stride_, true);
+    multiply_seen({{slopes, stride, 1}, weights}, keys_.feature_panels(), 0, count, columns,
+                  rows_.grad_features + begin * feature_stride_, feature_stride_, true);
   if (!wanted_.key) return;
-  query_panels_.pack(dense_rows(rows.features, dim_, feature_stride_, count));
-  multiply_seen({{slopes_.data(), 1, stride_}, weights_.data()}, query_panels_, 0, columns, count,
+  query_panels_.pack(
+      dense_rows(rows_.features + begin * feature_stride_, dim_, feature_stride_, count));
+  multiply_seen({{slopes, 1, stride}, weights}, query_panels_, 0, columns, count,
                 grad_features_.data(), feature_stride_, true);
 }
 
-void LinearEntryGradients::mask_slopes(std::int64_t rows) {
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t at = r * stride_; at < r * stride_ + keys_.keys().count; ++at)
-      slopes_[at] = marks_[at] == 0.0f ? sign_ * slopes_[at] : 0.0f;
-}
-
-void LinearEntryGradients::finish(const KeySums& sums) {
+void LinearEntryGradients::finish_keys(const KeySums& sums) {
   if (!wanted_.key) return;
   const std::int64_t count = keys_.keys().count;
   kernels::multiply_slopes(model_.map, 1.0f, keys_.features(0), grad_features_.data(),

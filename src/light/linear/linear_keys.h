@@ -9,6 +9,7 @@
 #include "rows/row_panels.h"
 #include "kernels/gemm.h"
 #include "light/linear/linear_features.h"
+#include "parts/implied_entries.h"
 
 namespace subquad {
 
@@ -24,7 +25,6 @@ class LinearKeys {
   const float* features(std::int64_t i) const { return features_.data() + i * feature_stride_; }
   kernels::RightMatrix transposed_features() const;                    // B of phi(Q) phi(K)^T
   const RowPanels& feature_panels() const { return feature_panels_; }  // B of dP phi(K)
-  kernels::RightMatrix transposed_values() const;                      // B of dO (V, 1)^T
 
   // Adds the sums phi(k) (v, 1)^T of the tile to D rows of sum_stride(Dv) floats.
   void add_sums(float* sums) const;
@@ -32,13 +32,12 @@ class LinearKeys {
  private:
   std::int64_t dim_, width_, feature_stride_, sum_stride_, panel_;
   IndexList keys_;
-  Scratch<float> features_, values_, transposed_features_, transposed_values_;
+  Scratch<float> features_, values_, transposed_features_;
   RowPanels feature_panels_;
 };
 
-// weights *= sign where the mark is 0, else -0.0f (kernels::is_masked).
-void mask_weights(const float* marks, std::int64_t mark_stride, float sign, float* weights,
-                  std::int64_t stride, std::int64_t rows, std::int64_t columns);
+// weights *= sign where the mark is 0, else -0.0f (kernels::is_masked); both in the same layout.
+void mask_weights(const MarkedEntries& entries, float sign, float* weights);
 
 // Columns rounded up to whole panels of the matrix kernel.
 std::int64_t whole_panels(std::int64_t columns);
