@@ -16,8 +16,8 @@
 #include "rows/backward_turns.h"
 #include "exact/forward.h"
 #include "rows/attend_run.h"
-#include "run/plan_run.h"
-#include "run/run_plans.h"
+#include "run/row_sums.h"
+#include "run/each_plan.h"
 #include "run/subtract.h"
 
 namespace subquad {
@@ -353,7 +353,7 @@ class HeadBackward {
 
   // For what the light part learns of each row on its way, and for the rows that were rejected.
   void repeat_forward() {
-    entries_ += run_plan(head_, plan_, threads_, [&](PlanWorker& worker) {
+    entries_ += sum_rows(head_, plan_, threads_, [&](SummedRows& worker) {
       const IndexList& rows = worker.rows.rows();
       for (std::int64_t i = 0; i < rows.count; ++i)
         if (!(worker.rows.partial().l[i] <= 0)) unmet_.meet(rows[i]);
@@ -399,10 +399,10 @@ SplitCounts split_backward(std::span<const HeadProblem> heads, const Method& met
                            const BackwardArguments& arguments, const Options& options) {
   const int threads = resolved_threads(options.threads);
   clear_gradients(heads, arguments, threads);
-  return run_plans(heads, method, options.seed, threads,
-                   [&](const HeadProblem& head, const HeadPlan& plan, int share) {
-                     return HeadBackward(head, plan, arguments, share).run();
-                   });
+  return run_each_plan(heads, method, options.seed, threads,
+                       [&](const HeadProblem& head, const HeadPlan& plan, int share) {
+                         return HeadBackward(head, plan, arguments, share).run();
+                       });
 }
 
 }  // namespace subquad

@@ -10,8 +10,8 @@
 #include "exact/forward.h"
 #include "rows/write_rows.h"
 #include "run/sample_error.h"
-#include "run/plan_run.h"
-#include "run/run_plans.h"
+#include "run/row_sums.h"
+#include "run/each_plan.h"
 
 namespace subquad {
 namespace {
@@ -25,7 +25,7 @@ class HeadRun {
   SplitCounts run() {
     if (plan_.wants_exact()) return run_exactly();
     const std::int64_t entries =
-        run_plan(head_, plan_, threads_, [&](PlanWorker& worker) { finish(worker); });
+        sum_rows(head_, plan_, threads_, [&](SummedRows& worker) { finish(worker); });
     redo_rejected();
     SplitCounts counts{static_cast<std::int64_t>(rejected_.size()), entries};
     counts.negative_rows = negative_;
@@ -45,7 +45,7 @@ class HeadRun {
     return {0, run.scored_entries, 1};
   }
 
-  void finish(PlanWorker& worker) {
+  void finish(SummedRows& worker) {
     std::vector<std::int32_t> rejected;
     if (plan_.divides_any_sum()) {
       negative_ += write_signed_rows(head_, worker.rows.rows(), worker.rows.partial(), outputs_);
@@ -59,7 +59,7 @@ class HeadRun {
     rejected_.insert(rejected_.end(), rejected.begin(), rejected.end());
   }
 
-  void write_errors(PlanWorker& worker) {
+  void write_errors(SummedRows& worker) {
     const IndexList& rows = worker.rows.rows();
     std::vector<float> squared(static_cast<std::size_t>(rows.count),
                                std::numeric_limits<float>::quiet_NaN());
@@ -101,10 +101,10 @@ class HeadRun {
 
 SplitCounts split_attention(std::span<const HeadProblem> heads, const Method& method,
                             const Outputs& outputs, const Options& options) {
-  return run_plans(heads, method, options.seed, resolved_threads(options.threads),
-                   [&](const HeadProblem& head, const HeadPlan& plan, int threads) {
-                     return HeadRun(head, plan, outputs, threads).run();
-                   });
+  return run_each_plan(heads, method, options.seed, resolved_threads(options.threads),
+                       [&](const HeadProblem& head, const HeadPlan& plan, int threads) {
+                         return HeadRun(head, plan, outputs, threads).run();
+                       });
 }
 
 }  // namespace subquad

@@ -6,7 +6,7 @@
 
 #include "rows/head_problem.h"
 #include "methods/method.h"
-#include "run/run_heads.h"
+#include "run/each_head.h"
 #include "subquad/attention.h"
 
 namespace subquad {

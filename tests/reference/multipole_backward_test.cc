@@ -13,7 +13,7 @@
 
 #include "far/causal/multipole_causal.h"
 #include "far/multipole_part.h"
-#include "run/run_plans.h"
+#include "run/each_plan.h"
 #include "support/gradient_differences.h"
 #include "support/isa.h"
 #include "support/multipole_model.h"

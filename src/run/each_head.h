@@ -35,7 +35,8 @@ struct SplitCounts {
 // The sum of run_head(head, threads) over the heads with rows. Enough heads: side by side, and the
 // threads that find none left help with the last ones. Few: one after the other, to save memory.
 template <typename RunHead>
-SplitCounts run_heads(std::span<const HeadProblem> heads, int threads, const RunHead& run_head) {
+SplitCounts run_each_head(std::span<const HeadProblem> heads, int threads,
+                          const RunHead& run_head) {
   const auto count = static_cast<std::int64_t>(heads.size());
   const bool by_head = count / 2 >= threads;
   std::vector<SplitCounts> counts(heads.size());

@@ -1,4 +1,4 @@
-#include "run/plan_run.h"
+#include "run/row_sums.h"
 
 #include <atomic>
 
@@ -8,12 +8,12 @@
 namespace subquad {
 namespace {
 
-class PlanRun {
+class RowSummation {
  public:
-  PlanRun(const HeadProblem& head, const HeadPlan& plan, int threads)
+  RowSummation(const HeadProblem& head, const HeadPlan& plan, int threads)
       : head_(head), plan_(plan), threads_(threads) {}
 
-  std::int64_t run(const std::function<void(PlanWorker&)>& finish) {
+  std::int64_t run(const std::function<void(SummedRows&)>& finish) {
     const std::span<const PlanPass> passes = plan_.passes();
     if (passes.size() > 1) {
       waiting_ = PartialBuffer(head_.num_rows(), head_.value_dim());
@@ -21,8 +21,8 @@ class PlanRun {
     }
     // The sums of a pass that is not the last one wait, row by row, for it.
     for (const PlanPass& pass : passes.first(passes.size() - 1))
-      for_groups(pass, [&](PlanWorker& worker) { exchange_waiting(worker.rows, false); });
-    for_groups(passes.back(), [&](PlanWorker& worker) {
+      for_groups(pass, [&](SummedRows& worker) { exchange_waiting(worker.rows, false); });
+    for_groups(passes.back(), [&](SummedRows& worker) {
       if (passes.size() > 1) exchange_waiting(worker.rows, true);
       add_light(worker);
       finish(worker);
@@ -32,12 +32,12 @@ class PlanRun {
 
  private:
   // One thread's memory; what it counted is added up when the thread is done.
-  struct CountedWorker : PlanWorker {
-    CountedWorker(const HeadProblem& head, const HeadPlan& plan, std::atomic<std::int64_t>& entries)
-        : PlanWorker(head, plan), total(&entries) {}
-    CountedWorker(const CountedWorker&) = delete;
-    CountedWorker& operator=(const CountedWorker&) = delete;
-    ~CountedWorker() { *total += scratch.panel.entries(); }
+  struct CountedRows : SummedRows {
+    CountedRows(const HeadProblem& head, const HeadPlan& plan, std::atomic<std::int64_t>& entries)
+        : SummedRows(head, plan), total(&entries) {}
+    CountedRows(const CountedRows&) = delete;
+    CountedRows& operator=(const CountedRows&) = delete;
+    ~CountedRows() { *total += scratch.panel.entries(); }
 
     std::atomic<std::int64_t>* total;
   };
@@ -45,7 +45,7 @@ class PlanRun {
   template <typename Function>
   void for_groups(const PlanPass& pass, const Function& function) {
     parallel_workers(threads_, static_cast<std::int64_t>(pass.groups.size()), [&] {
-      return [&, worker = CountedWorker(head_, plan_, entries_)](std::int64_t g) mutable {
+      return [&, worker = CountedRows(head_, plan_, entries_)](std::int64_t g) mutable {
         worker.rows.load(head_, pass.groups[static_cast<std::size_t>(g)]);
         for (const PlanStep& step : pass.steps) add_step(step, g, worker);
         function(worker);
@@ -53,7 +53,7 @@ class PlanRun {
     });
   }
 
-  void add_step(const PlanStep& step, std::int64_t group, PlanWorker& worker) const {
+  void add_step(const PlanStep& step, std::int64_t group, SummedRows& worker) const {
     worker.runs.clear();
     step.set->add_runs(worker.rows.rows(), group, worker.runs);
     for (const KeyRun& run : worker.runs.runs()) {
@@ -64,7 +64,7 @@ class PlanRun {
     if (step.leaves_whole) plan_.light().model->subtract_near_field(worker.rows, group);
   }
 
-  void add_light(PlanWorker& worker) const {
+  void add_light(SummedRows& worker) const {
     worker.runs.clear();
     const auto& [order, sampler, model, budget, shared_error] = plan_.light();
     if (sampler != nullptr) sampler->add_runs(worker.rows.rows(), worker.runs);
@@ -92,9 +92,9 @@ class PlanRun {
 
 }  // namespace
 
-std::int64_t run_plan(const HeadProblem& head, const HeadPlan& plan, int threads,
-                      const std::function<void(PlanWorker&)>& finish) {
-  return PlanRun(head, plan, threads).run(finish);
+std::int64_t sum_rows(const HeadProblem& head, const HeadPlan& plan, int threads,
+                      const std::function<void(SummedRows&)>& finish) {
+  return RowSummation(head, plan, threads).run(finish);
 }
 
 }  // namespace subquad

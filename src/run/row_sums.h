@@ -13,8 +13,8 @@ namespace subquad {
 
 // A thread's memory, and what it has when a group of rows is done: their sums, all parts merged,
 // and the runs that the light part has named.
-struct PlanWorker {
-  PlanWorker(const HeadProblem& head, const HeadPlan& plan)
+struct SummedRows {
+  SummedRows(const HeadProblem& head, const HeadPlan& plan)
       : rows(head.head_dim(), head.value_dim(), row_block_size(head.head_dim(), head.value_dim())),
         scratch(head.head_dim(), head.value_dim()) {
     if (plan.light().model != nullptr && !plan.sets().empty())
@@ -29,7 +29,7 @@ struct PlanWorker {
 
 // Calls finish(worker) for each group of the last pass, that is once for every row of the head,
 // from several threads. Returns the score entries evaluated, finish() included.
-std::int64_t run_plan(const HeadProblem& head, const HeadPlan& plan, int threads,
-                      const std::function<void(PlanWorker&)>& finish);
+std::int64_t sum_rows(const HeadProblem& head, const HeadPlan& plan, int threads,
+                      const std::function<void(SummedRows&)>& finish);
 
 }  // namespace subquad
