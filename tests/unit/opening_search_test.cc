@@ -1,5 +1,4 @@
 #include "far/clusters/opening_search.h"
-#include "run/share_error.h"
 
 #include <algorithm>
 #include <cmath>
@@ -92,24 +91,6 @@ TEST(OpeningSearch, WithoutAnythingMissedTheFirstLevelDoes) {
 TEST(OpeningSearch, NanErrorsAreNeverPromising) {
   OpeningSearch search(halving_levels(6), std::numeric_limits<double>::quiet_NaN());
   EXPECT_EQ(search.next(1, kNoLimit), nullptr);
-}
-
-TEST(LargestShare, LowersTheLargestFirst) {
-  EXPECT_EQ(largest_share({1, 2, 3}, 6), kNoLimit);
-  EXPECT_EQ(largest_share({1, 2, 30}, 6), 3);
-  EXPECT_EQ(largest_share({1, 20, 30}, 6), 2.5);
-  EXPECT_EQ(largest_share({10, 20, 30}, 6), 2);
-  EXPECT_EQ(largest_share({}, 1), kNoLimit);
-}
-
-TEST(LargestShare, SharesAddUpToWhatIsAllowed) {
-  const std::vector<double> squares{0.3, 7, 2, 2, 11, 0};
-  for (const double allowed : {0.1, 1.0, 5.0, 20.0}) {
-    const double share = largest_share(squares, allowed);
-    double sum = 0;
-    for (const double square : squares) sum += std::min(square, share);
-    EXPECT_NEAR(sum, allowed, 1e-12);
-  }
 }
 
 }  // namespace
