@@ -27,8 +27,8 @@ class Model {
   // A heavy set that the model wants beside the method's own; nullptr: none. Asked once all choices
   // are made; the model keeps it.
   virtual const HeavySet* near_field() const { return nullptr; }
-  // What the model holds for all entries of a group of the near field leaves the rows' sums: a
-  // model may do that at once, where entry by entry would cost more. Thread-safe.
+  // What the model holds for all entries of a group of its near field leaves the rows' sums, at
+  // once: entry by entry would cost more. A model with a near field has this. Thread-safe.
   virtual void subtract_near_field(RowBlock& /*rows*/, std::int64_t /*group*/) {}
   // What it holds for single entries; for one thread. Thread-safe.
   virtual std::unique_ptr<ImpliedEntries> implied() = 0;
@@ -41,8 +41,8 @@ class Model {
   // Thread-safe.
   virtual void row_errors(RowBlock& rows, const EntrySets& heavy, TileScratch& scratch,
                           float* error) const = 0;
-  // nullptr: the head has run exactly. Throws Error where there is no derivative. What `arguments`
-  // points to must outlive the result.
+  // Not asked where the head runs exactly. Throws Error where there is no derivative. What
+  // `arguments` points to must outlive the result.
   virtual std::unique_ptr<ModelBackward> backward(const BackwardArguments& arguments,
                                                   int threads) const = 0;
 };
