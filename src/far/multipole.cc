@@ -1,6 +1,7 @@
 #include "far/multipole.h"
 
 #include "far/causal/multipole_causal.h"
+#include "far/far_reader.h"
 #include "far/multipole_part.h"
 #include "subquad/error.h"
 
@@ -46,19 +47,18 @@ class MultipoleRule final : public LightRule {
 }  // namespace
 
 MultipoleOptions read_multipole_options(const SpecPart& spec) {
-  SpecReader reader(spec);
+  FarReader reader(spec);
   MultipoleOptions o{};
-  o.shape.clusters = reader.integer("clusters", 256, 1, 1 << 14);
+  o.shape.clusters = reader.clusters(256, 1 << 14);
   o.shape.order = static_cast<int>(reader.integer("order", 0, 0, 2));
   o.shape.rank = reader.integer("rank", 8, 0, 512);
-  o.open = reader.number("open", 0, 0, 1e6);
+  o.open = reader.open();
   o.residual = reader.integer("residual", 0, 0, 1 << 20);
-  o.fit = reader.integer("fit", o.residual > 0 && o.open == 0 ? 0 : 512, 0, 1 << 16);
-  o.error = reader.number("error", 0, 0, 10);
-  o.group = reader.integer("group", 64, 8, 264);
-  o.shape.clustering =
-      static_cast<Clustering>(reader.choice("cluster", 0, {"tree", "kmeans", "lsh"}));
-  o.ridge = reader.number("ridge", 0, 0, 1e3);
+  o.fit = reader.fit(o.residual > 0 && o.open == 0 ? 0 : 512);
+  o.error = reader.error();
+  o.group = reader.group(64);
+  o.shape.clustering = reader.clustering();
+  o.ridge = reader.ridge();
   o.chunk = reader.integer("chunk", 1024, 64, 1 << 20);
   o.margin = reader.number("margin", 0.8, 0.01, 100);
   o.always = reader.boolean("always", false);

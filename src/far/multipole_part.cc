@@ -38,13 +38,6 @@ Partition one_group(std::int64_t rows) {
   return all;
 }
 
-std::vector<double> thresholds_for(double error) {
-  std::vector<double> thresholds;
-  for (int i = 0; i < kLevels; ++i)
-    thresholds.push_back(error * kFirstThreshold * std::pow(kThresholdStep, i));
-  return thresholds;
-}
-
 }  // namespace
 
 MultipolePart::MultipolePart(const HeadProblem& head, const EntrySets& heavy,
@@ -89,8 +82,9 @@ bool MultipolePart::fit(int threads) {
                          options_.group, row_block_size(head_.head_dim(), head_.value_dim()), rng_,
                          threads)
             : one_group(head_.num_rows()));
-  draw_probes();
-  const IndexList probes{probes_.data(), 0, static_cast<std::int64_t>(probes_.size())};
+  probes_ = sample_groups(groups_->all_members(), options_.fit, rng_,
+                          [&](std::int64_t row) { return has_finite_query(head_, row); });
+  const IndexList probes = probes_.list();
   if (probes.count == 0) return false;
   table_ = std::make_unique<ProbeTable>(
       ProbeInput{head_, *clusters_->far, *clusters_->keys, probes, heavy_, &clusters_->prior, {}},
@@ -103,7 +97,7 @@ bool MultipolePart::fit(int threads) {
   if (given > 0) ridges = {&given, 1};
   fit_ = std::make_unique<FarFit>(
       FarFit::Input{*clusters_->far, *table_, *clusters_->keys, *groups_, clusters_->prior,
-                    group_of_probe_, exact_rows_, ridges},
+                    probes_.group_of, exact_rows_, ridges},
       threads);
   if (!fit_->ok()) return false;
   out_square_ = fit_->out_square();
@@ -114,8 +108,9 @@ bool MultipolePart::fit(int threads) {
 
 void MultipolePart::lower_error(double square) {
   if (search_ == nullptr)
-    search_ = std::make_unique<OpeningSearch>(fit_->levels(thresholds_for(options_.error)),
-                                              trial_.square);
+    search_ = std::make_unique<OpeningSearch>(
+        fit_->levels(falling_thresholds(options_.error * kFirstThreshold, kThresholdStep, kLevels)),
+        trial_.square);
   const OpeningLevel* level = search_->next(square, affordable_keys());
   exact_ = level == nullptr;
   if (exact_) return release_trials();
@@ -149,27 +144,6 @@ void MultipolePart::release_trials() {
   table_.reset();
 }
 
-// About the same number from every group, without replacement; rows that are not finite are none.
-void MultipolePart::draw_probes() {
-  const std::int64_t groups = groups_->size();
-  for (std::int64_t g = 0; g < groups; ++g) {
-    const IndexList members = groups_->members(g);
-    const std::int64_t wanted =
-        std::min(members.count, (options_.fit * (g + 1)) / groups - (options_.fit * g) / groups);
-    std::vector<std::int32_t> left(members.ids, members.ids + members.count);
-    for (std::int64_t i = 0; i < wanted; ++i) {
-      const std::int64_t pick =
-          i + rng_.below(members.count - i, Purpose::probe, static_cast<std::uint32_t>(g),
-                         static_cast<std::uint32_t>(i));
-      std::swap(left[static_cast<std::size_t>(i)], left[static_cast<std::size_t>(pick)]);
-      const std::int32_t probe = left[static_cast<std::size_t>(i)];
-      if (!has_finite_query(head_, probe)) continue;
-      probes_.push_back(probe);
-      group_of_probe_.push_back(static_cast<std::int32_t>(g));
-    }
-  }
-}
-
 // The probes' exact sums over all keys.
 ProbeRows MultipolePart::exact_probes(int threads) const {
   const ProbeTable& table = *table_;
@@ -191,7 +165,7 @@ ProbeRows MultipolePart::exact_probes(int threads) const {
     l += table.taken(i)[dv];
     // Order 2 may hold far more than there is: the difference then has no digits left.
     if (!(l > kLeastShare * table.model(i)[dv]))
-      return evaluate_probes(head_, {probes_.data(), 0, p}, table, threads);
+      return evaluate_probes(head_, probes_.list(), table, threads);
     exact.l[static_cast<std::size_t>(i)] = l;
     for (std::int64_t d = 0; d < dv; ++d)
       exact.out[static_cast<std::size_t>(i * dv + d)] =

@@ -6,6 +6,7 @@
 
 #include "far/clusters/far_clusters.h"
 #include "far/fit/far_fit.h"
+#include "far/fit/sample_rows.h"
 #include "parts/light.h"
 #include "far/multipole_model.h"
 #include "far/multipole_options.h"
@@ -61,7 +62,6 @@ class MultipolePart final : public Sampler, public Model, public Budget, public 
   EntrySets all_heavy() const;
   bool build(int threads);
   bool fit(int threads);
-  void draw_probes();
   std::span<const std::int32_t> opened_for(std::int64_t probe) const;
   void measure_probes(const MultipoleModel& model, MultipoleProbes& probes, int threads) const;
   ProbeRows exact_probes(int threads) const;
@@ -75,7 +75,7 @@ class MultipolePart final : public Sampler, public Model, public Budget, public 
   bool exact_ = false;  // no clusters, or none good enough at a lower cost than exact attention
   std::unique_ptr<FarClusters> clusters_;
   std::shared_ptr<const Partition> groups_;
-  std::vector<std::int32_t> probes_, group_of_probe_;
+  SampleRows probes_;
   std::unique_ptr<ProbeTable> table_;  // until a trial is taken
   std::unique_ptr<FarFit> fit_;
   ProbeRows exact_rows_;

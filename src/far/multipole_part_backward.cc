@@ -69,16 +69,16 @@ EntrySets MultipolePart::all_heavy() const {
 
 std::span<const std::int32_t> MultipolePart::opened_for(std::int64_t probe) const {
   if (opened_ == nullptr) return {};
-  return opened_->opened(group_of_probe_[static_cast<std::size_t>(probe)]);
+  return opened_->opened(probes_.group_of[static_cast<std::size_t>(probe)]);
 }
 
 // As fit() does, for the choice that was taken.
 void MultipolePart::measure_probes(const MultipoleModel& model, MultipoleProbes& probes,
                                    int threads) const {
-  const auto count = static_cast<std::int64_t>(probes_.size()), width = model.width();
-  probes.rows = {probes_.data(), 0, count};
+  const std::int64_t count = probes_.size(), width = model.width();
+  probes.rows = probes_.list();
   probes.heavy = heavy_;
-  probes.group = group_of_probe_;
+  probes.group = probes_.group_of;
   const ProbeTable table(
       {head_, *model.far, *model.clusters, probes.rows, heavy_, &clusters_->prior, {}}, threads);
   ProbeScratch scratch(head_.head_dim(), head_.value_dim());

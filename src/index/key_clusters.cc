@@ -37,6 +37,21 @@ std::int64_t share_of_odd(std::int64_t odd, std::int64_t n, std::int64_t count) 
 
 }  // namespace
 
+std::vector<IndexList> Partition::all_members() const {
+  std::vector<IndexList> lists;
+  for (std::int64_t c = 0; c < size(); ++c) lists.push_back(members(c));
+  return lists;
+}
+
+std::vector<std::int32_t> Partition::members_of(std::span<const std::int32_t> clusters) const {
+  std::vector<std::int32_t> all;
+  for (const std::int32_t c : clusters) {
+    const IndexList list = members(c);
+    all.insert(all.end(), list.ids, list.ids + list.count);
+  }
+  return all;
+}
+
 Partition cluster_points(const float* points, std::int64_t n, std::int64_t dim, std::int64_t count,
                          Clustering how, const Rng& rng, int threads) {
   check_points("cluster_points", n, dim);

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/index_list.h"
@@ -35,6 +36,9 @@ struct Partition {
     const auto at = static_cast<std::size_t>(c);
     return {ids.data() + begin[at], 0, begin[at + 1] - begin[at], true};
   }
+  // Of every cluster; of the listed ones, one after the other.
+  std::vector<IndexList> all_members() const;
+  std::vector<std::int32_t> members_of(std::span<const std::int32_t> clusters) const;
 };
 
 // Clusters `points` (n x dim, row-major) into at most `count` clusters: exactly min(count, n) of

@@ -5,8 +5,8 @@
 
 namespace subquad {
 
-FarModels::FarModels(const KernelHead& head, const SampleRows& probes, const FarOptions& options,
-                     const Rng& rng, int threads)
+FarModels::FarModels(const KernelHead& head, const SampleRows& probes,
+                     const KernelFarOptions& options, const Rng& rng, int threads)
     : head_(head),
       probes_(probes),
       options_(options),

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "kernel_sums/far_options.h"
+#include "kernel_sums/kernel_far_options.h"
 #include "kernel_sums/kernel_clusters.h"
 #include "kernel_sums/kernel_fit.h"
 #include "kernel_sums/kernel_probes.h"
@@ -23,7 +23,7 @@ struct FarModel {
 class FarModels {
  public:
   // The references must outlive the models.
-  FarModels(const KernelHead& head, const SampleRows& probes, const FarOptions& options,
+  FarModels(const KernelHead& head, const SampleRows& probes, const KernelFarOptions& options,
             const Rng& rng, int threads);
 
   // The better one of the orders that the options allow, of `count` clusters.
@@ -35,7 +35,7 @@ class FarModels {
 
   const KernelHead& head_;
   const SampleRows& probes_;
-  const FarOptions& options_;
+  const KernelFarOptions& options_;
   Rng rng_;
   int threads_;
   std::vector<double> exact_;  // p x C

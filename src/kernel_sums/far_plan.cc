@@ -1,13 +1,17 @@
 #include "kernel_sums/far_plan.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/threads.h"
+#include "far/clusters/opening_levels.h"
 
 namespace subquad {
 namespace {
 
+// Queries of each block that say what it opens.
+constexpr std::int64_t kScouts = 4;
 // With error=: thresholds tried, relative to it.
 constexpr double kFirstThreshold = 2, kThresholdStep = 0.5;
 constexpr int kThresholds = 8;
@@ -17,26 +21,16 @@ constexpr std::int64_t kRefinement = 4;
 constexpr double kFitShare = 0.25;
 constexpr std::int64_t kMostClusters = 4096;
 
-// The probes of each block.
-std::vector<Range> probes_by_block(const SampleRows& probes, std::size_t blocks) {
-  std::vector<Range> ranges(blocks);
-  for (std::int64_t i = 0; i < probes.size(); ++i) {
-    Range& range = ranges[static_cast<std::size_t>(probes.block_of[static_cast<std::size_t>(i)])];
-    range = {range.empty() ? i : range.begin, i + 1};
-  }
-  return ranges;
-}
-
 }  // namespace
 
 FarPlanner::FarPlanner(const KernelHead& head, const std::vector<QueryBlock>& blocks,
-                       const FarOptions& options, const Rng& rng, int threads)
+                       const KernelFarOptions& options, const Rng& rng, int threads)
     : head_(head),
       blocks_(blocks),
       options_(options),
       rng_(rng),
       threads_(threads),
-      probes_(choose_probes(blocks, std::min(options.fit, head.num_queries / 4), rng)),
+      probes_(sample_evenly(lists_of(blocks), std::min(options.fit, head.num_queries / 4), rng)),
       models_(head, probes_, options, rng, threads) {}
 
 std::optional<FarPlan> FarPlanner::plan() {
@@ -85,25 +79,22 @@ std::optional<FarPlan> FarPlanner::search(FarPlan plan) {
 }
 
 void FarPlanner::scout() {
-  const SampleRows scouts = choose_scouts(blocks_, probes_, rng_);
+  const SampleRows scouts = sample_others(lists_of(blocks_), probes_, kScouts, rng_);
   missed_ = missed_squares(head_, scouts, static_cast<std::int64_t>(blocks_.size()), *clusters_,
                            threads_);
   entries_ += scouts.size() * (head_.num_keys + clusters_->size());
 }
 
 std::vector<std::int32_t> FarPlanner::choose(std::size_t block, double threshold) const {
-  std::vector<std::int32_t> chosen;
-  const double limit = threshold * threshold * model_.fit->rms() * model_.fit->rms();
   const auto size = static_cast<std::size_t>(clusters_->size());
-  for (std::size_t c = 0; c < size; ++c)
-    if (missed_[block * size + c] > limit) chosen.push_back(static_cast<std::int32_t>(c));
-  return chosen;
+  return clusters_above(std::span(missed_).subspan(block * size, size),
+                        threshold * threshold * model_.fit->rms() * model_.fit->rms());
 }
 
 void FarPlanner::take_opened(const Range& probes, const std::vector<std::int32_t>& opened,
                              KernelBlock& block, std::vector<double>& residual) const {
-  const auto g = static_cast<std::size_t>(probes_.block_of[static_cast<std::size_t>(probes.begin)]);
-  const std::vector<std::int32_t> keys = clusters_->members(opened);
+  const auto g = static_cast<std::size_t>(probes_.group_of[static_cast<std::size_t>(probes.begin)]);
+  const std::vector<std::int32_t> keys = clusters_->keys.members_of(opened);
   std::vector<double> sum(static_cast<std::size_t>(head_.channels));
   block.load(head_.queries.data(), probes_.list(probes), blocks_[g].center);
   const auto subtract = [&](double sign) {
@@ -124,7 +115,7 @@ void FarPlanner::take_opened(const Range& probes, const std::vector<std::int32_t
 
 void FarPlanner::open(FarPlan& plan, double threshold) {
   std::vector<double> residual = model_.residual;
-  const std::vector<Range> probes = probes_by_block(probes_, blocks_.size());
+  const std::vector<Range> probes = ranges_by_group(probes_.group_of, std::ssize(blocks_));
   parallel_workers(threads_, static_cast<std::int64_t>(blocks_.size()), [&] {
     return [&, block = KernelBlock(head_.dim, head_.channels, head_.scale,
                                    !clusters_->spread.empty())](std::int64_t i) mutable {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernel_sums/far_model.h"
+#include "kernel_sums/query_blocks.h"
 
 namespace subquad {
 
@@ -22,7 +23,7 @@ class FarPlanner {
  public:
   // The references must outlive the planner. At least one query and one key.
   FarPlanner(const KernelHead& head, const std::vector<QueryBlock>& blocks,
-             const FarOptions& options, const Rng& rng, int threads);
+             const KernelFarOptions& options, const Rng& rng, int threads);
 
   // nullopt: exact is better. Called once.
   std::optional<FarPlan> plan();
@@ -41,7 +42,7 @@ class FarPlanner {
 
   const KernelHead& head_;
   const std::vector<QueryBlock>& blocks_;
-  const FarOptions& options_;
+  const KernelFarOptions& options_;
   Rng rng_;
   int threads_;
   SampleRows probes_;

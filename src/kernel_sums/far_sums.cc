@@ -36,7 +36,7 @@ void sum_block(const KernelHead& head, const FarPlan& plan, const std::vector<fl
   const KernelClusters& clusters = *plan.clusters;
   block.add(clusters.with(corrected), list_of(without(opened, clusters.size())));
   block.add(clusters.with(plan.corrected.values), list_of(opened));
-  block.add({head.keys.data(), head.values.data()}, list_of(clusters.members(opened)));
+  block.add({head.keys.data(), head.values.data()}, list_of(clusters.keys.members_of(opened)));
 }
 
 void run_plan(const KernelHead& head, const std::vector<QueryBlock>& blocks, const FarPlan& plan,
@@ -58,7 +58,7 @@ void run_plan(const KernelHead& head, const std::vector<QueryBlock>& blocks, con
 
 }  // namespace
 
-FarRun far_sums(const KernelHead& head, const FarOptions& options, float* out, const Rng& rng,
+FarRun far_sums(const KernelHead& head, const KernelFarOptions& options, float* out, const Rng& rng,
                 int threads) {
   if (!head.finite_values) return run_exactly(head, "values", out, rng, threads);
   if (head.num_keys == 0 || head.num_queries == 0)

@@ -25,7 +25,7 @@
 #include <string>
 
 #include "core/rng.h"
-#include "kernel_sums/far_options.h"
+#include "kernel_sums/kernel_far_options.h"
 #include "kernel_sums/kernel_head.h"
 
 namespace subquad {
@@ -38,7 +38,7 @@ struct FarRun {
 };
 
 // Writes the sums of query i of the head to out + i * channels.
-FarRun far_sums(const KernelHead& head, const FarOptions& options, float* out, const Rng& rng,
+FarRun far_sums(const KernelHead& head, const KernelFarOptions& options, float* out, const Rng& rng,
                 int threads);
 
 }  // namespace subquad

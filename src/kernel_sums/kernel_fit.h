@@ -1,19 +1,17 @@
 // Fits the values of a head's pseudo keys to probe rows.
 //
-// source: ours (as light/far_fit.h): ridge regression of what the clusters miss at the probes on
-// their kernels times their counts. Every probe weighs the same, so that what is least is the
-// Frobenius norm of the error, in which kernel sums are measured; there is no denominator that
-// would make small rows matter, and dividing by the rows' own sums costs up to 10 times the error
-// on real data (a row without neighbours then outweighs all others).
-// cost: p R^2 + R^3 / 3 flops a ridge, 2 C R (p + R) a solve.
+// source: ours: far/fit/probe_fit.h for sums that are not divided. Every probe weighs the same, so
+// that what is least is the Frobenius norm of the error, in which kernel sums are measured; there
+// is no denominator that would make small rows matter, and dividing by the rows' own sums costs up
+// to 10 times the error on real data (a row without neighbours then outweighs all others).
+// cost: as ProbeFit's.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "kernel_sums/kernel_clusters.h"
-#include "far/fit/ridge_fit.h"
+#include "far/fit/probe_fit.h"
 
 namespace subquad {
 
@@ -24,8 +22,9 @@ struct KernelCorrection {
 
 class KernelFit {
  public:
-  // weights: p x R kernels of the probes; exact: p x C sums of all keys.
-  KernelFit(const KernelClusters& clusters, const std::vector<float>& weights,
+  // weights: p x R kernels of the probes; exact: p x C sums of all keys. `clusters` must outlive
+  // the fit.
+  KernelFit(const KernelClusters& clusters, std::vector<float> weights,
             const std::vector<double>& exact, std::int64_t channels, int threads);
 
   // Chooses the ridge: the given one, or for 0 that power of ten from 1e-6 to 10 where the error
@@ -37,18 +36,12 @@ class KernelFit {
   double rms() const { return rms_; }  // of |exact| over the probes
 
  private:
-  // Takes the ridge if it makes the error less; says whether it does.
-  bool try_ridge(double ridge, const std::vector<double>& residual);
-  KernelCorrection solve(const RidgeFit& fit, const std::vector<float>& leverages,
-                         const std::vector<double>& residual) const;
+  KernelCorrection solve(const std::vector<double>& residual) const;
 
   const KernelClusters& clusters_;
   std::int64_t probes_, channels_;
-  int threads_;
-  double rms_ = 0, feature_scale_ = 0, least_error_ = 0;
-  std::vector<float> features_;  // p x R, of mean square row norm 1
-  std::unique_ptr<RidgeFit> fit_;
-  std::vector<float> leverages_;
+  double rms_, feature_scale_;
+  ProbeFit fit_;
 };
 
 }  // namespace subquad

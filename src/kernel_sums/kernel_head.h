@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/memory.h"
+#include "far/clusters/pseudo_keys.h"
 #include "subquad/kernel_sums.h"
 
 namespace subquad {
@@ -21,6 +22,7 @@ struct KernelHead {
   bool finite_values = true;
 
   const float* query(std::int64_t i) const { return queries.data() + i * dim; }
+  KeyRows key_rows() const { return {keys.data(), values.data(), num_keys, dim, channels}; }
 };
 
 // Throws Error where a coordinate is above 2^56 bandwidths. (m + n) D + n C floats.

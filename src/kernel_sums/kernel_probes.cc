@@ -8,11 +8,6 @@ namespace subquad {
 namespace {
 
 constexpr std::int64_t kBatch = 48;
-constexpr std::int64_t kScouts = 4;
-// Draws of probes use row numbers below this, of scouts from it on.
-constexpr std::uint32_t kScoutDraws = 1u << 30;
-
-std::uint32_t narrow(std::int64_t number) { return static_cast<std::uint32_t>(number); }
 
 std::vector<float> center_of(const KernelHead& head, const IndexList& rows) {
   return median_point(head.queries.data(), rows, head.dim);
@@ -46,51 +41,11 @@ double squared_miss(const std::vector<double>& sum, float weight, const float* p
 
 }  // namespace
 
-SampleRows choose_probes(const std::vector<QueryBlock>& blocks, std::int64_t count,
-                         const Rng& rng) {
-  SampleRows probes;
-  std::vector<std::pair<std::int32_t, std::int32_t>> all;  // row, block
-  for (std::size_t g = 0; g < blocks.size(); ++g)
-    for (const std::int32_t row : blocks[g].rows) all.emplace_back(row, static_cast<int>(g));
-  const auto total = static_cast<std::int64_t>(all.size());
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t begin = total * i / count, end = total * (i + 1) / count;
-    const auto& [row, block] =
-        all[static_cast<std::size_t>(begin + rng.below(end - begin, Purpose::probe, narrow(i), 0))];
-    probes.rows.push_back(row);
-    probes.block_of.push_back(block);
-  }
-  return probes;
-}
-
-SampleRows choose_scouts(const std::vector<QueryBlock>& blocks, const SampleRows& probes,
-                         const Rng& rng) {
-  std::vector<std::int32_t> taken = probes.rows;
-  std::sort(taken.begin(), taken.end());
-  SampleRows scouts;
-  for (std::size_t g = 0; g < blocks.size(); ++g) {
-    std::vector<std::int32_t> rows;
-    for (const std::int32_t row : blocks[g].rows)
-      if (!std::binary_search(taken.begin(), taken.end(), row)) rows.push_back(row);
-    const auto total = static_cast<std::int64_t>(rows.size());
-    const std::int64_t count = std::min(kScouts, total);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t begin = total * i / count, end = total * (i + 1) / count;
-      const std::int64_t pick =
-          begin + rng.below(end - begin, Purpose::probe,
-                            kScoutDraws + narrow(static_cast<std::int64_t>(g)), narrow(i));
-      scouts.rows.push_back(rows[static_cast<std::size_t>(pick)]);
-      scouts.block_of.push_back(static_cast<std::int32_t>(g));
-    }
-  }
-  return scouts;
-}
-
 std::vector<Range> batch_rows(const SampleRows& sample) {
   std::vector<Range> batches;
   const auto same_block = [&](std::int64_t a, std::int64_t b) {
-    return sample.block_of[static_cast<std::size_t>(a)] ==
-           sample.block_of[static_cast<std::size_t>(b)];
+    return sample.group_of[static_cast<std::size_t>(a)] ==
+           sample.group_of[static_cast<std::size_t>(b)];
   };
   Range batch{0, 0};
   for (std::int64_t i = 0; i < sample.size(); ++i) {
@@ -137,7 +92,7 @@ std::vector<double> missed_squares(const KernelHead& head, const SampleRows& sco
   const std::vector<float> weights = weigh_at(head, scouts, clusters, threads);
   std::vector<double> squares(static_cast<std::size_t>(blocks * size));
   std::vector<double> share(static_cast<std::size_t>(blocks));
-  for (const std::int32_t g : scouts.block_of) share[static_cast<std::size_t>(g)] += 1;
+  for (const std::int32_t g : scouts.group_of) share[static_cast<std::size_t>(g)] += 1;
   for (double& s : share) s = s > 0 ? 1 / s : 0;
   const KernelSource keys{head.keys.data(), head.values.data()};
   for_batches(head, scouts, false, threads, [&](KernelBlock& block, const Range& part) {
@@ -146,7 +101,7 @@ std::vector<double> missed_squares(const KernelHead& head, const SampleRows& sco
       block.clear_sums();
       block.add(keys, clusters.keys.members(c));
       for (std::int64_t i = part.begin; i < part.end; ++i) {
-        const std::int32_t g = scouts.block_of[static_cast<std::size_t>(i)];
+        const std::int32_t g = scouts.group_of[static_cast<std::size_t>(i)];
         block.read_row(i - part.begin, sum.data());
         squares[static_cast<std::size_t>(g * size + c)] +=
             share[static_cast<std::size_t>(g)] *

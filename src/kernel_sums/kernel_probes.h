@@ -1,33 +1,16 @@
-// Sample rows of a head: `probes`, which the far field is fitted to and judged by, and `scouts`,
-// which say what clusters to open. Apart, so that no probe is judged by a choice of its own.
+// The sample rows of a head: `probes`, which the far field is fitted to and judged by, and
+// `scouts`, which say what clusters to open. Apart, so that no probe is judged by a choice of its
+// own.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "core/rng.h"
+#include "far/fit/sample_rows.h"
 #include "kernel_sums/kernel_block.h"
 #include "kernel_sums/kernel_clusters.h"
-#include "kernel_sums/query_blocks.h"
 
 namespace subquad {
-
-struct SampleRows {
-  std::vector<std::int32_t> rows;      // queries of the head, block by block
-  std::vector<std::int32_t> block_of;  // of each, ascending
-
-  std::int64_t size() const { return static_cast<std::int64_t>(rows.size()); }
-  IndexList list(const Range& part) const {
-    return {rows.data() + part.begin, 0, part.end - part.begin, false};
-  }
-};
-
-// One row of each of `count` equal runs of the blocks' rows, without replacement; at most a quarter
-// of them.
-SampleRows choose_probes(const std::vector<QueryBlock>& blocks, std::int64_t count, const Rng& rng);
-// At most 4 rows of each block that are no probes.
-SampleRows choose_scouts(const std::vector<QueryBlock>& blocks, const SampleRows& probes,
-                         const Rng& rng);
 
 // Runs of sample rows that cut no block, each closed at 48 rows or more.
 std::vector<Range> batch_rows(const SampleRows& sample);

@@ -11,7 +11,7 @@
 #include "core/isa.h"
 #include "core/threads.h"
 #include "kernel_sums/exact_sums.h"
-#include "kernel_sums/far_options.h"
+#include "kernel_sums/kernel_far_options.h"
 #include "kernel_sums/far_sums.h"
 #include "kernel_sums/kernel_head.h"
 #include "kernels/pack.h"
@@ -54,12 +54,12 @@ void check_options(const Options& options) {
 }
 
 // nullopt: exact.
-std::optional<FarOptions> read_method(std::string_view spec) {
+std::optional<KernelFarOptions> read_method(std::string_view spec) {
   const std::vector<SpecPart> parts = parse_spec(spec);
   if (parts.size() != 1)
     throw_invalid(fmt::format("spec '{}': kernel sums take one part, exact or far", spec));
   const SpecPart& part = parts.front();
-  if (part.name == "far") return read_far_options(part);
+  if (part.name == "far") return read_kernel_far_options(part);
   if (part.name != "exact")
     throw_invalid(fmt::format("spec '{}': unknown part '{}'; known: exact, far", spec, part.name));
   SpecReader(part).finish();
@@ -88,7 +88,7 @@ void write_head(const KernelHead& head, const float* sums, const MutableTensorVi
   fill(head.zero_rows, nan);
 }
 
-FarRun run_head(const KernelHead& head, const std::optional<FarOptions>& far, float* out,
+FarRun run_head(const KernelHead& head, const std::optional<KernelFarOptions>& far, float* out,
                 const Rng& rng, int threads) {
   if (head.nan_key) return {far ? "far" : "exact", 0, 0, 0};
   if (far) return far_sums(head, *far, out, rng, threads);
@@ -115,7 +115,7 @@ KernelReport kernel_sums(const KernelProblem& problem, std::string_view spec,
   check_problem(problem);
   check_out(problem, outputs.out);
   check_options(options);
-  const std::optional<FarOptions> far = read_method(spec);
+  const std::optional<KernelFarOptions> far = read_method(spec);
   const int threads = resolved_threads(options.threads);
   MemoryMeter meter;
   const MeterScope scope(&meter);

@@ -21,6 +21,12 @@ QueryBlock lone(const KernelHead& head, std::int32_t row) {
 
 }  // namespace
 
+std::vector<IndexList> lists_of(const std::vector<QueryBlock>& blocks) {
+  std::vector<IndexList> lists;
+  for (const QueryBlock& block : blocks) lists.push_back(block.list());
+  return lists;
+}
+
 std::vector<QueryBlock> make_query_blocks(const KernelHead& head, std::int64_t rows, const Rng& rng,
                                           int threads) {
   std::vector<QueryBlock> blocks, alone;

@@ -21,6 +21,9 @@ struct QueryBlock {
   IndexList list() const { return {rows.data(), 0, static_cast<std::int64_t>(rows.size()), true}; }
 };
 
+// Of each block.
+std::vector<IndexList> lists_of(const std::vector<QueryBlock>& blocks);
+
 // All queries of the head, at most `rows` in a block. Neighbouring blocks are near each other; the
 // lone queries come last.
 std::vector<QueryBlock> make_query_blocks(const KernelHead& head, std::int64_t rows, const Rng& rng,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "far/far_reader.h"
 #include "far/multipole.h"
 #include "heavy/pattern/sink.h"
 #include "heavy/pattern/window.h"
@@ -17,16 +18,15 @@ struct FarRecipeOptions {
 };
 
 FarRecipeOptions read_options(const SpecPart& spec) {
-  SpecReader reader(spec);
+  FarReader reader(spec);
   FarRecipeOptions o{};
-  o.far.error = reader.number("error", 0.03, 1e-4, 1);
-  o.far.shape.clusters = reader.integer("clusters", 0, 0, 1 << 14);
+  o.far.error = reader.error(0.03, 1e-4, 1);
+  o.far.shape.clusters = reader.clusters(0, 1 << 14, 0);
   o.far.shape.rank = 8;
-  o.far.fit = reader.integer("fit", 0, 0, 1 << 16);
-  o.far.group = reader.integer("group", 0, 0, 264);
-  o.far.shape.clustering =
-      static_cast<Clustering>(reader.choice("cluster", 0, {"tree", "kmeans", "lsh"}));
-  o.far.ridge = reader.number("ridge", 0, 0, 1e3);
+  o.far.fit = reader.fit(0);
+  o.far.group = reader.group(0, 0);
+  o.far.shape.clustering = reader.clustering();
+  o.far.ridge = reader.ridge();
   o.far.chunk = reader.integer("chunk", 1024, 64, 1 << 20);
   o.far.margin = reader.number("margin", 0.8, 0.01, 100);
   o.far.always = reader.boolean("always", false);

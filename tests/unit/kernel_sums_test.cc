@@ -12,6 +12,7 @@
 #include "kernel_sums/kernel_block.h"
 #include "kernel_sums/kernel_fit.h"
 #include "kernel_sums/kernel_probes.h"
+#include "kernel_sums/query_blocks.h"
 #include "subquad/error.h"
 #include "subquad/kernel_sums.h"
 #include "support/kernel_clouds.h"
@@ -259,8 +260,8 @@ TEST(KernelProbes, ProbesAreDistinctAndScoutsAreOthers) {
     blocks.push_back(block);
   }
   const Rng rng(3, 0);
-  const SampleRows probes = choose_probes(blocks, 100, rng);
-  const SampleRows scouts = choose_scouts(blocks, probes, rng);
+  const SampleRows probes = sample_evenly(lists_of(blocks), 100, rng);
+  const SampleRows scouts = sample_others(lists_of(blocks), probes, 4, rng);
   std::set<std::int32_t> all(probes.rows.begin(), probes.rows.end());
   EXPECT_EQ(all.size(), 100u);
   all.insert(scouts.rows.begin(), scouts.rows.end());
@@ -268,13 +269,13 @@ TEST(KernelProbes, ProbesAreDistinctAndScoutsAreOthers) {
   EXPECT_GE(scouts.rows.size(), 12u);
   std::int64_t covered = 0;
   for (const SampleRows* sample : {&probes, &scouts}) {
-    EXPECT_TRUE(std::is_sorted(sample->block_of.begin(), sample->block_of.end()));
+    EXPECT_TRUE(std::is_sorted(sample->group_of.begin(), sample->group_of.end()));
     for (const Range& batch : batch_rows(*sample)) {
       EXPECT_LE(batch.end - batch.begin, KernelBlock::kRows);
       covered += batch.end - batch.begin;
       const auto last = static_cast<std::size_t>(batch.end);
       EXPECT_TRUE(batch.end == sample->size() ||
-                  sample->block_of[last] != sample->block_of[last - 1]);
+                  sample->group_of[last] != sample->group_of[last - 1]);
     }
   }
   EXPECT_EQ(covered, probes.size() + scouts.size());

@@ -1,6 +1,5 @@
 #include "far/causal/causal_fit.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace subquad {
@@ -12,14 +11,10 @@ CausalFit::CausalFit(const ProbeTable& table, std::vector<float> counts, double 
       width_(table.value_dim() + 1),
       counts_(std::move(counts)),
       totals_(static_cast<std::size_t>(probes_), 0.0),
-      features_(features(table)),
-      ridge_(features_.data(), probes_, clusters_, ridge, threads) {
-  if (!ridge_.ok()) return;
+      fit_(features(table), probes_, threads) {
+  if (!fit_.try_ridge(ridge, [] { return 0.0; })) return;
   set_targets(table);
-  const std::int64_t columns = chunks_ * width_;
-  correction_.resize(static_cast<std::size_t>(clusters_ * columns));
-  ridge_.solve(targets_.data(), columns, columns, correction_.data(), columns, threads);
-  leverages_ = ridge_.leverages(threads);
+  correction_ = fit_.solve(targets_, chunks_ * width_);
 }
 
 // Weights times counts, relative to the totals, which it sets.
@@ -52,12 +47,13 @@ void CausalFit::set_targets(const ProbeTable& table) {
 
 void CausalFit::missed(std::int64_t probe, std::int64_t prefix, float* plain, float* fitted) const {
   const std::int64_t columns = chunks_ * width_, first = (prefix - 1) * width_;
-  const double free = std::max(1e-6, 1.0 - double{leverages_[static_cast<std::size_t>(probe)]});
+  const float* features = fit_.features(probe);
+  const double free = fit_.free(probe);
   for (std::int64_t d = 0; d < width_; ++d) {
     plain[d] = targets_[static_cast<std::size_t>(probe * columns + first + d)];
     double residual = double{plain[d]};
     for (std::int64_t c = 0; c < clusters_; ++c)
-      residual -= double{features_[static_cast<std::size_t>(probe * clusters_ + c)]} *
+      residual -= double{features[c]} *
                   double{correction_[static_cast<std::size_t>(c * columns + first + d)]};
     fitted[d] = static_cast<float>(residual / free);
   }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "far/fit/probe_table.h"
-#include "far/fit/ridge_fit.h"
+#include "far/fit/probe_fit.h"
 
 namespace subquad {
 
@@ -18,7 +18,7 @@ class CausalFit {
   // table: slices are the chunks. counts: keys of each cluster in all chunks.
   CausalFit(const ProbeTable& table, std::vector<float> counts, double ridge, int threads);
 
-  bool ok() const { return ridge_.ok(); }
+  bool ok() const { return fit_.ok(); }
   // The probe's sum of weights over all chunks, relative to the table's reference.
   double total(std::int64_t probe) const { return totals_[static_cast<std::size_t>(probe)]; }
   // What the far field of `prefix` chunks (1, 2, ..) misses at the probe, relative to its total: by
@@ -34,11 +34,9 @@ class CausalFit {
   std::int64_t probes_, clusters_, chunks_, width_;
   std::vector<float> counts_;
   std::vector<double> totals_;
-  std::vector<float> features_;    // p x R
-  RidgeFit ridge_;                 // of features_
+  ProbeFit fit_;
   std::vector<float> targets_;     // p x (chunks x (Dv + 1)): what each prefix misses
   std::vector<float> correction_;  // R x (chunks x (Dv + 1)), relative to the counts
-  std::vector<float> leverages_;
 };
 
 }  // namespace subquad

@@ -1,10 +1,11 @@
 #include "far/clusters/far_clusters.h"
 
 #include <algorithm>
+#include <utility>
 
-#include "core/threads.h"
 #include "rows/head_rows.h"
 #include "kernels/pack.h"
+#include "far/clusters/pseudo_keys.h"
 
 namespace subquad {
 namespace {
@@ -16,21 +17,14 @@ Scratch<float> dense_rows(const kernels::RowSource& source) {
 }
 
 // Summed values and count of each cluster.
-std::vector<float> sums_of(const Partition& clusters, const Scratch<float>& values,
-                           std::int64_t value_dim, int threads) {
-  const std::int64_t width = value_dim + 1;
-  std::vector<float> sums(static_cast<std::size_t>(clusters.size() * width));
-  parallel_for(threads, clusters.size(), [&](std::int64_t c) {
-    std::vector<double> sum(static_cast<std::size_t>(value_dim), 0.0);
-    const IndexList members = clusters.members(c);
-    for (std::int64_t k = 0; k < members.count; ++k)
-      for (std::int64_t d = 0; d < value_dim; ++d)
-        sum[static_cast<std::size_t>(d)] += values[members[k] * value_dim + d];
-    float* out = sums.data() + c * width;
-    std::copy(sum.begin(), sum.end(), out);
-    out[value_dim] = static_cast<float>(members.count);
-  });
-  return sums;
+std::vector<float> prior_of(const PseudoKeys& clusters, std::int64_t value_dim) {
+  std::vector<float> prior;
+  for (std::int64_t c = 0; c < clusters.size(); ++c) {
+    const auto sum = clusters.sums.begin() + c * value_dim;
+    prior.insert(prior.end(), sum, sum + value_dim);
+    prior.push_back(clusters.count(c));
+  }
+  return prior;
 }
 
 // (1 / n) sum q q^T over at most 1,024 rows, spread evenly.
@@ -62,20 +56,21 @@ std::unique_ptr<FarClusters> FarClusters::build(const HeadProblem& head,
   const std::int64_t dim = head.head_dim(), value_dim = head.value_dim();
   const Scratch<float> keys = dense_rows(head.keys()), values = dense_rows(head.values());
   auto result = std::make_unique<FarClusters>();
-  auto partition = std::make_shared<Partition>(cluster_points(
-      keys.data(), head.num_keys, dim, options.clusters, options.clustering, rng, threads));
-  std::vector<float> means = cluster_means(*partition, keys.data(), dim, threads);
-  result->prior = sums_of(*partition, values, value_dim, threads);
+  PseudoKeys clusters =
+      PseudoKeys::build({keys.data(), values.data(), head.num_keys, dim, value_dim},
+                        options.clusters, options.clustering, rng, threads);
+  result->prior = prior_of(clusters, value_dim);
   std::shared_ptr<ClusterShape> shape;
   if (options.order > 0) {
     const std::vector<double> metric = second_moment(head);
     shape = std::make_shared<ClusterShape>(
-        ClusterShape::Input{keys.data(), values.data(), partition.get(), means.data(),
+        ClusterShape::Input{keys.data(), values.data(), &clusters.keys, clusters.means.data(),
                             metric.data(), dim, value_dim, options.rank, options.order},
         threads);
   }
-  result->far = std::make_unique<FarField>(std::move(means), dim, value_dim, std::move(shape));
-  result->keys = std::move(partition);
+  result->far =
+      std::make_unique<FarField>(std::move(clusters.means), dim, value_dim, std::move(shape));
+  result->keys = std::make_shared<Partition>(std::move(clusters.keys));
   return result;
 }
 

@@ -8,16 +8,14 @@ namespace subquad {
 OpenedSet::OpenedSet(std::shared_ptr<const Partition> clusters,
                      std::shared_ptr<const Partition> groups,
                      std::vector<std::vector<std::int32_t>> opened)
-    : clusters_(std::move(clusters)), partition_(std::move(groups)), opened_(std::move(opened)) {
-  for (std::int64_t g = 0; g < partition_->size(); ++g) groups_.push_back(partition_->members(g));
+    : clusters_(std::move(clusters)),
+      partition_(std::move(groups)),
+      opened_(std::move(opened)),
+      groups_(partition_->all_members()) {
   for (const auto& chosen : opened_) {
-    std::vector<std::int32_t>& keys = keys_.emplace_back();
+    keys_.push_back(clusters_->members_of(chosen));
     is_opened_.emplace_back(static_cast<std::size_t>(clusters_->size()));
-    for (const std::int32_t c : chosen) {
-      is_opened_.back()[static_cast<std::size_t>(c)] = 1;
-      const IndexList members = clusters_->members(c);
-      keys.insert(keys.end(), members.ids, members.ids + members.count);
-    }
+    for (const std::int32_t c : chosen) is_opened_.back()[static_cast<std::size_t>(c)] = 1;
   }
 }
 

@@ -11,18 +11,12 @@
 #pragma once
 
 #include <limits>
-#include <span>
 #include <utility>
 #include <vector>
 
-namespace subquad {
+#include "far/clusters/opening_levels.h"
 
-// What a threshold opens.
-struct OpeningLevel {
-  double threshold = 0;  // relative to the root mean square of |out|
-  double left = 0;       // share of the clusters' missed squares that stays closed, 0 to 1
-  double keys = 0;       // opened a row, on average
-};
+namespace subquad {
 
 class OpeningSearch {
  public:

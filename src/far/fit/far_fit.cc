@@ -7,25 +7,20 @@
 #include <numeric>
 
 #include "core/threads.h"
-#include "kernels/gemm.h"
+#include "far/fit/sample_rows.h"
 
 namespace subquad {
 FarFit::FarFit(const Input& input, int threads)
     : input_(input),
       threads_(threads),
       width_(input.far.value_dim() + 1),
-      probes_of_(static_cast<std::size_t>(input.groups.size())),
+      fit_(features(input), input.table.probes(), threads),
+      probes_of_(ranges_by_group(input.group_of_probe, input.groups.size())),
       opened_(probes_of_.size()) {
-  for (std::size_t i = 0; i < input.group_of_probe.size(); ++i) {
-    Range& range = probes_of_[static_cast<std::size_t>(input.group_of_probe[i])];
-    const auto probe = static_cast<std::int64_t>(i);
-    range = {range.empty() ? probe : range.begin, probe + 1};
-  }
   double square = 0;
   for (const float o : input_.exact.out) square += static_cast<double>(o) * o;
   rms_ = std::sqrt(square / static_cast<double>(input.table.probes()));
   set_out_square();
-  set_features();
   choose_ridge(input.ridges);
 }
 
@@ -44,35 +39,27 @@ void FarFit::set_out_square() {
   }
 }
 
-void FarFit::set_features() {
-  const std::int64_t p = input_.table.probes(), r = input_.far.size();
-  features_.resize(static_cast<std::size_t>(p * r));
-  for (std::int64_t i = 0; i < p; ++i) {
-    const auto scale = static_cast<float>(1 / input_.exact.l[static_cast<std::size_t>(i)]);
-    const float* weights = input_.table.weights(i);
-    for (std::int64_t c = 0; c < r; ++c)
-      features_[static_cast<std::size_t>(i * r + c)] =
-          weights[c] * scale * static_cast<float>(input_.clusters.members(c).count);
+// Weights times counts, relative to the rows' sums of weights.
+std::vector<float> FarFit::features(const Input& input) {
+  std::vector<float> result;
+  for (std::int64_t i = 0; i < input.table.probes(); ++i) {
+    const auto scale = static_cast<float>(1 / input.exact.l[static_cast<std::size_t>(i)]);
+    for (std::int64_t c = 0; c < input.far.size(); ++c)
+      result.push_back(input.table.weights(i)[c] * scale *
+                       static_cast<float>(input.clusters.members(c).count));
   }
+  return result;
 }
 
 // The ridge of least leave-one-out error where nothing is opened.
 void FarFit::choose_ridge(std::span<const double> candidates) {
-  const std::int64_t p = input_.table.probes(), r = input_.far.size();
   for (const double candidate : candidates) {
-    auto fit = std::make_unique<RidgeFit>(features_.data(), p, r, candidate, threads_);
-    if (!fit->ok()) continue;
-    std::swap(fit, fit_);
-    std::vector<float> leverages = fit_->leverages(threads_);
-    std::swap(leverages, leverages_);
-    FarTrial trial = evaluate_opening(std::numeric_limits<double>::infinity());
-    if (fit == nullptr || trial.square < closed_.square) {
-      closed_ = std::move(trial);
-      ridge_ = candidate;
-    } else {
-      std::swap(fit, fit_);
-      std::swap(leverages, leverages_);
-    }
+    FarTrial trial;
+    const bool kept = fit_.try_ridge(candidate, [&] {
+      trial = evaluate_opening(std::numeric_limits<double>::infinity());
+      return trial.square;
+    });
+    if (kept) closed_ = std::move(trial);
   }
 }
 
@@ -96,36 +83,16 @@ std::vector<double> FarFit::missed_by(std::int64_t group, std::int64_t without) 
 // Clusters that the group's probes, but one (-1: all), want opened.
 std::vector<std::int32_t> FarFit::choose(std::int64_t group, double threshold,
                                          std::int64_t without) const {
-  std::vector<std::int32_t> chosen;
-  if (!std::isfinite(threshold)) return chosen;
-  const std::vector<double> square = missed_by(group, without);
-  for (std::size_t c = 0; c < square.size(); ++c)
-    if (square[c] > threshold * threshold) chosen.push_back(static_cast<std::int32_t>(c));
-  return chosen;
+  if (!std::isfinite(threshold)) return {};
+  return clusters_above(missed_by(group, without), threshold * threshold);
 }
 
 std::vector<OpeningLevel> FarFit::levels(std::span<const double> thresholds) {
   input_.table.measure(threads_);
-  std::vector<OpeningLevel> levels(thresholds.size());
-  for (std::size_t i = 0; i < levels.size(); ++i) levels[i].threshold = thresholds[i];
-  double total = 0;
-  for (std::int64_t g = 0; g < input_.groups.size(); ++g) {
-    const auto rows = static_cast<double>(input_.groups.members(g).count);
-    const std::vector<double> square = missed_by(g, -1);
-    for (std::size_t c = 0; c < square.size(); ++c) {
-      total += rows * square[c];
-      const auto keys =
-          static_cast<double>(input_.clusters.members(static_cast<std::int64_t>(c)).count);
-      for (OpeningLevel& level : levels) {
-        if (square[c] > level.threshold * level.threshold)
-          level.keys += rows * keys / static_cast<double>(input_.groups.ids.size());
-        else
-          level.left += rows * square[c];
-      }
-    }
-  }
-  for (OpeningLevel& level : levels) level.left = total > 0 ? level.left / total : 0;
-  return levels;
+  OpeningLevels levels(thresholds, input_.clusters, std::ssize(input_.groups.ids));
+  for (std::int64_t g = 0; g < input_.groups.size(); ++g)
+    levels.add(input_.groups.members(g).count, missed_by(g, -1));
+  return levels.finish();
 }
 
 // Evaluates what is newly opened.
@@ -213,9 +180,8 @@ FarTrial FarFit::evaluate_opening(double threshold) {
     trial.opened_keys += static_cast<double>(keys * input_.groups.members(g).count);
   }
   trial.opened_keys /= static_cast<double>(input_.groups.ids.size());
-  trial.correction.resize(static_cast<std::size_t>(r * width_));
+  trial.correction = fit_.solve(targets, width_);
   trial.fitted = true;
-  fit_->solve(targets.data(), width_, width_, trial.correction.data(), width_, threads_);
   judge(targets, left, trial);
   for (std::int64_t c = 0; c < r; ++c)
     for (std::int64_t d = 0; d < width_; ++d)
@@ -230,18 +196,13 @@ FarTrial FarFit::evaluate_opening(double threshold) {
 // the fit where that is better.
 void FarFit::judge(const std::vector<float>& targets, const std::vector<float>& left,
                    FarTrial& trial) const {
-  const std::int64_t p = input_.table.probes(), r = input_.far.size();
-  const std::int64_t stride = (width_ + 31) / 32 * 32;
-  std::vector<float> fitted(static_cast<std::size_t>(p * stride));
-  const FarCoefficients packed(trial.correction.data(), width_, r);
-  kernels::gemm({features_.data(), r, 1}, packed.matrix(), p, width_, r, fitted.data(), stride,
-                false);
+  const std::vector<float> fitted = fit_.fitted(trial.correction, width_);
   const auto groups = probes_of_.size();
   std::vector<double> with_fit(groups), bare(groups);
   parallel_for(threads_, static_cast<std::int64_t>(groups), [&](std::int64_t g) {
     const auto at = static_cast<std::size_t>(g);
-    with_fit[at] = group_square(g, targets, left, fitted.data(), stride);
-    bare[at] = group_square(g, targets, left, nullptr, 0);
+    with_fit[at] = group_square(g, targets, left, fitted.data());
+    bare[at] = group_square(g, targets, left, nullptr);
   });
   trial.square = std::accumulate(with_fit.begin(), with_fit.end(), 0.0);
   const double unfitted = std::accumulate(bare.begin(), bare.end(), 0.0);
@@ -260,18 +221,16 @@ void FarFit::judge(const std::vector<float>& targets, const std::vector<float>& 
 
 // Sum of |error|_2^2 over a group's rows; fitted == nullptr: without the fit.
 double FarFit::group_square(std::int64_t group, const std::vector<float>& targets,
-                            const std::vector<float>& left, const float* fitted,
-                            std::int64_t stride) const {
+                            const std::vector<float>& left, const float* fitted) const {
   const Range& probes = probes_of_[static_cast<std::size_t>(group)];
   if (probes.empty()) return 0;
   std::vector<float> missed(static_cast<std::size_t>(width_));
   double own = 0, without = 0;
   for (std::int64_t i = probes.begin; i < probes.end; ++i) {
-    const float free =
-        fitted == nullptr ? 1.0f : std::max(1e-6f, 1.0f - leverages_[static_cast<std::size_t>(i)]);
+    const float free = fitted == nullptr ? 1.0f : static_cast<float>(fit_.free(i));
     const float *t = targets.data() + i * width_, *more = left.data() + i * width_;
     const auto rest = [&](std::int64_t d) {
-      return fitted == nullptr ? t[d] : t[d] - fitted[i * stride + d];
+      return fitted == nullptr ? t[d] : t[d] - fitted[i * padded_values(width_) + d];
     };
     for (std::int64_t d = 0; d < width_; ++d) missed[static_cast<std::size_t>(d)] = rest(d);
     own +=

@@ -18,7 +18,7 @@
 #include "index/key_clusters.h"
 #include "far/clusters/opening_search.h"
 #include "far/fit/probe_table.h"
-#include "far/fit/ridge_fit.h"
+#include "far/fit/probe_fit.h"
 
 namespace subquad {
 
@@ -47,8 +47,8 @@ class FarFit {
   // The input's references must outlive the fit.
   FarFit(const Input& input, int threads);
 
-  bool ok() const { return fit_ != nullptr; }  // false: no candidate gave a fit
-  double ridge() const { return ridge_; }
+  bool ok() const { return fit_.ok(); }  // false: no candidate gave a fit
+  double ridge() const { return fit_.ridge(); }
   // threshold: relative to the root mean square of |out|; infinity opens nothing.
   FarTrial try_opening(double threshold);
   // What each of the thresholds, descending, would open.
@@ -68,13 +68,12 @@ class FarFit {
   void evaluate(std::int64_t group, const std::vector<std::int32_t>& chosen, ProbeScratch& scratch);
   void target(std::int64_t group, std::int64_t probe, const std::vector<std::int32_t>& opened,
               float* out) const;
-  void set_features();
+  static std::vector<float> features(const Input& input);
   void set_out_square();
   void judge(const std::vector<float>& targets, const std::vector<float>& left,
              FarTrial& trial) const;
   double group_square(std::int64_t group, const std::vector<float>& targets,
-                      const std::vector<float>& left, const float* fitted,
-                      std::int64_t stride) const;
+                      const std::vector<float>& left, const float* fitted) const;
   void choose_ridge(std::span<const double> candidates);
   FarTrial evaluate_opening(double threshold);
 
@@ -83,11 +82,8 @@ class FarFit {
   std::int64_t width_;
   double rms_ = 0;  // of |out| over the probes
   double out_square_ = 0;
-  FarTrial closed_;              // nothing opened
-  double ridge_ = 0;             // in force; 0: not chosen yet
-  std::vector<float> features_;  // p x R
-  std::unique_ptr<RidgeFit> fit_;
-  std::vector<float> leverages_;
+  FarTrial closed_;  // nothing opened
+  ProbeFit fit_;
   std::vector<Range> probes_of_;  // of each group
   std::vector<Opened> opened_;    // of each group
 };

@@ -12,13 +12,13 @@ namespace subquad {
 // whichever of the two fits the probes better.
 enum class FarOrder : std::uint8_t { best, zero, two };
 
-struct FarOptions {
+struct KernelFarOptions {
   std::int64_t clusters, fit, group;
   FarOrder order;
   double open, error, ridge, margin;
   Clustering clustering;
 };
 
-FarOptions read_far_options(const SpecPart& spec);
+KernelFarOptions read_kernel_far_options(const SpecPart& spec);
 
 }  // namespace subquad
