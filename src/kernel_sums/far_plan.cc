@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "core/threads.h"
-#include "far/clusters/opening_levels.h"
+#include "far/clusters/opening_search.h"
 
 namespace subquad {
 namespace {
@@ -66,16 +67,31 @@ bool FarPlanner::may_refine(std::int64_t clusters) const {
 }
 
 std::optional<FarPlan> FarPlanner::search(FarPlan plan) {
-  const auto all = static_cast<double>(head_.num_queries) * static_cast<double>(head_.num_keys);
-  double threshold = kFirstThreshold * options_.error;
-  for (int i = 0; i < kThresholds; ++i, threshold *= kThresholdStep) {
-    open(plan, threshold);
-    if (static_cast<double>(plan.opened_entries) > options_.margin * all) break;
+  const auto square = [](double x) { return x * x; };
+  OpeningSearch search(levels(), square(plan.corrected.error));
+  const double most_keys = options_.margin * static_cast<double>(head_.num_keys);
+  while (const OpeningLevel* level = search.next(square(options_.error), most_keys)) {
+    open(plan, level->threshold);
+    search.learn(square(plan.corrected.error));
     if (!(plan.corrected.error <= options_.error)) continue;
     plan.clusters = std::move(model_.clusters);
     return plan;
   }
   return std::nullopt;
+}
+
+std::vector<OpeningLevel> FarPlanner::levels() const {
+  OpeningLevels levels(
+      falling_thresholds(kFirstThreshold * options_.error, kThresholdStep, kThresholds),
+      clusters_->keys, head_.num_queries);
+  const double unit =
+      std::max(std::numeric_limits<double>::min(), model_.fit->rms() * model_.fit->rms());
+  std::vector<double> missed = missed_;
+  for (double& square : missed) square /= unit;
+  const auto size = static_cast<std::size_t>(clusters_->size());
+  for (std::size_t g = 0; g < blocks_.size(); ++g)
+    levels.add(blocks_[g].list().count, std::span(missed).subspan(g * size, size));
+  return levels.finish();
 }
 
 void FarPlanner::scout() {

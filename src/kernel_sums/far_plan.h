@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "far/clusters/opening_levels.h"
 #include "kernel_sums/far_model.h"
 #include "kernel_sums/query_blocks.h"
 
@@ -32,6 +33,7 @@ class FarPlanner {
  private:
   bool may_refine(std::int64_t clusters) const;
   std::optional<FarPlan> search(FarPlan plan);
+  std::vector<OpeningLevel> levels() const;
   void open(FarPlan& plan, double threshold);
   void scout();
   std::vector<std::int32_t> choose(std::size_t block, double threshold) const;

@@ -5,8 +5,9 @@
 // its summed values; order 2 widens its kernel by the cluster's mean variance. `fit` corrects the
 // pseudo keys' values by what exact evaluation of that many queries shows missing. For a group of
 // near queries, clusters that miss more than `open` at a few other queries of the group are
-// evaluated key by key. `error` takes the largest `open` whose leave-one-out error stays below it,
-// and runs exactly where none does or where more than `margin` of the entries would be opened.
+// evaluated key by key. `error` opens what it takes for a leave-one-out error below it, by as few
+// trials as attention does (far/clusters/opening_search.h), and runs exactly where at most `margin`
+// of the entries opened cannot do.
 // use when: thousands of queries and keys, and a bandwidth that gives a query hundreds of
 // neighbours.
 // do not use for: bandwidths below the distance of a key to its 100th neighbour: what is left of

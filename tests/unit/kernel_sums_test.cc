@@ -228,6 +228,17 @@ TEST(KernelSumsReport, CountsWhatRan) {
   EXPECT_TRUE(std::isnan(blind.estimated_error));
 }
 
+// Where no opening can keep the error that is asked for, none is tried: 30 probes meet all keys and
+// 8 pseudo keys, as model and as weights, and at most 4 scouts of each of two blocks of queries
+// meet all of them too.
+TEST(KernelSumsReport, GivesUpWithoutTrialsWhereThresholdsTellThatNoneCanDo) {
+  const KernelReport report =
+      run_kernel_sums(small_cloud().problem(), "far(clusters=8,fit=30,order=0,error=1e-7,group=64)")
+          .report;
+  EXPECT_EQ(report.path, "far:exact(error)");
+  EXPECT_EQ(report.scored_entries, 120 * 150 + 30 * (150 + 2 * 8) + 8 * (150 + 8));
+}
+
 // The block's own formula for a spread key, against the definition in kernel_block.h.
 TEST(KernelBlock, WeighsKeysAndTheirSpread) {
   const std::vector<float> queries{0.5f, 1, 2, -1, 3, 0.25f}, keys{1, 1, -2, 0.5f};
