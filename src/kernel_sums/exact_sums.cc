@@ -1,23 +1,29 @@
 #include "kernel_sums/exact_sums.h"
 
-#include "core/threads.h"
-#include "kernel_sums/kernel_block.h"
-#include "kernel_sums/query_blocks.h"
+#include "kernel_sums/kernel_run.h"
+#include "rows/tile_sizes.h"
 
 namespace subquad {
+namespace {
+
+class AllKeys final : public MetKeys {
+ public:
+  explicit AllKeys(const KernelHead& head) : head_(head) {}
+  std::vector<SourceKeys> of(std::int64_t, RunList&) const override {
+    return {{{head_.keys.data(), head_.values.data()}, index_range(0, head_.num_keys)}};
+  }
+
+ private:
+  const KernelHead& head_;
+};
+
+}  // namespace
 
 std::int64_t exact_sums(const KernelHead& head, float* out, const Rng& rng, int threads) {
-  const std::vector<QueryBlock> blocks = make_query_blocks(head, KernelBlock::kRows, rng, threads);
-  parallel_workers(threads, static_cast<std::int64_t>(blocks.size()), [&] {
-    return [&, sums = KernelBlock(head.dim, head.channels, head.scale, false)](
-               std::int64_t i) mutable {
-      const IndexList rows = blocks[static_cast<std::size_t>(i)].list();
-      sums.load(head.queries.data(), rows, blocks[static_cast<std::size_t>(i)].center);
-      sums.add({head.keys.data(), head.values.data()}, index_range(0, head.num_keys));
-      for (std::int64_t r = 0; r < rows.count; ++r) sums.read_row(r, out + rows[r] * head.channels);
-    };
-  });
-  return head.num_queries * head.num_keys;
+  const std::vector<QueryBlock> blocks =
+      make_query_blocks(head, row_block_size(head.dim, head.channels), rng, threads);
+  const KernelRows rows(head, blocks, false);
+  return run_kernel_sums(rows, AllKeys(head), out, threads);
 }
 
 }  // namespace subquad

@@ -3,7 +3,7 @@
 // source: DESIGN.md section 2 (attention's partial sums, stopped before the division).
 // use when: the yardstick; few queries or keys; bandwidths that leave a query few neighbours.
 // do not use for: lone queries by the thousand (query_blocks.h).
-// cost: 2 m n (D + C) flops; scratch of a few MB a thread.
+// cost: 2 m n (D + C) flops; m D floats and a few MB a thread.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,12 @@
 #include "kernel_sums/far_sums.h"
 
-#include "core/threads.h"
+#include <algorithm>
+#include <iterator>
+
 #include "kernel_sums/exact_sums.h"
 #include "kernel_sums/far_plan.h"
+#include "kernel_sums/kernel_run.h"
+#include "rows/tile_sizes.h"
 
 namespace subquad {
 namespace {
@@ -13,48 +17,35 @@ FarRun run_exactly(const KernelHead& head, const char* why, float* out, const Rn
   return {std::string("far:exact(") + why + ")", entries, entries, 0};
 }
 
-// 0, .., size - 1 without the listed, which ascend.
-std::vector<std::int32_t> without(const std::vector<std::int32_t>& listed, std::int64_t size) {
-  std::vector<std::int32_t> rest;
-  auto next = listed.begin();
-  for (std::int32_t c = 0; c < size; ++c)
-    if (next != listed.end() && *next == c)
-      ++next;
-    else
-      rest.push_back(c);
-  return rest;
-}
+// Pseudo keys, the opened ones with their correction alone, and their keys.
+class FarKeys final : public MetKeys {
+ public:
+  FarKeys(const KernelHead& head, const FarPlan& plan)
+      : head_(head), plan_(plan), corrected_(plan.clusters->sums) {
+    for (std::size_t i = 0; i < corrected_.size(); ++i) corrected_[i] += plan.corrected.values[i];
+  }
 
-IndexList list_of(const std::vector<std::int32_t>& ids) {
-  return {ids.data(), 0, static_cast<std::int64_t>(ids.size()), false};
-}
+  std::vector<SourceKeys> of(std::int64_t block, RunList& runs) const override {
+    const KernelClusters& clusters = *plan_.clusters;
+    const std::vector<std::int32_t>& opened = plan_.opened[static_cast<std::size_t>(block)];
+    std::vector<std::int32_t>&closed = runs.new_ids(), &keys = runs.new_ids();
+    for (std::int32_t c = 0; c < clusters.size(); ++c)
+      if (!std::binary_search(opened.begin(), opened.end(), c)) closed.push_back(c);
+    keys = clusters.keys.members_of(opened);
+    return {{clusters.with(corrected_), list_of(closed)},
+            {clusters.with(plan_.corrected.values), list_of(opened)},
+            {{head_.keys.data(), head_.values.data()}, list_of(keys)}};
+  }
 
-// Sums of the block's rows: pseudo keys, the opened ones with their correction alone, and their
-// keys.
-void sum_block(const KernelHead& head, const FarPlan& plan, const std::vector<float>& corrected,
-               const std::vector<std::int32_t>& opened, KernelBlock& block) {
-  const KernelClusters& clusters = *plan.clusters;
-  block.add(clusters.with(corrected), list_of(without(opened, clusters.size())));
-  block.add(clusters.with(plan.corrected.values), list_of(opened));
-  block.add({head.keys.data(), head.values.data()}, list_of(clusters.keys.members_of(opened)));
-}
+ private:
+  static IndexList list_of(const std::vector<std::int32_t>& ids) {
+    return {ids.data(), 0, std::ssize(ids), false};
+  }
 
-void run_plan(const KernelHead& head, const std::vector<QueryBlock>& blocks, const FarPlan& plan,
-              float* out, int threads) {
-  const bool with_spread = !plan.clusters->spread.empty();
-  std::vector<float> corrected = plan.clusters->sums;
-  for (std::size_t i = 0; i < corrected.size(); ++i) corrected[i] += plan.corrected.values[i];
-  parallel_workers(threads, static_cast<std::int64_t>(blocks.size()), [&] {
-    return [&, sums = KernelBlock(head.dim, head.channels, head.scale, with_spread)](
-               std::int64_t i) mutable {
-      const auto g = static_cast<std::size_t>(i);
-      const IndexList rows = blocks[g].list();
-      sums.load(head.queries.data(), rows, blocks[g].center);
-      sum_block(head, plan, corrected, plan.opened[g], sums);
-      for (std::int64_t r = 0; r < rows.count; ++r) sums.read_row(r, out + rows[r] * head.channels);
-    };
-  });
-}
+  const KernelHead& head_;
+  const FarPlan& plan_;
+  std::vector<float> corrected_;
+};
 
 }  // namespace
 
@@ -63,7 +54,9 @@ FarRun far_sums(const KernelHead& head, const KernelFarOptions& options, float* 
   if (!head.finite_values) return run_exactly(head, "values", out, rng, threads);
   if (head.num_keys == 0 || head.num_queries == 0)
     return run_exactly(head, "empty", out, rng, threads);
-  const std::vector<QueryBlock> blocks = make_query_blocks(head, options.group, rng, threads);
+  const std::int64_t most = row_block_size(head.dim + 1, head.channels);
+  const std::vector<QueryBlock> blocks =
+      make_query_blocks(head, std::min(options.group, most), rng, threads);
   FarPlanner planner(head, blocks, options, rng, threads);
   const std::optional<FarPlan> plan = planner.plan();
   if (!plan) {
@@ -71,10 +64,9 @@ FarRun far_sums(const KernelHead& head, const KernelFarOptions& options, float* 
     run.entries += planner.entries();
     return run;
   }
-  run_plan(head, blocks, *plan, out, threads);
-  return {"far",
-          planner.entries() + head.num_queries * plan->clusters->size() + plan->opened_entries,
-          plan->opened_entries, plan->corrected.error};
+  const KernelRows rows(head, blocks, !plan->clusters->spread.empty());
+  const std::int64_t entries = run_kernel_sums(rows, FarKeys(head, *plan), out, threads);
+  return {"far", planner.entries() + entries, plan->opened_entries, plan->corrected.error};
 }
 
 }  // namespace subquad

@@ -1,9 +1,5 @@
-// A block of queries and their sums of Gaussian kernels with whatever keys it meets: attention's
-// tiles with a key bias of -|k|^2 / 2, stopped before the division.
-//
-// Queries and keys are taken relative to the block's center, so that the logits
-// q . k - |k|^2 / 2 - |q|^2 / 2 lose few bits where the kernel is not small: a query at a distance
-// r (in bandwidths) from the center has a relative error of about r^2 2^-23.
+// A block of queries and their sums of Gaussian kernels with whatever keys it meets, outside a run
+// (kernel_run.h): for probes.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +11,9 @@
 #include "core/memory.h"
 #include "rows/row_block.h"
 #include "rows/attend_run.h"
+#include "kernel_sums/kernel_source.h"
 
 namespace subquad {
-
-// Keys (rows of D) and what each adds (rows of C). With `spread` t, key j stands for a cloud of
-// keys of variance t[j] sigma^2 in every direction: (1 + t)^(-D / 2) exp(-|q - k|^2 / (2 sigma^2 (1
-// + t))).
-struct KernelSource {
-  const float* points;
-  const float* values;
-  const float* spread = nullptr;
-};
 
 // One thread's memory. Not movable: its parts point into it.
 class KernelBlock {
@@ -45,29 +33,21 @@ class KernelBlock {
   // Kernels of all rows with the keys: out[r * stride + j], before any value.
   void weigh(const KernelSource& source, const IndexList& keys, float* out, std::int64_t stride);
   // out[r * stride + c] = sums of row r.
-  void read_row(std::int64_t r, float* out) { read_as(r, out); }
-  void read_row(std::int64_t r, double* out) { read_as(r, out); }
-
-  std::int64_t entries() const { return scratch_.panel.entries(); }
+  void read_row(std::int64_t r, double* out) {
+    read_sums(rows_.partial(), r, half_square_[static_cast<std::size_t>(r)], out);
+  }
 
  private:
-  void pack(const KernelSource& source, const IndexList& keys);
-  // Point j of a source, relative to the center; returns its bias.
-  float place(const KernelSource& source, std::int64_t j, float* out) const;
-  template <typename Number>
-  void read_as(std::int64_t r, Number* out);
+  // The keys as a run of all rows.
+  KeyRun run_of(const CenteredKeys& source, const IndexList& keys) const;
 
-  std::int64_t dim_, channels_, width_;  // width_: channels of a point with its spread's
-  float scale_;
+  KernelFrame frame_;
   std::vector<float> center_, half_square_;  // of the rows: |q|^2 / 2, the largest logit
-  Scratch<float> queries_, keys_, values_, bias_;
+  Scratch<float> queries_;
   Problem problem_;
   HeadProblem head_;
   RowBlock rows_;
   TileScratch scratch_;
 };
-
-// Coordinate by coordinate, of the listed rows.
-std::vector<float> median_point(const float* points, const IndexList& rows, std::int64_t dim);
 
 }  // namespace subquad

@@ -42,7 +42,8 @@ void attend_run(const HeadProblem& head, RowBlock& rows, const KeyRun& run, cons
   collect_left_out(run, rows.rows(), taken, scratch.left_out);
   rows.set_limits(run.limits);
   if (run.sums != Sums::both) rows.open_side(run.sums);
-  const bool few = run.rows.end - run.rows.begin <= kMaxStreamedRows && run.tiles.empty();
+  const bool few = run.rows.end - run.rows.begin <= kMaxStreamedRows && run.tiles.empty() &&
+                   run.source == nullptr;
   few ? attend_few(head, rows, run, scratch) : attend_packed(head, rows, run, scratch);
   if (run.sums != Sums::both) rows.close_side();
   rows.set_limits({});

@@ -11,12 +11,14 @@ struct TileScratch {
   TileScratch(std::int64_t head_dim, std::int64_t value_dim)
       : tile_keys(key_tile_size(head_dim, value_dim)),
         tile(head_dim, value_dim, tile_keys),
-        panel(tile_keys) {}
+        panel(tile_keys),
+        loaded(head_dim, value_dim, tile_keys) {}
 
   std::int64_t tile_keys;
   KeyTile tile;
   ScorePanel panel;
   EntrySets left_out;
+  LoadedKeys loaded;
 };
 
 // Merges a run of keys into the rows it is for, less the entries in `taken`: tile by tile, packed
@@ -36,8 +38,11 @@ void for_each_tile(const HeadProblem& head, const KeyRun& run, TileScratch& scra
   if (!run.tiles.empty()) return;
   for (std::int64_t begin = 0; begin < run.keys.count; begin += scratch.tile_keys) {
     const std::int64_t count = std::min(scratch.tile_keys, run.keys.count - begin);
-    scratch.tile.pack(head, run.keys.slice(begin, count),
-                      run.bias != nullptr ? run.bias + begin : nullptr);
+    const IndexList keys = run.keys.slice(begin, count);
+    if (run.source != nullptr)
+      scratch.loaded.pack(*run.source, keys, scratch.tile);
+    else
+      scratch.tile.pack(head, keys, run.bias != nullptr ? run.bias + begin : nullptr);
     visit(scratch.tile);
   }
 }

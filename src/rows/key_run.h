@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "rows/head_problem.h"
 #include "core/index_list.h"
+#include "rows/key_source.h"
 #include "rows/key_tile.h"
 #include "rows/row_block.h"
 #include "rows/score_filter.h"
@@ -24,7 +27,9 @@ struct SampleDraw {
 struct KeyRun {
   Range rows = {};  // positions in the group's list of rows
   IndexList keys = {};
-  const float* bias = nullptr;          // log2 weight of each key
+  const float* bias = nullptr;  // log2 weight of each key
+  // Where the keys are; nullptr: in the head. Without `bias` and `tiles`, and nothing is left out.
+  const KeySource* source = nullptr;
   const EntrySet* leave_out = nullptr;  // entries of the rectangle that the run does not hold
   std::span<const KeyTile> tiles = {};  // the keys, packed with their bias; empty: not yet packed
   Sums sums = Sums::both;
@@ -38,6 +43,7 @@ class RunList {
  public:
   void clear() {
     runs_.clear();
+    sources_.clear();
     used_ids_ = used_biases_ = 0;
   }
   void add(const KeyRun& run) { runs_.push_back(run); }
@@ -46,6 +52,9 @@ class RunList {
   // Lists that live until clear().
   std::vector<std::int32_t>& new_ids() { return next(ids_, used_ids_); }
   std::vector<float>& new_bias() { return next(biases_, used_biases_); }
+  const KeySource* own(std::unique_ptr<const KeySource> source) {
+    return sources_.emplace_back(std::move(source)).get();
+  }
 
  private:
   template <typename List>
@@ -57,6 +66,7 @@ class RunList {
   }
 
   std::vector<KeyRun> runs_;
+  std::vector<std::unique_ptr<const KeySource>> sources_;
   std::deque<std::vector<std::int32_t>> ids_;
   std::deque<std::vector<float>> biases_;
   std::size_t used_ids_ = 0, used_biases_ = 0;

@@ -86,6 +86,14 @@ TEST(ExactKernelSums, TheLargestExtents) {
   expect_rows(cloud, run_kernel_sums(cloud.problem(), "far(clusters=531,order=2)").out, 1e-5);
 }
 
+// The wider the rows, the fewer stand in a block: here at most 120, whatever `group` asks for.
+TEST(ExactKernelSums, WideRowsInSeveralBlocks) {
+  const KernelCloud cloud =
+      normal_cloud({.queries = 300, .keys = 200, .dim = 512, .channels = 512}, 20, 4);
+  expect_rows(cloud, run_kernel_sums(cloud.problem(), "exact").out, 1e-5);
+  expect_rows(cloud, run_kernel_sums(cloud.problem(), "far(clusters=200,group=264)").out, 1e-5);
+}
+
 // Islands 2^12 bandwidths apart: seen from one center, every kernel would be lost to rounding.
 // Coordinates are multiples of 2^-8 below 2^15, so that the points themselves are exact.
 KernelCloud islands(std::uint64_t seed) {

@@ -73,6 +73,25 @@ double at(const TensorView& view, std::int64_t i, std::int64_t c) {
   return read_element(view, view.offset(0, 0, i) + c);
 }
 
+// Each key twice as far out and with a log2 weight of its own.
+class OtherKeys final : public KeySource {
+ public:
+  explicit OtherKeys(const Problem& problem) : problem_(problem) {}
+  void load(const IndexList& list, float* points, float* values, float* bias) const override {
+    for (std::int64_t k = 0; k < list.count; ++k) {
+      for (std::int64_t c = 0; c < head_dim; ++c)
+        *points++ = static_cast<float>(2 * at(problem_.key, list[k], c));
+      for (std::int64_t c = 0; c < value_dim; ++c)
+        *values++ = static_cast<float>(at(problem_.value, list[k], c));
+      bias[k] = bias_of(list[k]);
+    }
+  }
+  static float bias_of(std::int64_t key) { return 0.25f * static_cast<float>(key % 5); }
+
+ private:
+  const Problem& problem_;
+};
+
 // By the definition: adds a run to a row's sums.
 void add_run(const Problem& p, std::int64_t row, const KeyRun& run, RowSums& sums) {
   for (std::int64_t n = 0; n < run.keys.count; ++n) {
@@ -341,6 +360,35 @@ TEST(RunList, ListsStayInPlace) {
       EXPECT_EQ(runs.runs()[at_n].rows.begin, n);
       EXPECT_EQ(runs.runs()[at_n].keys[6], n);
       EXPECT_EQ((*biases[at_n])[2], static_cast<float>(n));
+    }
+  }
+}
+
+// Whatever the head holds; also a few rows, which would read the head's keys where they lie.
+TEST(KeyRun, ASourceGivesKeysValuesAndWeights) {
+  const OwnedProblem owned = random_run_problem(31, DType::f32);
+  OwnedProblem doubled = random_run_problem(31, DType::f32);
+  for (std::int64_t k = 0; k < keys; ++k)
+    for (std::int64_t c = 0; c < head_dim; ++c)
+      doubled.key.set(0, 0, k, c, 2 * doubled.key.get(0, 0, k, c));
+  const OtherKeys source(owned.problem);
+  Selection selection(700, false, 32);
+  for (std::size_t n = 0; n < selection.ids.size(); ++n)
+    selection.bias[n] = OtherKeys::bias_of(selection.ids[n]);
+  KeyRun plain;
+  plain.keys = selection.list();
+  plain.bias = selection.bias.data();
+  KeyRun run;
+  run.keys = selection.list();
+  run.source = &source;
+  for (const std::int64_t count : {std::int64_t{3}, queries}) {
+    run.rows = {0, count};
+    Fixture fixture(owned.problem, index_range(0, count));
+    fixture.attend(run);
+    for (std::int64_t i = 0; i < count; ++i) {
+      RowSums want(1 + value_dim, 0.0);
+      add_run(doubled.problem, i, plain, want);
+      expect_sums(fixture.sums(i), want, scale_of(want));
     }
   }
 }
