@@ -53,8 +53,7 @@ void attend_panel(const HeadProblem& head, RowBlock& rows, const Range& part, co
   const Partial sums = rows.partial().slice(part.begin, count);
   kernels::softmax_update(panel.data(), panel.stride(), count, width, sums_of(sums));
   if (!rows.wants_values()) return;
-  kernels::gemm({panel.data(), panel.stride(), 1}, tile.values().from(columns.begin), count,
-                sums.value_dim, width, sums.o, sums.o_stride, true);
+  tile.multiply_values(panel.data(), panel.stride(), count, columns, sums.o, sums.o_stride, true);
   if (wild) add_wild_values(tile, columns, sums, panel);
 }
 
@@ -113,8 +112,7 @@ void score_rows(const HeadProblem& head, const RowBlock& rows, const Range& part
                 const KeyTile& tile, const Range& columns, const EntrySets& left_out,
                 ScorePanel& panel) {
   const std::int64_t count = part.end - part.begin;
-  kernels::gemm({rows.query(part.begin), rows.head_dim(), 1}, tile.keys_from(columns.begin), count,
-                columns.end - columns.begin, rows.head_dim(), panel.data(), panel.stride(), false);
+  tile.score(rows.query(part.begin), count, columns, panel.data(), panel.stride());
   filter_panel(head, rows.rows().slice(part.begin, count), tile.keys(), columns, tile.bias(),
                left_out, rows.limits().from(part.begin), panel);
 }

@@ -1,5 +1,7 @@
 #include "rows/key_tile.h"
 
+#include "kernels/gemm.h"
+
 namespace subquad {
 namespace {
 
@@ -17,7 +19,8 @@ std::int64_t round_up(std::int64_t value, std::int64_t step) {
 }  // namespace
 
 KeyTile::KeyTile(std::int64_t head_dim, std::int64_t value_dim, std::int64_t capacity)
-    : panel_(kernels::blocking().panel),
+    : head_dim_(head_dim),
+      panel_(kernels::blocking().panel),
       packed_keys_(round_up(capacity, panel_) * head_dim),
       values_(value_dim, capacity) {}
 
@@ -28,8 +31,18 @@ void KeyTile::pack(const HeadProblem& head, const IndexList& keys, const float* 
   values_.pack(select(head.values(), keys));
 }
 
-kernels::RightMatrix KeyTile::keys_from(std::int64_t begin) const {
-  return {packed_keys_.data() + begin / panel_ * key_panel_stride_, key_panel_stride_, panel_};
+void KeyTile::score(const float* queries, std::int64_t rows, const Range& columns, float* scores,
+                    std::int64_t stride) const {
+  const float* packed = packed_keys_.data() + columns.begin / panel_ * key_panel_stride_;
+  kernels::gemm({queries, head_dim_, 1}, {packed, key_panel_stride_, panel_}, rows,
+                columns.end - columns.begin, head_dim_, scores, stride, false);
+}
+
+void KeyTile::multiply_values(const float* weights, std::int64_t stride, std::int64_t rows,
+                              const Range& columns, float* out, std::int64_t out_stride,
+                              bool accumulate) const {
+  kernels::gemm({weights, stride, 1}, values_.from(columns.begin), rows, values_.width(),
+                columns.end - columns.begin, out, out_stride, accumulate);
 }
 
 }  // namespace subquad

@@ -1,4 +1,10 @@
-// A tile of keys and values, packed for the matrix kernel.
+// A tile of keys and values, packed: the one place where the forward's keys, scores and values meet
+// the matrix kernels.
+//
+// Whoever holds a tile asks it for scores and for products with its values, and never sees how it
+// is packed. What a tile is packed as is its TileType, by the problem's storage types and the
+// machine; another engine (bf16 on matrix units) is another type here and another body behind these
+// calls.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +13,10 @@
 #include "core/index_list.h"
 #include "core/memory.h"
 #include "rows/row_panels.h"
-#include "kernels/gemm.h"
 
 namespace subquad {
+
+enum class TileType : std::uint8_t { f32 };  // panels of f32, whatever the tensors' type
 
 class KeyTile {
  public:
@@ -20,15 +27,25 @@ class KeyTile {
   // used. O(count * (head_dim + value_dim)).
   void pack(const HeadProblem& head, const IndexList& keys, const float* bias = nullptr);
 
+  TileType type() const { return TileType::f32; }
   const IndexList& keys() const { return keys_; }
   const float* bias() const { return bias_; }
-  // B of Q K^T, from column `begin` on (a multiple of the panel width).
-  kernels::RightMatrix keys_from(std::int64_t begin) const;
-  // B of P V: the values, and those of them with an Inf or NaN, which the packed copy leaves out.
+  std::int64_t value_dim() const { return values_.width(); }
+
+  // scores[r * stride + c] = query r . key columns.begin + c; queries one after the other, f32.
+  // columns.begin is a multiple of the panel width; room for whole vectors of columns.
+  void score(const float* queries, std::int64_t rows, const Range& columns, float* scores,
+             std::int64_t stride) const;
+  // out[r * out_stride + d] (+)= sum of weights[r * stride + c] * value columns.begin + c [d], but
+  // for wild values; room for whole vectors of channels.
+  void multiply_values(const float* weights, std::int64_t stride, std::int64_t rows,
+                       const Range& columns, float* out, std::int64_t out_stride,
+                       bool accumulate) const;
+  // The values, and those of them with an Inf or NaN (wild), which the packed copy leaves out.
   const RowPanels& values() const { return values_; }
 
  private:
-  std::int64_t panel_;
+  std::int64_t head_dim_, panel_;
   IndexList keys_;
   const float* bias_ = nullptr;
   Scratch<float> packed_keys_;

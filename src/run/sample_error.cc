@@ -39,7 +39,7 @@ void count_seen(Moments& sums, ScorePanel& panel, std::int64_t rows, std::int64_
 }
 
 std::vector<float> value_norms(const KeyTile& tile) {
-  const std::int64_t width = tile.values().width();
+  const std::int64_t width = tile.value_dim();
   std::vector<float> value(static_cast<std::size_t>(width)), norms;
   for (std::int64_t j = 0; j < tile.keys().count; ++j) {
     tile.values().load(j, value.data());
@@ -53,9 +53,8 @@ std::vector<float> value_norms(const KeyTile& tile) {
 void add_tile(Moments& sums, float* weights, std::int64_t stride, const KeyTile& tile,
               const float* norms) {
   const auto rows = static_cast<std::int64_t>(sums.w.size());
-  const std::int64_t keys = tile.keys().count, width = tile.values().width();
-  const kernels::LeftMatrix w{weights, stride, 1};
-  kernels::gemm(w, tile.values().from(0), rows, width, keys, sums.wv.data(), sums.stride, true);
+  const std::int64_t keys = tile.keys().count;
+  tile.multiply_values(weights, stride, rows, {0, keys}, sums.wv.data(), sums.stride, true);
   for (std::int64_t r = 0; r < rows; ++r) {
     const auto i = static_cast<std::size_t>(r);
     float* row = weights + r * stride;
@@ -66,7 +65,7 @@ void add_tile(Moments& sums, float* weights, std::int64_t stride, const KeyTile&
       if (row[j] != 0.0f) sums.w2_norm[i] += double{row[j]} * norms[j];
     }
   }
-  kernels::gemm(w, tile.values().from(0), rows, width, keys, sums.w2v.data(), sums.stride, true);
+  tile.multiply_values(weights, stride, rows, {0, keys}, sums.w2v.data(), sums.stride, true);
 }
 
 // |out_hat - out|^2 expected from the sample, for row i with final sums (l, o): the variance of

@@ -211,9 +211,8 @@ void ProbeTable::add_panel(const Range& part, float* sums, float* taken, ProbeSc
   if (!input_.heavy.empty()) remove_heavy(part, columns, measuring ? nullptr : taken, scratch);
   if (!weigh_panel(part, columns, scratch)) finite_ = false;
   if (measuring) return measure_clusters(part, columns, scratch);
-  const std::int64_t width = columns.end - columns.begin, stride = scratch.panel.stride();
-  kernels::gemm({scratch.panel.data(), stride, 1}, scratch.tile.values().from(columns.begin),
-                part.end - part.begin, value_dim_, width, sums, stride_, true);
+  scratch.tile.multiply_values(scratch.panel.data(), scratch.panel.stride(), part.end - part.begin,
+                               columns, sums, stride_, true);
   for (std::int64_t r = 0; r < part.end - part.begin; ++r)
     sums[r * stride_ + stride_ - 1] += scratch.weights[static_cast<std::size_t>(r)];
 }
@@ -226,8 +225,8 @@ void ProbeTable::measure_clusters(const Range& part, const Range& columns, Probe
     const std::int32_t cluster = cluster_at[begin];
     while (end < columns.end && cluster_at[end] == cluster) ++end;
     const float* weights = scratch.panel.data() + begin - columns.begin;
-    kernels::gemm({weights, stride, 1}, scratch.tile.values().from(begin), rows, value_dim_,
-                  end - begin, scratch.sums.data(), stride_, false);
+    scratch.tile.multiply_values(weights, stride, rows, {begin, end}, scratch.sums.data(), stride_,
+                                 false);
     for (std::int64_t r = 0; r < rows; ++r)
       squares_[(part.begin + r) * clusters_ + cluster] += kernels::missed_square(
           weights + r * stride, end - begin, scratch.sums.data() + r * stride_,
@@ -250,9 +249,9 @@ void ProbeTable::evaluate(std::int64_t cluster, const Range& part, float* sums,
       score_rows(input_.head, rows_, rows, scratch.tile, columns, {}, scratch.panel);
       if (!input_.heavy.empty()) remove_heavy(rows, columns, nullptr, scratch);
       weigh_panel(rows, columns, scratch);
-      const std::int64_t stride = scratch.panel.stride(), used = columns.end - columns.begin;
-      kernels::gemm({scratch.panel.data(), stride, 1}, scratch.tile.values().from(columns.begin),
-                    rows.end - rows.begin, value_dim_, used, scratch.sums.data(), stride_, false);
+      scratch.tile.multiply_values(scratch.panel.data(), scratch.panel.stride(),
+                                   rows.end - rows.begin, columns, scratch.sums.data(), stride_,
+                                   false);
       for (std::int64_t r = 0; r < rows.end - rows.begin; ++r) {
         float* out = sums + (begin - part.begin + r) * width;
         for (std::int64_t d = 0; d < value_dim_; ++d) out[d] += scratch.sums[r * stride_ + d];
