@@ -3,11 +3,11 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace subquad::io;
-  const auto read = [](std::span<const std::byte> bytes, const Source& source) {
-    return read_npy(bytes, "x", source);
+  const auto read = [](const Input& input, const Source& source) {
+    return read_npy(input, "x", source);
   };
-  const auto write = [](const Contents& contents, const Sink& sink) {
-    write_npy(contents.tensors.front(), sink);
+  const auto write = [](const Loaded& loaded, const Sink& sink) {
+    write_npy(loaded.tensors.front(), sink);
   };
   fuzz_reader(std::as_bytes(std::span(data, size)), read, write);
   return 0;

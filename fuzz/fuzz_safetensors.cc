@@ -3,8 +3,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace subquad::io;
-  const auto write = [](const Contents& contents, const Sink& sink) {
-    write_safetensors(contents.tensors, contents.metadata, sink);
+  const auto write = [](const Loaded& loaded, const Sink& sink) {
+    write_safetensors(loaded.tensors, loaded.metadata, sink);
   };
   fuzz_reader(std::as_bytes(std::span(data, size)), read_safetensors, write);
   return 0;

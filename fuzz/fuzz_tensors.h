@@ -6,8 +6,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/contents.h"
@@ -16,7 +18,14 @@
 
 namespace subquad::io {
 
-using Reader = std::function<Contents(std::span<const std::byte>, const Source&)>;
+using Reader = std::function<Contents(const Input&, const Source&)>;
+
+// The tensors of an input that can be read, and their memory.
+struct Loaded {
+  Storage storage;
+  std::vector<Tensor> tensors;
+  std::map<std::string, std::string> metadata;
+};
 
 // abort() is how libFuzzer learns of a broken promise.
 inline void require(bool promise) {
@@ -24,8 +33,8 @@ inline void require(bool promise) {
 }
 
 // Every tensor is readable to its last byte and aligned.
-inline void check_tensors(const Contents& contents) {
-  for (const Tensor& tensor : contents.tensors) {
+inline void check_tensors(const Loaded& loaded) {
+  for (const Tensor& tensor : loaded.tensors) {
     const auto address = reinterpret_cast<std::uintptr_t>(tensor.data);
     require(address != 0 && address % static_cast<std::uintptr_t>(size_of(tensor.type)) == 0);
     std::uint8_t sum = 0;
@@ -35,7 +44,7 @@ inline void check_tensors(const Contents& contents) {
   }
 }
 
-inline void require_equal(const Contents& a, const Contents& b) {
+inline void require_equal(const Loaded& a, const Loaded& b) {
   require(a.tensors.size() == b.tensors.size() && a.metadata == b.metadata);
   for (const Tensor& left : a.tensors) {
     bool found = false;
@@ -60,19 +69,32 @@ inline bool succeeds(const std::function<void()>& use) {
   }
 }
 
-// Reads the input; what was accepted is written by `write` and must read back equal.
-inline void fuzz_reader(std::span<const std::byte> input, const Reader& read,
-                        const std::function<void(const Contents&, const Sink&)>& write) {
+// What the reader accepts; a tensor that it refuses is an Error of its own.
+inline Loaded load(const Input& input, const Reader& read) {
   const Source source("input");
   Contents contents;
-  if (!succeeds([&] { contents = read(input, source); })) return;
-  check_tensors(contents);
+  Loaded loaded;
+  if (!succeeds([&] { contents = read(input, source); })) return loaded;
+  for (const Entry& entry : contents.entries) {
+    succeeds([&] { loaded.tensors.push_back(entry.read(loaded.storage)); });
+  }
+  loaded.metadata = std::move(contents.metadata);
+  return loaded;
+}
+
+// Reads the input; what was accepted is written by `write` and must read back equal.
+inline void fuzz_reader(std::span<const std::byte> bytes, const Reader& read,
+                        const std::function<void(const Loaded&, const Sink&)>& write) {
+  const MemoryInput input(bytes);
+  const Loaded loaded = load(input, read);
+  if (loaded.tensors.empty()) return;
+  check_tensors(loaded);
   std::vector<std::byte> written;
-  write(contents, [&](std::span<const std::byte> bytes) {
-    written.insert(written.end(), bytes.begin(), bytes.end());
+  write(loaded, [&](std::span<const std::byte> piece) {
+    written.insert(written.end(), piece.begin(), piece.end());
   });
-  const Contents again = read(written, source);
-  require_equal(contents, again);
+  const MemoryInput again(written);
+  require_equal(loaded, load(again, read));
 }
 
 }  // namespace subquad::io

@@ -30,11 +30,9 @@ enum class ElementType : std::uint8_t {
 SUBQUAD_API std::int64_t size_of(ElementType type);
 SUBQUAD_API const char* name_of(ElementType type);
 
-// A named tensor, little-endian, row-major, dense. `data` points into the file's memory map (or
-// into memory that the TensorFile owns, where the map cannot serve: compressed or misaligned
-// members) and lives as long as the TensorFile. It is aligned to the element size, and not null
-// even without elements. A .npy file's tensor is called like the file, without folder and
-// extension.
+// A named tensor, little-endian, row-major, dense. `data` lives as long as the TensorFile it came
+// from. It is aligned to the element size, and not null even without elements. A .npy file's tensor
+// is called like the file, without folder and extension.
 struct SUBQUAD_API Tensor {
   std::string name;
   ElementType type = ElementType::f32;
@@ -45,18 +43,36 @@ struct SUBQUAD_API Tensor {
   std::int64_t bytes() const;  // count * element size; Error likewise
 };
 
-// An open file. Every length and offset is checked against the file before anything is handed out.
+// An open file. A tensor is read from it (decompressed, converted) when it is first asked for, and
+// then kept; what is not asked for costs nothing and may be of a kind that we cannot read: other
+// members of an archive than .npy arrays, element types that ElementType lacks. Every length and
+// offset is checked against the file before anything is handed out.
+//
+// Tensors are copies in memory (64-byte aligned), not views of a memory map: what happens to the
+// file after a tensor was read does not touch it. A file that was cut short or changed between
+// open() and the reading of a tensor is an Error; one that is replaced by rename, as our writers
+// do, is read as it was. Arrays of Fortran's (column-major) order and of big-endian elements are
+// converted as they are read: one more copy, freed at once.
+//
+// Copies of a TensorFile share what was read; all const functions may be called from several
+// threads.
 class SUBQUAD_API TensorFile {
  public:
   // The format follows from the content (magic bytes), with the extension only as a hint for the
-  // error message. Throws Error (invalid_argument), one line: path, field, what is wrong.
+  // error message. Reads what says where the tensors are, and a .npy file whole. Throws Error, one
+  // line: path, field, what is wrong; invalid_argument, or failed where the system cannot read.
   static TensorFile open(const std::string& path);
-  // The same from memory that the caller keeps alive (fuzzing, tests). `label` stands for the path.
+  // The same from memory that the caller keeps alive and unchanged (fuzzing, tests); aligned
+  // tensors are used in place. `label` stands for the path.
   static TensorFile parse(std::span<const std::byte> bytes, const std::string& label);
 
-  const std::vector<Tensor>& tensors() const;
-  const Tensor* find(const std::string& name) const;  // nullptr when absent
+  // The tensors' names in the file's order, whether or not we can read them.
+  std::vector<std::string> names() const;
+  // The tensor, read now; nullptr when the file has none of this name. Error when it is no good.
+  const Tensor* find(const std::string& name) const;
   const Tensor& at(const std::string& name) const;  // Error naming the file and the tensors it has
+  // All tensors, read now. Error when one of them is no good.
+  const std::vector<Tensor>& tensors() const;
   const std::map<std::string, std::string>& metadata()
       const;  // safetensors __metadata__, else empty
 

@@ -1,6 +1,9 @@
 #include "vit/weights.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -15,15 +18,15 @@ namespace {
 
 using Shape = std::vector<std::int64_t>;
 
+// f64 is converted to f32.
 DType storage_of(io::ElementType type) {
-  return type == io::ElementType::f32   ? DType::f32
-         : type == io::ElementType::f16 ? DType::f16
-                                        : DType::bf16;
+  if (type == io::ElementType::f16) return DType::f16;
+  return type == io::ElementType::bf16 ? DType::bf16 : DType::f32;
 }
 
 bool is_float(io::ElementType type) {
   return type == io::ElementType::f32 || type == io::ElementType::f16 ||
-         type == io::ElementType::bf16;
+         type == io::ElementType::bf16 || type == io::ElementType::f64;
 }
 
 // Hands out the tensors of a file, checked, and remembers which it did.
@@ -36,11 +39,12 @@ class Reader {
   [[noreturn]] void fail(const std::string& what) const {
     throw_invalid(fmt::format("{}: {}", path_, what));
   }
-  bool has(const std::string& name) const { return file_.find(name) != nullptr; }
+  bool has(const std::string& name) const {
+    return std::find(names_.begin(), names_.end(), name) != names_.end();
+  }
   bool has_any(const std::string& prefix) const {
-    for (const io::Tensor& tensor : file_.tensors())
-      if (tensor.name.starts_with(prefix)) return true;
-    return false;
+    const auto begins = [&](const std::string& name) { return name.starts_with(prefix); };
+    return std::any_of(names_.begin(), names_.end(), begins);
   }
   // `rank` extents, all above 0.
   const io::Tensor& tensor(const std::string& name, std::size_t rank) {
@@ -80,19 +84,31 @@ class Reader {
     return {rows_of(weight, outputs), std::move(bias)};
   }
   void check_all_used() const {
-    for (const io::Tensor& tensor : file_.tensors())
-      if (!used_.contains(tensor.name))
-        fail(fmt::format("tensor '{}' is no part of a plain vision transformer", tensor.name));
+    for (const std::string& name : names_)
+      if (!used_.contains(name))
+        fail(fmt::format("tensor '{}' is no part of a plain vision transformer", name));
   }
+  bool has_converted() const { return !converted_.empty(); }
 
  private:
-  static kernels::RowSource rows_of(const io::Tensor& tensor, std::int64_t count) {
+  kernels::RowSource rows_of(const io::Tensor& tensor, std::int64_t count) {
     const std::int64_t width = tensor.count() / count;
-    return {tensor.data, storage_of(tensor.type), width, width, nullptr, 0, count};
+    return {floats_of(tensor), storage_of(tensor.type), width, width, nullptr, 0, count};
   }
-  const io::Tensor& checked_values(const io::Tensor& tensor) const {
+  // What storage_of says the elements are.
+  const void* floats_of(const io::Tensor& tensor) {
+    if (tensor.type != io::ElementType::f64) return tensor.data;
+    std::vector<float>& values = converted_[tensor.name];
+    if (values.empty()) {
+      const auto* first = static_cast<const double*>(tensor.data);
+      std::transform(first, first + tensor.count(), std::back_inserter(values),
+                     [](double x) { return static_cast<float>(x); });
+    }
+    return values.data();
+  }
+  const io::Tensor& checked_values(const io::Tensor& tensor) {
     if (!is_float(tensor.type))
-      fail(fmt::format("tensor '{}' is {}, must be f32, f16 or bf16", tensor.name,
+      fail(fmt::format("tensor '{}' is {}, must be f32, f16, bf16 or f64", tensor.name,
                        io::name_of(tensor.type)));
     if (!kernels::all_finite(rows_of(tensor, 1)))
       fail(fmt::format("tensor '{}' has a value that is not finite", tensor.name));
@@ -101,7 +117,9 @@ class Reader {
 
   std::string path_;
   io::TensorFile file_;
+  const std::vector<std::string> names_ = file_.names();
   std::set<std::string> used_;
+  std::map<std::string, std::vector<float>> converted_;  // f64 as f32
 };
 
 std::int64_t heads_of(const Reader& reader, std::int64_t dim, const Config& config) {
@@ -158,6 +176,7 @@ Weights load_weights(const std::string& path, const Config& config) {
   const std::int64_t classes = reader.tensor("head.weight", 2).shape[0];
   weights.head = reader.linear("head", {classes, weights.dim});
   reader.check_all_used();
+  weights.converted = reader.has_converted();
   return weights;
 }
 

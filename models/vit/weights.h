@@ -46,14 +46,15 @@ struct Weights {
   std::vector<Block> blocks;
   LayerNorm norm;
   Linear head;
+  bool converted = false;  // some tensors were f64; they are used as f32
 
   std::int64_t head_dim() const { return dim / heads; }
   std::int64_t depth() const { return static_cast<std::int64_t>(blocks.size()); }
   std::int64_t classes() const { return head.outputs(); }
 };
 
-// The architecture follows from the shapes. Tensors f32, f16 or bf16. Throws Error
-// (invalid_argument) that names file and tensor: missing, of a wrong shape or type, not finite, or
+// The architecture follows from the shapes. Tensors f32, f16, bf16, or f64, which is converted to
+// f32. Throws Error (invalid_argument) that names file and tensor: missing, of a wrong shape or type, not finite, or
 // unknown (a part that this model does not have is never left out silently).
 Weights load_weights(const std::string& path, const Config& config);
 

@@ -1,14 +1,16 @@
-// What a reader makes of the bytes of a file.
+// What a reader finds in a file: its tensors, which are read when they are asked for.
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "io/input.h"
 #include "io/source.h"
+#include "io/storage.h"
 #include "subquad/io.h"
 
 namespace subquad::io {
@@ -16,25 +18,33 @@ namespace subquad::io {
 // Readers accept and writers write at most this many dimensions.
 constexpr std::size_t max_rank = 64;
 
+struct Entry {
+  std::string name;
+  // Reads the tensor; its data lies in the input or in the storage. Error when it is no good.
+  std::function<Tensor(Storage&)> read;
+};
+
 struct Contents {
-  std::vector<Tensor> tensors;
+  std::vector<Entry> entries;
   std::map<std::string, std::string> metadata;
-  std::vector<std::unique_ptr<std::byte[]>> owned;  // data of tensors that the file cannot serve
-
-  // Uninitialised memory aligned for every element type. Error (failed) when there is none.
-  std::span<std::byte> allocate(std::size_t size, const Source& source);
-
-  // Where a tensor of this type can use `data`: in place when aligned, else in a copy.
-  const void* place(std::span<const std::byte> data, ElementType type, const Source& source);
 };
 
 // A valid address for tensors without elements, aligned for every element type.
 const void* empty_data();
 
-// The readers of the three formats. `bytes` must outlive the contents. Throw Error.
+// Where a tensor of this type can use `data`: in place when aligned, else in a copy.
+const void* place(std::span<const std::byte> data, ElementType type, Storage& storage,
+                  const Source& source);
+
+// The readers of the three formats. `input` must outlive the contents. Throw Error.
 // A .npy tensor is called `name`.
-Contents read_npy(std::span<const std::byte> bytes, const std::string& name, const Source& source);
-Contents read_npz(std::span<const std::byte> bytes, const Source& source);
-Contents read_safetensors(std::span<const std::byte> bytes, const Source& source);
+Contents read_npy(const Input& input, const std::string& name, const Source& source);
+Contents read_npz(const Input& input, const Source& source);
+Contents read_safetensors(const Input& input, const Source& source);
+
+// The .npy array that `bytes` are, read into `raw` where they are a copy. What cannot be used in
+// place is copied into `storage`; else `storage` keeps `raw`.
+Tensor parse_npy(std::span<const std::byte> bytes, Storage raw, const std::string& name,
+                 Storage& storage, const Source& source);
 
 }  // namespace subquad::io

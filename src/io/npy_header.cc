@@ -37,13 +37,12 @@ constexpr std::array<Descr, 12> descr_table{{{"|b1", ElementType::boolean},
                                              {"<f4", ElementType::f32},
                                              {"<f8", ElementType::f64}}};
 
-ElementType parse_descr(const std::string& text, const Source& source) {
+ElementType parse_descr(const std::string& text, bool big_endian, const Source& source) {
+  std::string little = text;
+  if (big_endian) little.front() = '<';
   const auto it = std::find_if(descr_table.begin(), descr_table.end(),
-                               [&](const Descr& descr) { return text == descr.text; });
+                               [&](const Descr& descr) { return little == descr.text; });
   if (it != descr_table.end()) return it->type;
-  if (text.starts_with('>')) {
-    source.fail("descr", in_quotes(text) + " is big-endian; save it little-endian");
-  }
   source.fail("descr", in_quotes(text) +
                            " is not a supported element type (bool, u1 to u8, i1 to i8, "
                            "f2, f4, f8)");
@@ -84,13 +83,11 @@ NpyHeader parse_npy_header(std::span<const std::byte> header, const Source& sour
   Cursor cursor(header, source);
   const std::uint8_t major = read_major_version(cursor, source);
   const NpyDict dict = parse_npy_dict(as_text(header.subspan(prefix_size(major))), source);
-  if (dict.fortran_order && dict.shape.size() > 1) {
-    source.fail("fortran_order", "column-major arrays are not supported; save a C-order copy");
-  }
-  const ElementType type = parse_descr(dict.descr, source);
+  const bool big_endian = dict.descr.starts_with('>');
+  const ElementType type = parse_descr(dict.descr, big_endian, source);
   const auto bytes = dense_bytes(dict.shape, size_of(type));
   if (!bytes) source.fail("shape", "too large");
-  return {type, dict.shape, static_cast<std::uint64_t>(*bytes)};
+  return {type, dict.shape, static_cast<std::uint64_t>(*bytes), dict.fortran_order, big_endian};
 }
 
 std::string format_npy_header(const Tensor& tensor) {

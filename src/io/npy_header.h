@@ -22,6 +22,8 @@ struct NpyHeader {
   ElementType type = ElementType::f32;
   std::vector<std::int64_t> shape;
   std::uint64_t data_bytes = 0;  // of the dense tensor that follows the header
+  bool column_major = false;     // Fortran's order: the first index moves fastest
+  bool big_endian = false;
 };
 
 // Offset of the data, from the first npy_prefix_bytes bytes.

@@ -1,9 +1,9 @@
-// Reads a .safetensors file: the length of a JSON header, the header, the tensors without gaps.
+// Reads a .safetensors file: the length of a JSON header, the header, the tensors without gaps. A
+// tensor is read when it is asked for; until then its element type may be one that we do not know.
 #include <algorithm>
-#include <array>
 #include <numeric>
-#include <optional>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -19,16 +19,18 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::uint64_t header_begin = 8;                // after its length
 constexpr std::uint64_t max_header_bytes = 100'000'000;  // the format's own limit
 
-struct Entry {
-  Tensor tensor;
+struct HeaderEntry {
+  std::string name, dtype;
+  std::vector<std::int64_t> shape;
   std::uint64_t begin = 0;  // offsets into the data section
   std::uint64_t end = 0;
 };
 
 struct Header {
-  std::vector<Entry> entries;
+  std::vector<HeaderEntry> entries;
   std::map<std::string, std::string> metadata;
 };
 
@@ -52,13 +54,10 @@ std::vector<Integer> integers(const json& object, const char* key, const Source&
   return values;
 }
 
-ElementType element_type(const json& object, const Source& source) {
-  const json& dtype = member(object, "dtype", source);
-  if (!dtype.is_string()) source.fail("dtype", "is not a string");
-  const auto& name = dtype.get_ref<const std::string&>();
-  const auto type = safetensors_type(name);
-  if (!type) source.fail("dtype", in_quotes(name) + " is not a supported element type");
-  return *type;
+std::string text_of(const json& object, const char* key, const Source& source) {
+  const json& text = member(object, key, source);
+  if (!text.is_string()) source.fail(key, "is not a string");
+  return text.get<std::string>();
 }
 
 void require_known_keys(const json& object, const Source& source) {
@@ -70,23 +69,30 @@ void require_known_keys(const json& object, const Source& source) {
   }
 }
 
-Entry parse_entry(const std::string& name, const json& object, const Source& source) {
+// The offsets must span what the shape needs, as far as the element type is known.
+void require_span(const HeaderEntry& entry, const Source& source) {
+  const auto type = safetensors_type(entry.dtype);
+  const auto bytes = dense_bytes(entry.shape, type ? size_of(*type) : 1);
+  if (!bytes) source.fail("shape", "too large");
+  const std::uint64_t span = entry.end - entry.begin;
+  if (type && span != static_cast<std::uint64_t>(*bytes)) {
+    source.fail("data_offsets",
+                fmt::format("span {} bytes, shape and dtype need {}", span, *bytes));
+  }
+}
+
+HeaderEntry parse_entry(const std::string& name, const json& object, const Source& source) {
   require_known_keys(object, source);
-  Entry entry;
-  entry.tensor.name = name;
-  entry.tensor.type = element_type(object, source);
-  entry.tensor.shape = integers<std::int64_t>(object, "shape", source);
+  HeaderEntry entry;
+  entry.name = name;
+  entry.dtype = text_of(object, "dtype", source);
+  entry.shape = integers<std::int64_t>(object, "shape", source);
   const auto offsets = integers<std::uint64_t>(object, "data_offsets", source);
   if (offsets.size() != 2) source.fail("data_offsets", "is not a pair");
   if (offsets[0] > offsets[1]) source.fail("data_offsets", "end before they begin");
-  const auto bytes = dense_bytes(entry.tensor.shape, size_of(entry.tensor.type));
-  if (!bytes) source.fail("shape", "too large");
-  if (offsets[1] - offsets[0] != static_cast<std::uint64_t>(*bytes)) {
-    source.fail("data_offsets", fmt::format("span {} bytes, shape and dtype need {}",
-                                            offsets[1] - offsets[0], *bytes));
-  }
   entry.begin = offsets[0];
   entry.end = offsets[1];
+  require_span(entry, source);
   return entry;
 }
 
@@ -175,30 +181,33 @@ class HeaderParser {
   std::size_t list_size_ = 0;
 };
 
-std::string_view header_text(Cursor& cursor, const Source& source) {
-  const auto length = cursor.read<std::uint64_t>("header length");
-  if (length > cursor.remaining()) {
+std::string_view header_text(const Input& input, Storage& storage, const Source& source) {
+  const std::uint64_t size = input.size();
+  Cursor prefix(input.bytes(0, std::min(size, header_begin), storage), source);
+  const auto length = prefix.read<std::uint64_t>("header length");
+  if (length > size - header_begin) {
     source.fail("header length",
-                fmt::format("{} is more than the {} bytes left", length, cursor.remaining()));
+                fmt::format("{} is more than the {} bytes left", length, size - header_begin));
   }
   if (length > max_header_bytes) {
     source.fail("header length", fmt::format("{} is above {}", length, max_header_bytes));
   }
-  const std::string_view text = as_text(cursor.take(length, "header"));
+  const std::string_view text = as_text(input.bytes(header_begin, length, storage));
   if (!text.starts_with('{')) source.fail("header", "does not begin with '{'");
   return text;
 }
 
 // The tensors must cover the data section exactly: no gap, no overlap, nothing left.
-void require_cover(const std::vector<Entry>& entries, std::uint64_t size, const Source& source) {
-  std::vector<const Entry*> order;
-  for (const Entry& entry : entries) order.push_back(&entry);
-  std::sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) {
+void require_cover(const std::vector<HeaderEntry>& entries, std::uint64_t size,
+                   const Source& source) {
+  std::vector<const HeaderEntry*> order;
+  for (const HeaderEntry& entry : entries) order.push_back(&entry);
+  std::sort(order.begin(), order.end(), [](const HeaderEntry* a, const HeaderEntry* b) {
     return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);
   });
   std::uint64_t covered = 0;
-  for (const Entry* entry : order) {
-    const Source inside = source.inside("tensor " + in_quotes(entry->tensor.name));
+  for (const HeaderEntry* entry : order) {
+    const Source inside = source.inside("tensor " + in_quotes(entry->name));
     if (entry->end > size) inside.fail("data_offsets", "reach beyond the end of the file");
     if (entry->begin < covered) inside.fail("data_offsets", "overlap another tensor");
     if (entry->begin > covered) inside.fail("data_offsets", "leave a gap before the tensor");
@@ -209,19 +218,33 @@ void require_cover(const std::vector<Entry>& entries, std::uint64_t size, const 
   }
 }
 
+// `data`: where the data section begins.
+Tensor read_tensor(const Input& input, std::uint64_t data, const HeaderEntry& entry,
+                   Storage& storage, const Source& source) {
+  const auto type = safetensors_type(entry.dtype);
+  if (!type) source.fail("dtype", in_quotes(entry.dtype) + " is not a supported element type");
+  Storage raw;
+  const auto bytes = input.bytes(data + entry.begin, entry.end - entry.begin, raw);
+  const void* elements = place(bytes, *type, storage, source);
+  if (elements == bytes.data()) storage.keep(std::move(raw));
+  return {entry.name, *type, entry.shape, elements};
+}
+
 }  // namespace
 
-Contents read_safetensors(std::span<const std::byte> bytes, const Source& source) {
-  Cursor cursor(bytes, source);
-  Header header = HeaderParser(source).parse(header_text(cursor, source));
-  const auto data = cursor.take(cursor.remaining(), "data");
-  require_cover(header.entries, data.size(), source);
+Contents read_safetensors(const Input& input, const Source& source) {
+  Storage storage;
+  const std::string_view text = header_text(input, storage, source);
+  Header header = HeaderParser(source).parse(text);
+  const std::uint64_t data = header_begin + text.size();
+  require_cover(header.entries, input.size() - data, source);
   Contents contents;
   contents.metadata = std::move(header.metadata);
-  for (Entry& entry : header.entries) {
-    const auto range = data.subspan(entry.begin, entry.end - entry.begin);
-    entry.tensor.data = contents.place(range, entry.tensor.type, source);
-    contents.tensors.push_back(std::move(entry.tensor));
+  for (const HeaderEntry& entry : header.entries) {
+    const Source inside = source.inside("tensor " + in_quotes(entry.name));
+    contents.entries.push_back({entry.name, [&input, data, entry, inside](Storage& memory) {
+                                  return read_tensor(input, data, entry, memory, inside);
+                                }});
   }
   return contents;
 }

@@ -1,22 +1,17 @@
 // An open tensor file: which format it is, and its tensors by name.
 #include <algorithm>
 #include <filesystem>
+#include <mutex>
 
 #include <fmt/format.h>
 
 #include "io/contents.h"
 #include "io/cursor.h"
-#include "io/mapped_file.h"
+#include "io/input.h"
 #include "io/text.h"
 #include "subquad/io.h"
 
 namespace subquad::io {
-
-struct TensorFile::State {
-  std::string label;
-  MappedFile map;
-  Contents contents;
-};
 
 namespace {
 
@@ -38,18 +33,23 @@ Format format_of_extension(const std::string& label) {
   return Format::unknown;
 }
 
-Contents read_contents(std::span<const std::byte> bytes, const std::string& label) {
+// Content that is none of the three: the reader that the extension names says what is wrong.
+Format format_of(const Input& input, const std::string& label) {
+  Storage storage;
+  const auto start = input.bytes(0, std::min<std::uint64_t>(input.size(), 9), storage);
+  const Format format = format_of_content(as_text(start));
+  return format == Format::unknown ? format_of_extension(label) : format;
+}
+
+Contents read_contents(const Input& input, const std::string& label) {
   const Source source(printable(label));
-  Format format = format_of_content(as_text(bytes));
-  // Content that is none of the three: the reader that the extension names says what is wrong.
-  if (format == Format::unknown) format = format_of_extension(label);
-  switch (format) {
+  switch (format_of(input, label)) {
     case Format::npy:
-      return read_npy(bytes, std::filesystem::path(label).stem(), source);
+      return read_npy(input, std::filesystem::path(label).stem(), source);
     case Format::npz:
-      return read_npz(bytes, source);
+      return read_npz(input, source);
     case Format::safetensors:
-      return read_safetensors(bytes, source);
+      return read_safetensors(input, source);
     case Format::unknown:
       break;
   }
@@ -57,42 +57,70 @@ Contents read_contents(std::span<const std::byte> bytes, const std::string& labe
 }
 
 // The names of the tensors, the first few of many.
-std::string name_list(const std::vector<Tensor>& tensors) {
+std::string name_list(const std::vector<Entry>& entries) {
   constexpr std::size_t shown = 20;
-  if (tensors.empty()) return "no tensors";
+  if (entries.empty()) return "no tensors";
   std::string list;
-  for (std::size_t i = 0; i < std::min(shown, tensors.size()); ++i) {
-    list += (i == 0 ? "" : ", ") + in_quotes(tensors[i].name);
+  for (std::size_t i = 0; i < std::min(shown, entries.size()); ++i) {
+    list += (i == 0 ? "" : ", ") + in_quotes(entries[i].name);
   }
-  if (tensors.size() > shown) list += fmt::format(" and {} more", tensors.size() - shown);
+  if (entries.size() > shown) list += fmt::format(" and {} more", entries.size() - shown);
   return list;
 }
 
 }  // namespace
 
+struct TensorFile::State {
+  State(std::unique_ptr<Input> bytes, const std::string& file_label)
+      : label(printable(file_label)),
+        input(std::move(bytes)),
+        contents(read_contents(*input, file_label)) {
+    for (const Entry& entry : contents.entries)
+      tensors.push_back({entry.name, ElementType::f32, {}, nullptr});
+  }
+
+  // Call with the mutex held.
+  const Tensor& read(std::size_t i) const {
+    if (tensors[i].data == nullptr) tensors[i] = contents.entries[i].read(storage);
+    return tensors[i];
+  }
+
+  const std::string label;
+  const std::unique_ptr<Input> input;
+  const Contents contents;
+  // What was read so far: tensors in the order of the entries, those without data not yet.
+  mutable std::mutex mutex;
+  mutable Storage storage;
+  mutable std::vector<Tensor> tensors;
+};
+
 TensorFile TensorFile::open(const std::string& path) {
-  auto state = std::make_shared<State>();
-  state->label = printable(path);
-  state->map = MappedFile(path, Source(state->label));
-  state->contents = read_contents(state->map.bytes(), path);
   TensorFile file;
-  file.state_ = std::move(state);
+  file.state_ =
+      std::make_shared<State>(std::make_unique<FileInput>(path, Source(printable(path))), path);
   return file;
 }
 
 TensorFile TensorFile::parse(std::span<const std::byte> bytes, const std::string& label) {
-  auto state = std::make_shared<State>();
-  state->label = printable(label);
-  if (bytes.empty()) Source(state->label).fail("file", "is empty");
-  state->contents = read_contents(bytes, label);
+  if (bytes.empty()) Source(printable(label)).fail("file", "is empty");
   TensorFile file;
-  file.state_ = std::move(state);
+  file.state_ = std::make_shared<State>(std::make_unique<MemoryInput>(bytes), label);
   return file;
+}
+
+std::vector<std::string> TensorFile::names() const {
+  std::vector<std::string> all;
+  if (!state_) return all;
+  for (const Entry& entry : state_->contents.entries) all.push_back(entry.name);
+  return all;
 }
 
 const std::vector<Tensor>& TensorFile::tensors() const {
   static const std::vector<Tensor> none;
-  return state_ ? state_->contents.tensors : none;
+  if (!state_) return none;
+  const std::lock_guard lock(state_->mutex);
+  for (std::size_t i = 0; i < state_->tensors.size(); ++i) (void)state_->read(i);
+  return state_->tensors;
 }
 
 const std::map<std::string, std::string>& TensorFile::metadata() const {
@@ -101,17 +129,20 @@ const std::map<std::string, std::string>& TensorFile::metadata() const {
 }
 
 const Tensor* TensorFile::find(const std::string& name) const {
-  const auto& all = tensors();
-  const auto it = std::find_if(all.begin(), all.end(),
-                               [&](const Tensor& tensor) { return tensor.name == name; });
-  return it == all.end() ? nullptr : &*it;
+  if (!state_) return nullptr;
+  const auto& all = state_->contents.entries;
+  const auto it =
+      std::find_if(all.begin(), all.end(), [&](const Entry& entry) { return entry.name == name; });
+  if (it == all.end()) return nullptr;
+  const std::lock_guard lock(state_->mutex);
+  return &state_->read(static_cast<std::size_t>(it - all.begin()));
 }
 
 const Tensor& TensorFile::at(const std::string& name) const {
   if (const Tensor* tensor = find(name)) return *tensor;
-  const std::string label = state_ ? state_->label : "no file";
-  throw_invalid(
-      fmt::format("{}: no tensor {}; it has {}", label, in_quotes(name), name_list(tensors())));
+  static const std::vector<Entry> none;
+  throw_invalid(fmt::format("{}: no tensor {}; it has {}", state_ ? state_->label : "no file",
+                            in_quotes(name), name_list(state_ ? state_->contents.entries : none)));
 }
 
 }  // namespace subquad::io

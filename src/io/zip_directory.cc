@@ -13,16 +13,9 @@
 namespace subquad::io {
 namespace {
 
-// What the central directory and a local header both say about a member.
-struct Record {
-  std::uint16_t flags = 0;
-  std::uint16_t method = 0;
-  std::uint32_t crc = 0;
-  std::uint64_t packed_size = 0;
-  std::uint64_t size = 0;
-  std::uint64_t offset = 0;  // of the local header; central directory only
-  std::string name;
-};
+// What the central directory and a local header both say about a member. The directory's offset is
+// that of the local header; a local header has none.
+using Record = ZipMember;
 
 // Lengths of the variable parts that follow the fixed fields.
 struct Lengths {
@@ -88,43 +81,51 @@ Record read_central_record(Cursor& cursor, const Source& source) {
   return record;
 }
 
-// The local header; the cursor is left at the member's data.
-Record read_local_record(Cursor& cursor, const Source& source) {
-  if (cursor.read<std::uint32_t>("local header") != zip::local_signature) {
+// The local header at an offset of `body`, the archive up to the directory; its offset becomes that
+// of the member's data.
+Record read_local_record(const Input& input, std::uint64_t offset, std::uint64_t body,
+                         const Source& source) {
+  Storage storage;
+  const auto take = [&](std::uint64_t count, const char* field) {
+    if (offset > body || count > body - offset) source.fail(field, "truncated");
+    const auto bytes = input.bytes(offset, count, storage);
+    offset += count;
+    return bytes;
+  };
+  if (offset > body) source.fail("local header offset", "truncated");
+  Cursor fixed(take(zip::local_bytes, "local header"), source);
+  if (fixed.read<std::uint32_t>("local header") != zip::local_signature) {
     source.fail("local header", "wrong signature");
   }
   Record record;
-  cursor.take(2, "version");
-  const Lengths lengths = read_common_fields(cursor, record);
-  record.name = as_text(cursor.take(lengths.name, "name"));
-  apply_extra(cursor.take(lengths.extra, "extra field"), record, source);
+  fixed.take(2, "version");
+  const Lengths lengths = read_common_fields(fixed, record);
+  record.name = as_text(take(lengths.name, "name"));
+  apply_extra(take(lengths.extra, "extra field"), record, source);
+  record.offset = offset;
   return record;
 }
 
-void require_supported(const Record& record, const Source& source) {
-  if ((record.flags & 1) != 0) source.fail("flags", "encrypted members are not supported");
-  if ((record.flags & ~zip::flags_supported) != 0) {
-    source.fail("flags", fmt::format("{:#06x} is not supported", record.flags));
-  }
-  const bool known = record.method == static_cast<std::uint16_t>(ZipMethod::stored) ||
-                     record.method == static_cast<std::uint16_t>(ZipMethod::deflated);
-  if (!known) {
-    source.fail("method", fmt::format("{} is not supported; only stored (0) and deflated (8) are",
-                                      record.method));
-  }
-  if (!is_utf8(record.name)) source.fail("name", "is not UTF-8");
+bool is_known(std::uint16_t method) {
+  return method == static_cast<std::uint16_t>(ZipMethod::stored) ||
+         method == static_cast<std::uint16_t>(ZipMethod::deflated);
+}
+
+bool is_supported(const ZipMember& member) {
+  return (member.flags & ~zip::flags_supported) == 0 && is_known(member.method) &&
+         is_utf8(member.name);
 }
 
 // A size no member of this method can have is refused before anybody allocates it.
-void require_plausible_size(const Record& record, const Source& source) {
-  if (record.method == static_cast<std::uint16_t>(ZipMethod::stored)) {
-    if (record.size != record.packed_size) source.fail("size", "differs from the stored size");
+void require_plausible_size(const ZipMember& member, const Source& source) {
+  if (member.method == static_cast<std::uint16_t>(ZipMethod::stored)) {
+    if (member.size != member.packed_size) source.fail("size", "differs from the stored size");
     return;
   }
   constexpr std::uint64_t deflate_limit = 1032;  // a match of 258 bytes takes at least two bits
-  if (record.size / deflate_limit > record.packed_size) {
-    source.fail("size", fmt::format("{} bytes cannot come out of {} deflated ones", record.size,
-                                    record.packed_size));
+  if (member.size / deflate_limit > member.packed_size) {
+    source.fail("size", fmt::format("{} bytes cannot come out of {} deflated ones", member.size,
+                                    member.packed_size));
   }
 }
 
@@ -139,20 +140,18 @@ void require_agreement(const Record& central, const Record& local, const Source&
   }
 }
 
-// Follows a directory entry to its local header and data, in `body`, the archive up to the
-// directory.
-PlacedMember place_member(const Record& central, std::span<const std::byte> body,
+// Follows a directory entry to its local header and data.
+PlacedMember place_member(const Record& central, const Input& input, std::uint64_t body,
                           const Source& source) {
-  require_supported(central, source);
-  require_plausible_size(central, source);
-  Cursor cursor(body, source);
-  cursor.take(central.offset, "local header offset");
-  require_agreement(central, read_local_record(cursor, source), source);
-  PlacedMember placed;
-  placed.begin = central.offset;
-  placed.member = {central.name, static_cast<ZipMethod>(central.method), central.crc, central.size,
-                   cursor.take(central.packed_size, "data")};
-  placed.end = body.size() - cursor.remaining();
+  const Record local = read_local_record(input, central.offset, body, source);
+  if (is_supported(central)) {
+    require_plausible_size(central, source);
+    require_agreement(central, local, source);
+  }
+  PlacedMember placed{central, central.offset, local.offset};
+  placed.member.offset = local.offset;
+  if (central.packed_size > body - local.offset) source.fail("data", "truncated");
+  placed.end += central.packed_size;
   return placed;
 }
 
@@ -169,20 +168,33 @@ void require_disjoint(const std::vector<PlacedMember>& members, const Source& so
 
 }  // namespace
 
-std::vector<ZipMember> read_zip_directory(std::span<const std::byte> bytes, const Source& source) {
-  const ZipEnd end = read_zip_end(bytes, source);
-  const auto body = bytes.first(end.directory_offset);
-  Cursor directory(bytes.subspan(end.directory_offset, end.directory_size), source);
+std::vector<ZipMember> read_zip_directory(const Input& input, const Source& source) {
+  const ZipEnd end = read_zip_end(input, source);
+  Storage storage;
+  Cursor directory(input.bytes(end.directory_offset, end.directory_size, storage), source);
   std::vector<PlacedMember> placed;
   for (std::uint64_t i = 0; i < end.entries; ++i) {
     const Record record = read_central_record(directory, source);
-    placed.push_back(place_member(record, body, source.inside("member " + in_quotes(record.name))));
+    placed.push_back(place_member(record, input, end.directory_offset,
+                                  source.inside("member " + in_quotes(record.name))));
   }
   if (directory.remaining() > 0) source.fail("central directory", "is longer than its entries");
   require_disjoint(placed, source);
   std::vector<ZipMember> members;
   for (PlacedMember& member : placed) members.push_back(std::move(member.member));
   return members;
+}
+
+void require_supported(const ZipMember& member, const Source& source) {
+  if ((member.flags & 1) != 0) source.fail("flags", "encrypted members are not supported");
+  if ((member.flags & ~zip::flags_supported) != 0) {
+    source.fail("flags", fmt::format("{:#06x} is not supported", member.flags));
+  }
+  if (!is_known(member.method)) {
+    source.fail("method", fmt::format("{} is not supported; only stored (0) and deflated (8) are",
+                                      member.method));
+  }
+  if (!is_utf8(member.name)) source.fail("name", "is not UTF-8");
 }
 
 }  // namespace subquad::io

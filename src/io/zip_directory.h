@@ -3,10 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "io/input.h"
 #include "io/source.h"
 
 namespace subquad::io {
@@ -15,15 +15,22 @@ enum class ZipMethod : std::uint16_t { stored = 0, deflated = 8 };
 
 struct ZipMember {
   std::string name;
-  ZipMethod method = ZipMethod::stored;
-  std::uint32_t crc = 0;   // CRC-32 of the uncompressed bytes, not checked yet
-  std::uint64_t size = 0;  // uncompressed; at most 1032 times (deflate's limit) the packed
-  std::span<const std::byte> packed;  // as stored in the archive
+  std::uint16_t flags = 0;
+  std::uint16_t method = 0;  // a ZipMethod, if supported
+  std::uint32_t crc = 0;     // CRC-32 of the uncompressed bytes, not checked yet
+  std::uint64_t size = 0;    // uncompressed
+  std::uint64_t packed_size = 0;
+  std::uint64_t offset = 0;  // of the packed bytes in the archive
 };
 
 // Checks the whole structure: the central directory lies between the members and the end record,
-// agrees with every local header, and the members do not overlap. Error (invalid_argument)
-// otherwise, and for encryption, several disks, and methods other than the two above.
-std::vector<ZipMember> read_zip_directory(std::span<const std::byte> bytes, const Source& source);
+// agrees with every local header, and the members do not overlap; no member's size is one that its
+// packed bytes cannot have (at most 1032 times as many: deflate's limit). Error (invalid_argument)
+// otherwise, and for several disks. Members that require_supported refuses are listed all the same.
+std::vector<ZipMember> read_zip_directory(const Input& input, const Source& source);
+
+// Error for what we cannot read: encryption, methods other than the two above, names that are not
+// UTF-8.
+void require_supported(const ZipMember& member, const Source& source);
 
 }  // namespace subquad::io

@@ -27,21 +27,25 @@ bool is_end_record(std::span<const std::byte> tail, const Source& source) {
   return cursor.read<std::uint16_t>(field) == cursor.remaining();
 }
 
-std::size_t find_end_record(std::span<const std::byte> bytes, const Source& source) {
-  if (bytes.size() < zip::end_bytes) source.fail(field, "file is truncated");
-  const std::size_t last = bytes.size() - zip::end_bytes;
-  const std::size_t longest_comment = 0xffff;
-  const std::size_t first = last - std::min(last, longest_comment);
-  for (std::size_t position = last + 1; position-- > first;) {
-    if (is_end_record(bytes.subspan(position), source)) return position;
+// The end record and its comment, at the end of the archive.
+std::span<const std::byte> find_end_record(const Input& input, Storage& storage,
+                                           const Source& source) {
+  constexpr std::uint64_t longest_comment = 0xffff;
+  if (input.size() < zip::end_bytes) source.fail(field, "file is truncated");
+  const std::uint64_t count = std::min(input.size(), zip::end_bytes + longest_comment);
+  const auto tail = input.bytes(input.size() - count, count, storage);
+  for (std::uint64_t position = count - zip::end_bytes + 1; position-- > 0;) {
+    if (is_end_record(tail.subspan(position), source)) return tail.subspan(position);
   }
   source.fail(field, "not found; the file is truncated or not a zip archive");
 }
 
-Located read_plain_end(std::span<const std::byte> bytes, const Source& source) {
+Located read_plain_end(const Input& input, const Source& source) {
   Located located;
-  located.position = find_end_record(bytes, source);
-  Cursor cursor(bytes.subspan(located.position), source);
+  Storage storage;
+  const auto record = find_end_record(input, storage, source);
+  located.position = input.size() - record.size();
+  Cursor cursor(record, source);
   cursor.take(4, field);
   const auto disk = cursor.read<std::uint16_t>(field);
   const auto directory_disk = cursor.read<std::uint16_t>(field);
@@ -57,11 +61,12 @@ Located read_plain_end(std::span<const std::byte> bytes, const Source& source) {
 }
 
 // Offset of the zip64 end record, if there is one.
-std::optional<std::uint64_t> find_zip64_end(std::span<const std::byte> bytes,
-                                            std::uint64_t end_position, const Source& source) {
+std::optional<std::uint64_t> find_zip64_end(const Input& input, std::uint64_t end_position,
+                                            const Source& source) {
   if (end_position < zip::zip64_locator_bytes) return std::nullopt;
   const std::uint64_t position = end_position - zip::zip64_locator_bytes;
-  Cursor cursor(bytes.subspan(position), source);
+  Storage storage;
+  Cursor cursor(input.bytes(position, zip::zip64_locator_bytes, storage), source);
   if (cursor.read<std::uint32_t>(field) != zip::zip64_locator_signature) return std::nullopt;
   const auto disk = cursor.read<std::uint32_t>(field);
   const auto offset = cursor.read<std::uint64_t>(field);
@@ -73,11 +78,12 @@ std::optional<std::uint64_t> find_zip64_end(std::span<const std::byte> bytes,
   return offset;
 }
 
-Located read_zip64_end(std::span<const std::byte> bytes, std::uint64_t position,
-                       std::uint64_t locator_position, const Source& source) {
+Located read_zip64_end(const Input& input, std::uint64_t position, std::uint64_t locator_position,
+                       const Source& source) {
   Located located;
   located.position = position;
-  Cursor cursor(bytes.subspan(position), source);
+  Storage storage;
+  Cursor cursor(input.bytes(position, zip::zip64_end_bytes, storage), source);
   if (cursor.read<std::uint32_t>(field) != zip::zip64_end_signature) {
     source.fail(field, "zip64 record has a wrong signature");
   }
@@ -124,12 +130,12 @@ void require_directory_in_file(const Located& located, const Source& source) {
 
 }  // namespace
 
-ZipEnd read_zip_end(std::span<const std::byte> bytes, const Source& source) {
-  Located located = read_plain_end(bytes, source);
-  if (const auto position = find_zip64_end(bytes, located.position, source)) {
+ZipEnd read_zip_end(const Input& input, const Source& source) {
+  Located located = read_plain_end(input, source);
+  if (const auto position = find_zip64_end(input, located.position, source)) {
     const std::uint64_t locator = located.position - zip::zip64_locator_bytes;
     const ZipEnd plain = located.end;
-    located = read_zip64_end(bytes, *position, locator, source);
+    located = read_zip64_end(input, *position, locator, source);
     require_agreement(plain, located.end, source);
   }
   require_directory_in_file(located, source);

@@ -1,10 +1,9 @@
 // The end of a zip archive: where its central directory is.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <span>
 
+#include "io/input.h"
 #include "io/source.h"
 
 namespace subquad::io {
@@ -17,6 +16,6 @@ struct ZipEnd {
 
 // The directory is checked to lie in the file and to end where the end record begins, and to be
 // large enough for its entries.
-ZipEnd read_zip_end(std::span<const std::byte> bytes, const Source& source);
+ZipEnd read_zip_end(const Input& input, const Source& source);
 
 }  // namespace subquad::io

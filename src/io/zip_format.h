@@ -11,6 +11,7 @@ constexpr std::uint32_t end_signature = 0x06054b50;
 constexpr std::uint32_t zip64_end_signature = 0x06064b50;
 constexpr std::uint32_t zip64_locator_signature = 0x07064b50;
 
+constexpr std::uint64_t local_bytes = 30;    // without name and extra field
 constexpr std::uint64_t central_bytes = 46;  // without name, extra field and comment
 constexpr std::uint64_t end_bytes = 22;      // without comment
 constexpr std::uint64_t zip64_end_bytes = 56;

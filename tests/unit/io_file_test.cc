@@ -4,8 +4,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <csignal>
 #include <limits>
+#include <thread>
 
 #include "io_support.h"
 
@@ -317,7 +319,70 @@ TEST(OpenFile, GoesByContentNotByExtension) {
   expect_equal(TensorFile::open(folder / "x.npy").at("q"), q);
 }
 
-TEST(OpenFile, CopiesOfTheHandleShareTheMap) {
+// A file of two tensors; the test then changes it under the reader.
+class ChangingFile : public ::testing::TestWithParam<std::string> {
+ protected:
+  ChangingFile() : path_(folder_ / ("x" + GetParam())) { write_file(path_, tensors_); }
+
+  void expect_changed(const TensorFile& file, const std::string& name) const {
+    expect_error([&] { (void)file.find(name); },
+                 path_ + ": file: was changed or cut short while it was being read");
+  }
+
+  const TemporaryFolder folder_;
+  const std::string path_;
+  const std::vector<Tensor> tensors_{{"a", ElementType::u8, {300}, some_bytes().data()},
+                                     {"b", ElementType::u8, {300}, some_bytes().data() + 9}};
+};
+
+TEST_P(ChangingFile, CutShortIsAnErrorAndWhatWasReadStays) {
+  for (const std::uintmax_t left : {0, 100, 700}) {
+    write_file(path_, tensors_);
+    const TensorFile file = TensorFile::open(path_);
+    expect_equal(file.at("a"), tensors_[0]);
+    std::filesystem::resize_file(path_, left);
+    expect_equal(file.at("a"), tensors_[0]);
+    expect_changed(file, "b");
+  }
+}
+
+TEST_P(ChangingFile, RewrittenInPlaceIsAnError) {
+  const TensorFile file = TensorFile::open(path_);
+  const Bytes whole = read_whole(path_);
+  write_whole(path_, whole);
+  std::filesystem::last_write_time(
+      path_, std::filesystem::file_time_type::clock::now() + std::chrono::seconds(5));
+  expect_changed(file, "a");
+}
+
+TEST_P(ChangingFile, ReplacedByRenameIsReadAsItWas) {
+  const TensorFile file = TensorFile::open(path_);
+  write_file(path_, {&tensors_[1], 1});
+  expect_equal(file.at("a"), tensors_[0]);
+  expect_equal(file.at("b"), tensors_[1]);
+  EXPECT_EQ(TensorFile::open(path_).names(), std::vector<std::string>{"b"});
+}
+
+INSTANTIATE_TEST_SUITE_P(OpenFile, ChangingFile, ::testing::Values(".npz", ".safetensors"),
+                         [](const auto& info) { return info.param.substr(1); });
+
+TEST(OpenFile, TensorsAreReadFromSeveralThreads) {
+  const TemporaryFolder folder;
+  const std::vector<Tensor> samples = samples_of(ElementType::f32);
+  write_file(folder / "x.npz", samples);
+  const TensorFile file = TensorFile::open(folder / "x.npz");
+  std::vector<std::thread> threads;
+  std::vector<const Tensor*> found(8);
+  for (std::size_t t = 0; t < found.size(); ++t)
+    threads.emplace_back([&, t] { found[t] = &file.at(samples[t % samples.size()].name); });
+  for (std::thread& thread : threads) thread.join();
+  for (std::size_t t = 0; t < found.size(); ++t) {
+    expect_equal(*found[t], samples[t % samples.size()]);
+    EXPECT_EQ(found[t], file.find(found[t]->name));
+  }
+}
+
+TEST(OpenFile, CopiesOfTheHandleShareWhatWasRead) {
   const TemporaryFolder folder;
   const Tensor q{"q", ElementType::u8, {3}, some_bytes().data()};
   write_file(folder / "x.npz", {&q, 1});
@@ -327,6 +392,7 @@ TEST(OpenFile, CopiesOfTheHandleShareTheMap) {
     const TensorFile file = TensorFile::open(folder / "x.npz");
     copy = file;
   }
+  expect_equal(copy.at("q"), q);
   std::filesystem::remove(folder / "x.npz");
   expect_equal(copy.at("q"), q);
 }

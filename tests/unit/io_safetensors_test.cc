@@ -58,6 +58,33 @@ TEST(SafetensorsReader, ReadsEmptyFilesScalarsAndZeroExtents) {
   EXPECT_NE(file.at("e").data, nullptr);
 }
 
+TEST(SafetensorsReader, ReadsWhatIsBesideTypesThatWeLack) {
+  const Bytes bytes =
+      safetensors_with(R"({"s":{"dtype":"F64","shape":[],"data_offsets":[6,14]},)"
+                       R"("fp8":{"dtype":"F8_E4M3","shape":[2,2],"data_offsets":[0,4]},)"
+                       R"("u4":{"dtype":"U4","shape":[2,2],"data_offsets":[4,6]}})",
+                       14);
+  const TensorFile file = parse(bytes, "x");
+  EXPECT_EQ(file.at("s").count(), 1);
+  EXPECT_EQ(file.names(), (std::vector<std::string>{"s", "fp8", "u4"}));
+  expect_error([&] { (void)file.at("fp8"); },
+               "x: tensor \"fp8\": dtype: \"F8_E4M3\" is not a supported element type");
+  expect_error([&] { (void)file.at("u4"); }, "x: tensor \"u4\": dtype: \"U4\" is not");
+}
+
+TEST(SafetensorsReader, ChecksWhereTensorsOfUnknownTypesLie) {
+  const auto rejects = [](const std::string& fields, const std::string& expected) {
+    expect_error([&] { (void)parse(safetensors_with("{\"q\":{" + fields + "}}", 8), "x"); },
+                 "x: tensor \"q\": " + expected);
+  };
+  rejects(R"("dtype":"F4","shape":[2],"data_offsets":[8,0])", "data_offsets: end before");
+  rejects(R"("dtype":"F4","shape":[2],"data_offsets":[0,9])", "data_offsets: reach beyond");
+  rejects(R"("dtype":"F4","shape":[2],"data_offsets":[1,8])", "data_offsets: leave a gap");
+  rejects(R"("dtype":"F4","shape":[4294967296,4294967296],"data_offsets":[0,8])",
+          "shape: too large");
+  rejects(R"("dtype":4,"shape":[2],"data_offsets":[0,8])", "dtype: is not a string");
+}
+
 TEST(SafetensorsReader, CopiesMisalignedTensors) {
   Bytes bytes = safetensors_with(R"({"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
                                  R"("d":{"dtype":"F64","shape":[1],"data_offsets":[1,9]}})",
