@@ -82,14 +82,41 @@ class SUBQUAD_API TensorFile {
 };
 
 // Writes all tensors to `path`; the extension (.npy: exactly one tensor, .npz, .safetensors)
-// chooses the format. Writes a temporary file beside it, syncs and renames: the file is whole or
-// absent; a symbolic link is followed, an existing file's permissions are kept. Throws Error:
+// chooses the format. The file is whole or absent: it is written without a name, or under a
+// temporary one beside `path` where the file system cannot do that, synced, and then put in its
+// place; a symbolic link is followed, an existing file's permissions are kept. Throws Error:
 // invalid_argument for an unknown extension, an unwritable place, duplicate names, and for bf16
 // tensors or metadata in .npy/.npz, which cannot hold them; failed when the system cannot write.
 SUBQUAD_API void write_file(const std::string& path, std::span<const Tensor> tensors,
                             const std::map<std::string, std::string>& metadata = {});
 
-// Writes text the same way (temporary file, rename).
+// Writes text the same way.
 SUBQUAD_API void write_text(const std::string& path, const std::string& text);
+
+// A file that is written and synced, but not in its place yet. Several results that belong together
+// are written first, where disks fill up, and committed last, which seldom fails.
+class SUBQUAD_API PendingFile {
+ public:
+  // As write_file and write_text, all but the last step.
+  static PendingFile with_tensors(const std::string& path, std::span<const Tensor> tensors,
+                                  const std::map<std::string, std::string>& metadata = {});
+  static PendingFile with_text(const std::string& path, const std::string& text);
+  PendingFile(PendingFile&& other) noexcept;
+  PendingFile& operator=(PendingFile&& other) noexcept;
+  ~PendingFile();  // without commit: no trace, and an existing file as it was
+
+  void commit();  // once; Error (failed) when the system cannot
+
+ private:
+  struct State;
+  explicit PendingFile(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+// For a program that ends early, on a signal for example: removes the temporary files of this
+// process, and lets every write and commit that has not ended fail. It waits for a commit in
+// progress: call it from a thread (sigwait), not from a signal handler.
+SUBQUAD_API void abandon_files() noexcept;
 
 }  // namespace subquad::io

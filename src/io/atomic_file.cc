@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <system_error>
 
 #include <fmt/format.h>
 
+#include "io/temporary_file.h"
 #include "io/text.h"
 #include "subquad/error.h"
 
@@ -25,39 +25,43 @@ std::string last_error() { return std::generic_category().message(errno); }
   throw_invalid(fmt::format("{}: cannot write: {}", printable(path), reason));
 }
 
+// Follows symbolic links whose end does not exist, too.
+fs::path followed(fs::path path, std::error_code& error) {
+  constexpr int longest_chain = 40;  // as in the kernel
+  for (int i = 0; i < longest_chain && !error; ++i) {
+    path = fs::weakly_canonical(path, error);
+    if (error || !fs::is_symlink(fs::symlink_status(path))) return path;
+    path = path.parent_path() / fs::read_symlink(path, error);
+  }
+  if (!error) error = std::make_error_code(std::errc::too_many_symbolic_link_levels);
+  return path;
+}
+
 // The absolute path of the file to replace, symbolic links followed.
 std::string resolved(const std::string& path) {
   if (path.empty()) throw_invalid("output path is empty");
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);
-  const fs::path target = error ? fs::path() : fs::weakly_canonical(absolute, error);
+  const fs::path target = error ? fs::path() : followed(absolute, error);
   if (error) refuse(path, error.message());
   // A trailing slash names a folder: keep it, so that the open fails.
   return fs::path(path).has_filename() ? target.string() : target.string() + "/";
 }
 
-// Only a regular file may be in the way.
+// Only a regular file may be in the way, and a name that no file can have fails now, not at the
+// end.
 void require_replaceable(const std::string& path, const std::string& target) {
   struct stat status {};
-  if (::stat(target.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return;
+  if (::stat(target.c_str(), &status) != 0) {
+    if (errno != ENOENT) refuse(path, last_error());
+    return;
+  }
+  if (S_ISREG(status.st_mode)) return;
   refuse(path, S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file");
 }
 
-// Creates a file beside `target` under a name nobody uses. O_EXCL makes the choice safe; the umask
-// gives the permissions.
-FileDescriptor create_beside(const std::string& path, const std::string& target,
-                             std::string& temporary) {
-  constexpr int attempts = 1000;
-  for (int i = 0; i < attempts; ++i) {
-    temporary = fmt::format("{}.{}-{}.tmp", target, ::getpid(), i);
-    const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd >= 0) return FileDescriptor(fd);
-    if (errno != EEXIST) break;
-  }
-  refuse(path, last_error());
-}
-
-// Makes the rename durable. Some file systems cannot sync a folder: the file is whole all the same.
+// Makes the new name durable. Some file systems cannot sync a folder: the file is whole all the
+// same.
 void sync_folder(const std::string& path) {
   const fs::path folder = fs::path(path).parent_path();
   const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -68,13 +72,14 @@ void sync_folder(const std::string& path) {
 
 AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolved(path)), file_(-1) {
   require_replaceable(path_, target_);
-  file_ = create_beside(path_, target_, temporary_);
+  file_ = create_unplaced(target_, temporary_);
+  if (!file_.valid()) refuse(path_, last_error());
   struct stat status {};
   if (::stat(target_.c_str(), &status) == 0) (void)::fchmod(file_.get(), status.st_mode & 07777);
 }
 
 AtomicFile::~AtomicFile() {
-  if (!temporary_.empty()) (void)::unlink(temporary_.c_str());
+  if (!temporary_.empty()) remove_temporary(temporary_);
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -87,10 +92,12 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   }
 }
 
-void AtomicFile::commit() {
+void AtomicFile::sync() {
   if (::fsync(file_.get()) != 0) fail("sync");
-  if (!file_.close()) fail("close");
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("rename");
+}
+
+void AtomicFile::commit() {
+  if (!put_in_place(file_, temporary_, target_)) fail("rename");
   temporary_.clear();
   sync_folder(target_);
 }

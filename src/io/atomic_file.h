@@ -9,9 +9,9 @@
 
 namespace subquad::io {
 
-// Writes go to a temporary file in the folder of `path`; commit() syncs it and renames it to
-// `path`. Destroyed without commit, it leaves no trace and an existing file as it was. A symbolic
-// link is followed, an existing file's permissions are kept.
+// Writes go to a file without a name, or under a temporary one in the folder of `path`; commit()
+// makes it `path`. Destroyed without commit, it leaves no trace and an existing file as it was. A
+// symbolic link is followed, an existing file's permissions are kept.
 class AtomicFile {
  public:
   // Error (invalid_argument) where no file can be made, or `path` is something else than a file.
@@ -22,6 +22,9 @@ class AtomicFile {
 
   // Error (failed) when the system cannot write, e.g. on a full disk.
   void write(std::span<const std::byte> bytes);
+  // After the last write: the bytes are on the disk, or an Error says why not.
+  void sync();
+  // After sync().
   void commit();
 
  private:
@@ -29,7 +32,7 @@ class AtomicFile {
 
   std::string path_;       // as given, for messages
   std::string target_;     // absolute, links followed
-  std::string temporary_;  // empty once renamed
+  std::string temporary_;  // empty where the file has no name, and once it has its own
   FileDescriptor file_;
 };
 

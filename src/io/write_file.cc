@@ -1,6 +1,7 @@
-// Writing files: the format by extension, the bytes through a temporary file.
+// Writing files: the format by extension, the bytes to a file that has no place yet.
 #include <filesystem>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -65,14 +66,52 @@ std::function<void(const Sink&)> writer_for(const std::string& path,
   return [=](const Sink& sink) { write_npy(tensors.front(), sink); };
 }
 
-void write_through_temporary(const std::string& path,
-                             const std::function<void(const Sink&)>& writer) {
-  AtomicFile file(path);
+std::function<void(const Sink&)> checked_writer(const std::string& path,
+                                                std::span<const Tensor> tensors,
+                                                const Metadata& metadata) {
+  try {
+    require_writable(tensors);
+    return writer_for(path, tensors, metadata);
+  } catch (const Error& error) {
+    throw Error(error.kind(), printable(path) + ": " + error.what());
+  }
+}
+
+void write_and_sync(AtomicFile& file, const std::function<void(const Sink&)>& writer) {
   writer([&](std::span<const std::byte> bytes) { file.write(bytes); });
-  file.commit();
+  file.sync();
 }
 
 }  // namespace
+
+struct PendingFile::State : AtomicFile {
+  using AtomicFile::AtomicFile;
+};
+
+PendingFile::PendingFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
+PendingFile::PendingFile(PendingFile&&) noexcept = default;
+PendingFile& PendingFile::operator=(PendingFile&&) noexcept = default;
+PendingFile::~PendingFile() = default;
+
+PendingFile PendingFile::with_tensors(const std::string& path, std::span<const Tensor> tensors,
+                                      const std::map<std::string, std::string>& metadata) {
+  const std::function<void(const Sink&)> writer = checked_writer(path, tensors, metadata);
+  auto state = std::make_unique<State>(path);
+  write_and_sync(*state, writer);
+  return PendingFile(std::move(state));
+}
+
+PendingFile PendingFile::with_text(const std::string& path, const std::string& text) {
+  auto state = std::make_unique<State>(path);
+  write_and_sync(*state, [&](const Sink& sink) { sink(as_bytes(text)); });
+  return PendingFile(std::move(state));
+}
+
+void PendingFile::commit() {
+  if (!state_) throw_failed("a file is committed twice");
+  state_->commit();
+  state_.reset();
+}
 
 void require_writable(std::span<const Tensor> tensors) {
   std::set<std::string> names;
@@ -86,18 +125,11 @@ void require_writable(std::span<const Tensor> tensors) {
 
 void write_file(const std::string& path, std::span<const Tensor> tensors,
                 const Metadata& metadata) {
-  std::function<void(const Sink&)> writer;
-  try {
-    require_writable(tensors);
-    writer = writer_for(path, tensors, metadata);
-  } catch (const Error& error) {
-    throw Error(error.kind(), printable(path) + ": " + error.what());
-  }
-  write_through_temporary(path, writer);
+  PendingFile::with_tensors(path, tensors, metadata).commit();
 }
 
 void write_text(const std::string& path, const std::string& text) {
-  write_through_temporary(path, [&](const Sink& sink) { sink(as_bytes(text)); });
+  PendingFile::with_text(path, text).commit();
 }
 
 }  // namespace subquad::io

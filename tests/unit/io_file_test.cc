@@ -271,6 +271,19 @@ TEST(WriteFile, ReplacesAFileThatIsOpen) {
   EXPECT_EQ(folder.file_count(), 1u);
 }
 
+TEST(WriteFile, FollowsLinksThatLeadNowhereYet) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "sub");
+  std::filesystem::create_symlink("sub/second", folder / "first");
+  std::filesystem::create_symlink("target", folder / "sub/second");
+  write_text(folder / "first", "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "first"));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "sub/second"));
+  EXPECT_EQ(read_whole(folder / "sub/target"), to_bytes("new"));
+  std::filesystem::create_symlink("loop", folder / "loop");
+  expect_error([&] { write_text(folder / "loop", "x"); }, "loop: cannot write: ");
+}
+
 TEST(WriteFile, FollowsSymbolicLinksAndKeepsPermissions) {
   const TemporaryFolder folder;
   write_text(folder / "target", "old");
