@@ -1,10 +1,11 @@
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "config/json_file.h"
 #include "subquad/error.h"
 #include "vit/weights.h"
 
@@ -29,6 +30,11 @@ struct Section {
     if (!(number >= low && number <= high))
       fail(key, fmt::format("{} is outside {} to {}", number, low, high));
     return number;
+  }
+  std::int64_t whole(const char* key, std::int64_t low, std::int64_t high) const {
+    const double value = number(key, static_cast<double>(low), static_cast<double>(high));
+    if (value != std::floor(value)) fail(key, fmt::format("{} is not a whole number", value));
+    return static_cast<std::int64_t>(value);
   }
   std::string word(const char* key) const {
     if (!json[key].is_string()) fail(key, "must be a string");
@@ -87,7 +93,7 @@ Config config_of(const std::string& path, const Json& json) {
   const Section top{path, json};
   Config config;
   if (top.has("num_heads")) {
-    config.heads = static_cast<std::int64_t>(top.number("num_heads", 1, 65536));
+    config.heads = top.whole("num_heads", 1, 65536);
   }
   if (top.has("layer_norm_eps")) {
     config.layer_norm_epsilon = static_cast<float>(top.number("layer_norm_eps", 0, 1));
@@ -105,9 +111,7 @@ Config config_of(const std::string& path, const Json& json) {
 }  // namespace
 
 Config read_config(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) throw_invalid(fmt::format("{}: cannot be read", path));
-  const Json json = Json::parse(stream, nullptr, false);
+  const Json json = models::parse_json_file(path, path);
   if (!json.is_object()) throw_invalid(fmt::format("{}: not a JSON object", path));
   return config_of(path, json);
 }

@@ -1,0 +1,58 @@
+#include "config/json_file.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <set>
+#include <vector>
+
+#include "subquad/error.h"
+
+namespace subquad::models {
+namespace {
+
+using nlohmann::json;
+
+// Sees every key while nlohmann parses, which keeps the last of equal ones.
+class KeyWatch {
+ public:
+  explicit KeyWatch(const std::string& where) : where_(where) {}
+
+  // `depth`: of an object, how many are around it; of a key, one more.
+  void see(int depth, json::parse_event_t event, const json& parsed) {
+    const auto level = static_cast<std::size_t>(depth);
+    if (event == json::parse_event_t::object_start) {
+      keys_.resize(level + 2);
+      keys_[level + 1].clear();
+    }
+    if (event != json::parse_event_t::key) return;
+    const auto& key = parsed.get_ref<const std::string&>();
+    if (!keys_[level].insert(key).second)
+      throw_invalid(fmt::format("{}: key {} appears twice", where_, json(key).dump()));
+  }
+
+ private:
+  const std::string& where_;
+  std::vector<std::set<std::string>> keys_;  // by depth
+};
+
+}  // namespace
+
+json parse_json_file(const std::string& path, const std::string& where) {
+  std::ifstream stream(path);
+  if (!stream) throw_invalid(fmt::format("{}: cannot be read", where));
+  KeyWatch watch(where);
+  const auto see = [&](int depth, json::parse_event_t event, json& parsed) {
+    watch.see(depth, event, parsed);
+    return true;
+  };
+  try {
+    return json::parse(stream, see);
+  } catch (const json::parse_error& error) {
+    throw_invalid(fmt::format("{}: not a JSON object or list: wrong at byte {}", where, error.byte));
+  } catch (const json::exception&) {
+    throw_invalid(fmt::format("{}: not a JSON object or list", where));
+  }
+}
+
+}  // namespace subquad::models
