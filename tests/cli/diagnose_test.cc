@@ -181,7 +181,7 @@ TEST_F(DiagnoseTest, MistakesAreNamed) {
   expect_error({"--method", "uniform(m=4)"}, "uniform(m=4)");
   expect_error({"--method", "exact"}, "exact");
   expect_error({"--method", "sortlsh(block=0)"}, "block");
-  expect_error({"--skip-columns", "96"}, "skip_columns");
+  expect_error({"--skip-columns", "96"}, "--skip-columns: 96");
   expect_error({"--skip-columns", "-1"}, "--skip-columns");
   expect_error({"--rows", "many"}, "--rows");
   expect_error({"--epsilon", "0"}, "--epsilon");

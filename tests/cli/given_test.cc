@@ -152,13 +152,43 @@ TEST_F(GivenTest, BadTensors) {
                                 {"row_keys", {1}, {std::int64_t{1} << 40}}});
   expect_rejected(use, {"b.npz", "'row_keys'", "out of range"});
   write_numbers(path("b.npz"), {{"row_offsets", {3}, {0, 0, 0}}, {"row_keys", {0}, {}}});
-  expect_rejected(use, {"given[0].offsets", "41"});
+  expect_rejected(use, {"--given b.npz: 'row_offsets'", "41"});
+  write_numbers(path("b.npz"),
+                {{"row_offsets", {41}, std::vector<std::int64_t>(41, 0)}, {"row_keys", {1}, {3}}});
+  expect_rejected(use, {"--given b.npz: 'row_offsets'", "ends at 0"});
+  write_numbers(
+      path("b.npz"),
+      {{"blocks", {1, 2}, {0, 9}}, {"query_block_size", {}, {16}}, {"key_block_size", {}, {16}}});
+  expect_rejected(use, {"--given b.npz: 'blocks'"});
   write_numbers(
       path("b.npz"),
       {{"blocks", {2}, {0, 0}}, {"query_block_size", {}, {16}}, {"key_block_size", {}, {16}}});
   expect_rejected(use, {"b.npz", "'blocks'", "(count, 2)"});
   write_numbers(path("b.npz"), {{"blocks", {1, 2}, {0, 0}}});
   expect_rejected(use, {"b.npz", "'query_block_size'"});
+}
+
+TEST_F(GivenTest, BadBlockSizes) {
+  const auto rejects = [&](const std::map<std::string, std::string>& metadata,
+                           const std::string& key) {
+    write_numbers(path("b.safetensors"), {{"blocks", {1, 2}, {0, 0}}}, metadata);
+    expect_rejected({"--method", "given", "--given", "b.safetensors"},
+                    {"b.safetensors", "'" + key + "'"});
+  };
+  for (const std::string value : {"", "x", "16.5", "16x", " 16", "0", "-1", "1e400"})
+    rejects({{"query_block_size", value}, {"key_block_size", "16"}}, "query_block_size");
+  write_numbers(path("b.safetensors"), {{"blocks", {1, 2}, {0, 0}}, {"key_block_size", {}, {16}}},
+                {{"query_block_size", "16"}, {"key_block_size", "8"}});
+  expect_rejected({"--method", "given", "--given", "b.safetensors"},
+                  {"b.safetensors", "'key_block_size'", "metadata"});
+}
+
+TEST_F(GivenTest, NamesAppearOnce) {
+  const std::string entry = R"("blocks":{"dtype":"I64","shape":[0,2],"data_offsets":[0,0]})";
+  const std::string header = "{" + entry + "," + entry + "}";
+  write_raw_safetensors(path("b.safetensors"), header.size(), header, 0);
+  expect_rejected({"--method", "given", "--given", "b.safetensors"},
+                  {"b.safetensors", "\"blocks\" appears twice"});
 }
 
 TEST_F(GivenTest, FloatsAreNoIndices) {

@@ -117,30 +117,111 @@ TEST_F(KernelTest, FilesThatAreMissingOrNoTensors) {
 
 TEST_F(KernelTest, WrongShapes) {
   write_inputs({30, 4});
-  expect_error(command("1", "exact"), {"key", "3", "4"});
+  expect_error(command("1", "exact"), {"--queries q.npy (30, 4)", "--keys k.npy (50, 3)"});
   write_inputs({30, 3}, {50, 3}, {49, 2});
-  expect_error(command("1", "exact"), {"value", "length", "49", "50"});
+  expect_error(command("1", "exact"), {"--x x.npy (49, 2)", "--keys k.npy (50, 3)", "49 and 50"});
+  write_inputs({30, 3}, {50, 3}, {49});
+  expect_error(command("1", "exact"), {"--x x.npy (49,)", "--keys k.npy (50, 3)"});
   write_inputs({30, 3}, {50, 3, 1});
   expect_error(command("1", "exact"), {"--keys", "k.npy", "3 dimensions"});
   write_inputs({30});
   expect_error(command("1", "exact"), {"--queries", "q.npy", "1 dimensions"});
   write_inputs({30, 0}, {50, 0});
-  expect_error(command("1", "exact"), {"query", "last extent"});
+  expect_error(command("1", "exact"), {"--queries q.npy (30, 0)", "last extent"});
+  write_inputs({30, 600}, {50, 600});
+  expect_error(command("1", "exact"), {"--queries q.npy (30, 600)", "last extent"});
+  write_inputs({30, 3}, {50, 3}, {50, 600});
+  expect_error(command("1", "exact"), {"--x x.npy (50, 600)", "last extent"});
+}
+
+TEST_F(KernelTest, NoErrorSpeaksOfTheLibrarysArguments) {
+  const std::vector<std::array<Shape, 3>> wrong{{{{30, 4}, {50, 3}, {50, 2}}},
+                                                {{{30, 3}, {50, 3}, {49, 2}}},
+                                                {{{30, 600}, {50, 600}, {50, 2}}},
+                                                {{{30, 3}, {50, 3}, {50, 0}}}};
+  for (const auto& [queries, keys, x] : wrong) {
+    write_inputs(queries, keys, x);
+    const Outcome outcome = run(command("1", "exact"));
+    EXPECT_EQ(outcome.code, 2);
+    for (const std::string word : {"query:", "key:", "value", "key has"})
+      EXPECT_EQ(outcome.err.find(word), std::string::npos) << outcome.err;
+  }
+  write_inputs();
+  expect_error(command("1e-30", "exact"), {"--bandwidth: 1e-30 is too small"});
 }
 
 TEST_F(KernelTest, WrongElementType) {
   write_inputs();
-  const std::vector<double> doubles(150, 0.5);
+  const std::vector<std::int32_t> numbers(150, 5);
+  const std::array tensors{io::Tensor{"a", io::ElementType::i32, {50, 3}, numbers.data()}};
+  io::write_file(path("k.npy"), tensors);
+  expect_error(command("1", "exact"), {"--keys", "k.npy", "i32"});
+}
+
+TEST_F(KernelTest, DoublesAreConvertedAndThatIsSaid) {
+  write_inputs();
+  ASSERT_EQ(run(command("0.8", "exact", "f.npy")).code, 0);
+  const std::vector<float> floats = smooth_values({50, 3}, 0.4);
+  const std::vector<double> doubles(floats.begin(), floats.end());
   const std::array tensors{io::Tensor{"a", io::ElementType::f64, {50, 3}, doubles.data()}};
   io::write_file(path("k.npy"), tensors);
-  expect_error(command("1", "exact"), {"--keys", "k.npy", "f64"});
+  const Outcome outcome = run(command("0.8", "exact"));
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.err, "subquad: note: f64 is used as f32 (--keys)\n");
+  EXPECT_EQ(only_tensor(path("y.npy")), only_tensor(path("f.npy")));
+  const nlohmann::json run = nlohmann::json::parse(read_text(path("r.json"))).at("runs").at(0);
+  EXPECT_EQ(run.at("converted"), nlohmann::json({"--keys"}));
+}
+
+TEST_F(KernelTest, DoublesThatNoFloatHoldsAreAnError) {
+  write_inputs();
+  std::vector<double> doubles(150, 0.5);
+  doubles[7] = -1e300;
+  const std::array tensors{io::Tensor{"a", io::ElementType::f64, {50, 3}, doubles.data()}};
+  io::write_file(path("k.npy"), tensors);
+  expect_error(command("1", "exact"), {"--keys k.npy", "-1e+300", "f32"});
+}
+
+TEST_F(KernelTest, FortransOrderAndBigEndianPointsAreRead) {
+  write_inputs();
+  ASSERT_EQ(run(command("0.8", "exact", "c.npy")).code, 0);
+  const std::string head = "{'descr': '>f4', 'fortran_order': True, 'shape': (50, 3), }\n";
+  std::string npy = std::string("\x93NUMPY\x01", 7) + '\0' + static_cast<char>(head.size()) + '\0';
+  npy += head;
+  const std::vector<float> rows = smooth_values({50, 3}, 0.4);
+  for (std::size_t column = 0; column < 3; ++column)
+    for (std::size_t row = 0; row < 50; ++row) {
+      const auto* bytes = reinterpret_cast<const char*>(&rows[row * 3 + column]);
+      for (std::size_t i = sizeof(float); i-- > 0;) npy += bytes[i];
+    }
+  write_text(path("k.npy"), npy);
+  ASSERT_EQ(run(command("0.8", "exact")).code, 0);
+  EXPECT_EQ(only_tensor(path("y.npy")), only_tensor(path("c.npy")));
+}
+
+TEST_F(KernelTest, TensorsAreChosenByName) {
+  write_inputs();
+  ASSERT_EQ(run(command("0.8", "exact", "c.npy")).code, 0);
+  const std::vector<float> points = smooth_values({50, 3}, 0.4), x = smooth_values({50, 2}, 0.9);
+  const std::array tensors{io::Tensor{"points", io::ElementType::f32, {50, 3}, points.data()},
+                           io::Tensor{"x", io::ElementType::f32, {50, 2}, x.data()}};
+  io::write_file(path("all.npz"), tensors);
+  std::vector<std::string> arguments{"kernel", "--queries",   "q.npy", "--keys", "all.npz",
+                                     "--x",    "all.npz",     "--out", "y.npy",  "--bandwidth",
+                                     "0.8",    "--keys-name", "points"};
+  expect_error(arguments, {"--x all.npz", "has 2 tensors", "--x-name"});
+  arguments.insert(arguments.end(), {"--x-name", "y"});
+  expect_error(arguments, {"all.npz", "no tensor \"y\""});
+  arguments.back() = "x";
+  ASSERT_EQ(run(arguments).code, 0);
+  EXPECT_EQ(only_tensor(path("y.npy")), only_tensor(path("c.npy")));
 }
 
 TEST_F(KernelTest, BandwidthsThatAreNone) {
   write_inputs();
   for (const std::string bandwidth : {"0", "-1", "nan", "inf"})
     for (const std::string method : {"exact", "far"})
-      expect_error(command(bandwidth, method), {"bandwidth"});
+      expect_error(command(bandwidth, method), {"--bandwidth"});
   expect_error(command("wide", "exact"), {"--bandwidth"});
 }
 

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "subquad/io.h"
 #include "support/python.h"
@@ -33,7 +34,7 @@ io::Tensor make_tensor(const std::string& name, const std::vector<std::int64_t>&
   return {name, io::ElementType::f32, shape, values.floats.data()};
 }
 
-pid_t start(const std::string& folder, const std::vector<std::string>& arguments) {
+pid_t start_program(const std::string& folder, std::vector<std::string> words) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
@@ -41,14 +42,11 @@ pid_t start(const std::string& folder, const std::vector<std::string>& arguments
   const int flags = O_WRONLY | O_CREAT | O_TRUNC;
   posix_spawn_file_actions_addopen(&actions, 1, (folder + ".out").c_str(), flags, 0600);
   posix_spawn_file_actions_addopen(&actions, 2, (folder + ".err").c_str(), flags, 0600);
-  std::vector<std::string> words{SUBQUAD_BINARY};
-  words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   pid_t child = -1;
-  if (::posix_spawn(&child, SUBQUAD_BINARY, &actions, nullptr, argv.data(), environ) != 0)
-    child = -1;
+  if (::posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ) != 0) child = -1;
   posix_spawn_file_actions_destroy(&actions);
   return child;
 }
@@ -64,15 +62,30 @@ CliTest::~CliTest() {
   for (const char* end : {"", ".out", ".err"}) std::filesystem::remove_all(folder_.string() + end);
 }
 
-Outcome CliTest::run(const std::vector<std::string>& arguments) const {
-  const pid_t child = start(folder_.string(), arguments);
+pid_t CliTest::start(const std::vector<std::string>& arguments) const {
+  std::vector<std::string> words{SUBQUAD_BINARY};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return start_program(folder_.string(), std::move(words));
+}
+
+Outcome CliTest::finish(pid_t child) const {
   int status = -1;
   if (child < 0 || ::waitpid(child, &status, 0) != child) return {};
   Outcome outcome;
   outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  outcome.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   outcome.out = read_text(folder_.string() + ".out");
   outcome.err = read_text(folder_.string() + ".err");
   return outcome;
+}
+
+Outcome CliTest::run(const std::vector<std::string>& arguments) const {
+  return finish(start(arguments));
+}
+
+Outcome CliTest::shell(const std::string& line) const {
+  const std::string script = std::string("SUBQUAD='") + SUBQUAD_BINARY + "'; " + line;
+  return finish(start_program(folder_.string(), {"/bin/sh", "-c", script}));
 }
 
 nlohmann::json CliTest::run_json(std::vector<std::string> arguments) const {

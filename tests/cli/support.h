@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -13,7 +15,8 @@
 namespace subquad::test {
 
 struct Outcome {
-  int code = -1;  // exit code; -1 when the tool died of a signal
+  int code = -1;   // exit code; -1 when the tool died of a signal
+  int signal = 0;  // which
   std::string out, err;
 };
 
@@ -26,6 +29,11 @@ class CliTest : public ::testing::Test {
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
   // Runs the tool in the test's folder.
   Outcome run(const std::vector<std::string>& arguments) const;
+  // Runs a line of sh in the test's folder; $SUBQUAD is the tool.
+  Outcome shell(const std::string& line) const;
+  // Starts the tool; finish() waits for its end.
+  pid_t start(const std::vector<std::string>& arguments) const;
+  Outcome finish(pid_t child) const;
   // Runs it, expects success, and parses what `--json -` printed.
   nlohmann::json run_json(std::vector<std::string> arguments) const;
   // Runs it, expects exit code 2, nothing on stdout, one line on stderr that has all of `words`,

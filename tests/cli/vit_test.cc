@@ -139,6 +139,43 @@ TEST_F(VitTest, BadOptions) {
   expect_error({"vit", "--weights", "w.safetensors"}, {"--images"});
 }
 
+TEST_F(VitTest, OutputsThatAreInputs) {
+  const auto refused = [&](const std::string& option, const std::string& name,
+                           const std::string& input) {
+    CliTest::expect_error(command({option, name}), {option + " " + name, input});
+  };
+  std::filesystem::create_hard_link(path("w.safetensors"), path("hard.csv"));
+  std::filesystem::create_symlink("images/0.jpeg", path("link.json"));
+  refused("--metrics", "hard.csv", "--weights w.safetensors");
+  refused("--json", "config.json", "config.json");
+  refused("--json", "images/labels.csv", "labels.csv");
+  refused("--json", "images/2.jpeg", "images/2.jpeg");
+  refused("--json", "link.json", "images/0.jpeg");
+  CliTest::expect_error(command({"--metrics", "m", "--json", "./m"}),
+                        {"--json ./m", "--metrics m"});
+}
+
+TEST_F(VitTest, DoublesAreConvertedAndThatIsSaid) {
+  const Words words{"--method", "topk(k=4)", "--metrics", "m.csv"};
+  ASSERT_EQ(run(command(words)).code, 0);
+  const std::string expected = read_text(path("m.csv"));
+  const io::TensorFile file = io::TensorFile::open(path("w.safetensors"));
+  std::vector<std::vector<double>> values;
+  std::vector<io::Tensor> tensors = file.tensors();
+  for (io::Tensor& tensor : tensors) {
+    const auto* first = static_cast<const float*>(tensor.data);
+    ASSERT_EQ(tensor.type, io::ElementType::f32);
+    values.emplace_back(first, first + tensor.count());
+    tensor.type = io::ElementType::f64;
+    tensor.data = values.back().data();
+  }
+  io::write_file(path("w.safetensors"), tensors);
+  const Outcome outcome = run(command(words));
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.err, "subquad: note: w.safetensors: f64 is used as f32\n");
+  EXPECT_EQ(read_text(path("m.csv")), expected);
+}
+
 TEST_F(VitTest, BadWeights) {
   const auto with = [](const std::string& weights) {
     return Words{"vit", "--weights", weights, "--images", "images"};
@@ -155,6 +192,10 @@ TEST_F(VitTest, BadWeights) {
   expect_error(with("wrong.safetensors"), {"wrong.safetensors", "'head.weight'", "(24, 7)"});
   write_text(path("config.json"), "{");
   expect_error(with("w.safetensors"), {"config.json"});
+  write_text(path("config.json"), R"({"num_heads": 2, "mean": null, "num_heads": 2})");
+  expect_error(with("w.safetensors"), {"config.json", "\"num_heads\" appears twice"});
+  write_text(path("config.json"), R"({"num_heads": 2.5})");
+  expect_error(with("w.safetensors"), {"config.json", "num_heads", "2.5"});
 }
 
 TEST_F(VitTest, BadImages) {

@@ -66,7 +66,7 @@ TEST_F(GivenInput, GoodOnesPass) {
 }
 
 TEST_F(GivenInput, NumberOutOfRange) {
-  expect_invalid({}, "there is no given[0]; Options::given has 0");
+  expect_invalid({}, "there is no given[0]; 0 masks were given");
   expect_invalid({rows()}, "spec part 'given(1)': there is no given[1]", "sink(1)+given(1)");
   expect_invalid({rows()}, "i = -1 is not a whole number", "given(i=-1)");
   expect_invalid({rows()}, "unknown argument 'mask'", "given(mask=0)");

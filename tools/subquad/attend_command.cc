@@ -13,13 +13,14 @@
 #include "given_file.h"
 #include "names.h"
 #include "number_text.h"
-#include "output_file.h"
+#include "outputs.h"
 #include "progress.h"
 #include "run_record.h"
 #include "subquad/error.h"
 #include "subquad/info.h"
 #include "subquad/io.h"
 #include "text_table.h"
+#include "user_words.h"
 
 namespace subquad::cli {
 namespace {
@@ -43,7 +44,8 @@ const char* const examples =
     "r.npz\n"
     "OUT holds `out` (batch, heads, n, d), or (heads, n, d) when q has three dimensions, and "
     "`lse`, the\n"
-    "log-sum-exp of each row's scores, f32. Nothing is written when anything fails.\n\n";
+    "log-sum-exp of each row's scores, f32. Nothing is written when anything fails or a signal "
+    "comes.\n\n";
 
 // What is certain to fail at the end fails at the start.
 void check_out(const AttendOptions& options, DType dtype) {
@@ -56,7 +58,6 @@ void check_out(const AttendOptions& options, DType dtype) {
     throw_invalid(fmt::format("--out {}: npz cannot hold bf16; use .safetensors or --out-dtype f32",
                               options.out));
   }
-  check_writable(options.out, "--out");
 }
 
 Results compute(const Layer& layer, const GivenFiles& given, const AttendOptions& options,
@@ -107,13 +108,14 @@ Metadata metadata_of(const AttendOptions& options, const Layer& layer, const Res
           {"seed", fmt::format("{}", options.common.seed)}};
 }
 
-void write_out(const AttendOptions& options, const Layer& layer, const Results& results) {
-  if (options.out.empty()) return;
+void add_out(const AttendOptions& options, const Layer& layer, const Results& results,
+             Outputs& outputs) {
   const std::array tensors{tensor_of("out", results.out.view(), 0, layer.batched),
                            tensor_of("lse", results.lse.view(), 1, layer.batched)};
   // An npz archive has no place for metadata.
   const bool npz = options.out.ends_with(".npz");
-  io::write_file(options.out, tensors, npz ? Metadata() : metadata_of(options, layer, results));
+  outputs.add_tensors(options.out, tensors,
+                      npz ? Metadata() : metadata_of(options, layer, results));
 }
 
 RunRecord record(const AttendOptions& options, const Layer& layer, const Results& results) {
@@ -125,6 +127,7 @@ RunRecord record(const AttendOptions& options, const Layer& layer, const Results
   run.repeats = 1;
   add_report(run, results.report);
   if (results.certificate) run.certificate = results.certificate;
+  run.converted = layer.converted;
   return run;
 }
 
@@ -138,18 +141,28 @@ void print_summary(const RunRecord& run, const std::string& out) {
   if (!out.empty()) fmt::print("wrote {}\n", out);
 }
 
+std::vector<FileArgument> inputs_of(const AttendOptions& options) {
+  std::vector<FileArgument> inputs{{"INPUT", options.input}};
+  for (const std::string& path : options.common.given) inputs.push_back({"--given", path});
+  return inputs;
+}
+
 void run_attend(const AttendOptions& options) {
-  check_writable(options.common.json, "--json");
+  check_outputs({{"--out", options.out}, {"--json", options.common.json}}, inputs_of(options));
   const Layer layer = load_layer(options.input, options.common.layer);
   const GivenFiles given = load_given(options.common.given, {&options.method, 1});
   const DType dtype = options.out_dtype.empty() ? layer.problem.query.dtype
                                                 : parse_dtype(options.out_dtype, "--out-dtype");
   check_out(options, dtype);
-  const Results results = compute(layer, given, options, dtype);
-  write_out(options, layer, results);
+  const Results results =
+      with_user_words(given.words, [&] { return compute(layer, given, options, dtype); });
   const RunRecord run = record(options, layer, results);
-  write_json(options.common.json, to_json(machine_record(options.common.threads), {run}));
+  Outputs outputs;
+  add_out(options, layer, results, outputs);
+  outputs.add_json(options.common.json, to_json(machine_record(options.common.threads), {run}));
+  note_conversions({&layer, 1});
   if (!options.common.json_on_stdout()) print_summary(run, options.out);
+  outputs.commit();
 }
 
 }  // namespace
@@ -170,6 +183,7 @@ void add_attend(CLI::App& app) {
       ->type_name("WORD");
   add_causal(command, options->common);
   add_scale(command, options->common);
+  add_tensor_names(command, options->common);
   add_given(command, options->common);
   add_certify(command, options->common);
   add_seed(command, options->common);

@@ -149,6 +149,7 @@ RunRecord make_record(const Bench& bench, const Contender& contender, const Laye
   RunRecord run;
   run.method = contender.label;
   run.input = layer.input;
+  run.converted = layer.converted;
   run.size = size_of(layer.problem, bench.pass);
   run.exact_rows = exact_rows(bench);
   add_report(run, contender.report);

@@ -8,7 +8,8 @@
 #include "bench_shapes.h"
 #include "commands.h"
 #include "common_options.h"
-#include "output_file.h"
+#include "options.h"
+#include "outputs.h"
 #include "subquad/error.h"
 #include "text_table.h"
 
@@ -72,7 +73,9 @@ std::vector<BenchResult> run_all(const BenchOptions& options) {
   std::vector<BenchResult> results;
   if (options.input != "gaussian") {
     const Pass pass = parse_pass(options.shape.pass, "--pass");
-    run_layer(load_for_bench(options, pass), pass, settings, results);
+    const Layer layer = load_for_bench(options, pass);
+    run_layer(layer, pass, settings, results);
+    note_conversions({&layer, 1});
     return results;
   }
   for (const ProblemSize& size : sizes_of(options)) {
@@ -90,8 +93,14 @@ Number highest_of(const std::vector<BenchResult>& results, Number BenchResult::*
   return values.empty() ? Number() : Number(highest(values));
 }
 
+std::vector<FileArgument> inputs_of(const BenchOptions& options) {
+  std::vector<FileArgument> inputs{{"--problem", options.problem_file}};
+  if (options.input != "gaussian") inputs.push_back({"--input", options.input});
+  return inputs;
+}
+
 void run_bench(const BenchOptions& options) {
-  check_writable(options.common.json, "--json");
+  check_outputs({{"--json", options.common.json}}, inputs_of(options));
   const std::vector<BenchResult> results = run_all(options);
   MachineRecord machine = machine_record(options.common.threads);
   machine.fma_gflops = highest_of(results, &BenchResult::fma_gflops);
@@ -100,12 +109,15 @@ void run_bench(const BenchOptions& options) {
   for (const BenchResult& result : results) {
     runs.insert(runs.end(), result.runs.begin(), result.runs.end());
   }
-  write_json(options.common.json, to_json(machine, runs));
+  Outputs outputs;
+  outputs.add_json(options.common.json, to_json(machine, runs));
   if (!options.common.json_on_stdout()) fmt::print("{}", bench_text(runs, machine));
+  outputs.commit();
 }
 
-CLI::Option* add_size(CLI::App& command, const char* name, std::int64_t& target, const char* help) {
-  return command.add_option(name, target, help)->type_name("N");
+// 0 is "not given" here, and no size.
+void add_size(CLI::App& command, const char* name, std::int64_t& target, const char* help) {
+  add_whole(command, name, target, 1, std::int64_t{1} << 32, help)->default_str("");
 }
 
 void add_shape(CLI::App& command, BenchOptions& options) {
@@ -115,8 +127,10 @@ void add_shape(CLI::App& command, BenchOptions& options) {
   input->type_name("FILE")->capture_default_str();
   auto* problem = command.add_option("--problem", options.problem_file, "A JSON list of shapes");
   problem->type_name("FILE")->excludes(input);
-  auto* seq = command.add_option("--seq", shape.seq, "Keys a head; several lengths with commas");
-  seq->delimiter(',')->type_name("N[,N..]")->excludes(problem);
+  add_whole_list(command, "--seq", shape.seq, 1, std::int64_t{1} << 32,
+                 "Keys a head; several lengths with commas")
+      ->allow_extra_args(true)
+      ->excludes(problem);
   add_size(command, "--queries", shape.queries,
            "Query rows a head; default: as many as keys, 1 when decoding (1 to 16)");
   add_size(command, "--batch", shape.batch, "Batch elements (1)");
@@ -133,16 +147,10 @@ void add_shape(CLI::App& command, BenchOptions& options) {
 void add_settings(CLI::App& command, BenchOptions& options) {
   command.add_option("--method", options.settings.methods, "Methods beside exact")
       ->type_name("SPEC");
-  command
-      .add_option("--exact-rows", options.settings.exact_rows,
-                  "Run exact on N query rows a head only and scale its time up")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 32))
-      ->type_name("N");
-  command
-      .add_option("--repeats", options.settings.repeats,
-                  "Timed rounds; 0 fits as many as a few seconds allow")
-      ->check(CLI::Range(0, 10000))
-      ->type_name("N");
+  add_whole(command, "--exact-rows", options.settings.exact_rows, 0, std::int64_t{1} << 32,
+            "Run exact on N query rows a head only and scale its time up");
+  add_whole(command, "--repeats", options.settings.repeats, 0, 10000,
+            "Timed rounds; 0 fits as many as a few seconds allow");
   command.add_flag("--no-errors", options.no_errors, "Measure time only");
 }
 
@@ -168,6 +176,7 @@ void add_bench(CLI::App& app) {
   add_settings(command, *options);
   add_shape(command, *options);
   add_causal(command, options->common);
+  add_tensor_names(command, options->common);
   add_seed(command, options->common);
   add_threads(command, options->common);
   add_json(command, options->common);

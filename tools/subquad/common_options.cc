@@ -1,8 +1,10 @@
 #include "common_options.h"
 
-#include <CLI/CLI.hpp>
+#include <limits>
 
+#include "options.h"
 #include "specs_text.h"
+
 namespace subquad::cli {
 
 const std::string spec_help =
@@ -13,17 +15,13 @@ const std::string spec_help =
     "`subquad specs PART` shows a part's parameters.\n";
 
 void add_threads(CLI::App& app, CommonOptions& options) {
-  app.add_option("--threads", options.threads,
-                 "Worker threads; 0 takes every core. Results do not depend on it")
-      ->check(CLI::Range(0, 1024))
-      ->type_name("N")
-      ->capture_default_str();
+  add_whole(app, "--threads", options.threads, 0, 1024,
+            "Worker threads; 0 takes every core. Results do not depend on it");
 }
 
 void add_seed(CLI::App& app, CommonOptions& options) {
-  app.add_option("--seed", options.seed, "Seed of every random draw; same seed, same bits")
-      ->type_name("N")
-      ->capture_default_str();
+  add_whole(app, "--seed", options.seed, 0, std::numeric_limits<std::uint64_t>::max(),
+            "Seed of every random draw; same seed, same bits");
 }
 
 void add_json(CLI::App& app, CommonOptions& options) {
@@ -47,6 +45,15 @@ void add_scale(CLI::App& app, CommonOptions& options) {
       ->type_name("X");
 }
 
+void add_tensor_names(CLI::App& app, CommonOptions& options) {
+  const auto add = [&](const char* name, std::string& target, const char* help) {
+    app.add_option(name, target, help)->type_name("NAME")->capture_default_str();
+  };
+  add("--query-name", options.layer.query_name, "What the file calls the queries");
+  add("--key-name", options.layer.key_name, "What the file calls the keys");
+  add("--value-name", options.layer.value_name, "What the file calls the values");
+}
+
 void add_given(CLI::App& app, CommonOptions& options) {
   app.add_option("--given", options.given,
                  "A predefined mask: per-row lists of keys, or blocks; repeat for given(1), ..")
@@ -55,11 +62,11 @@ void add_given(CLI::App& app, CommonOptions& options) {
 }
 
 void add_certify(CLI::App& app, CommonOptions& options) {
-  app.add_option("--certify", options.certify,
-                 "Recompute R random query rows exactly: a bound on the errors of 95 % of all rows "
-                 "with confidence 1 - 0.95^R (59: 95 %, 90: 99 %)")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
-      ->type_name("R");
+  add_whole(app, "--certify", options.certify, 1, std::int64_t{1} << 40,
+            "Recompute R random query rows exactly: a bound on the errors of 95 % of all rows "
+            "with confidence 1 - 0.95^R (59: 95 %, 90: 99 %)")
+      ->type_name("R")
+      ->default_str("");
 }
 
 }  // namespace subquad::cli

@@ -31,6 +31,7 @@ void add_seed(CLI::App& app, CommonOptions& options);
 void add_json(CLI::App& app, CommonOptions& options);
 void add_causal(CLI::App& app, CommonOptions& options);
 void add_scale(CLI::App& app, CommonOptions& options);
+void add_tensor_names(CLI::App& app, CommonOptions& options);
 void add_given(CLI::App& app, CommonOptions& options);
 void add_certify(CLI::App& app, CommonOptions& options);
 

@@ -10,10 +10,12 @@
 #include "contenders.h"
 #include "given_file.h"
 #include "html_report.h"
-#include "output_file.h"
+#include "options.h"
+#include "outputs.h"
+#include "standard_output.h"
 #include "subquad/error.h"
-#include "subquad/io.h"
 #include "text_table.h"
+#include "user_words.h"
 
 namespace subquad::cli {
 namespace {
@@ -55,18 +57,10 @@ const char* const examples =
 void run_compare(const CompareOptions& options);
 
 void add_settings(CLI::App& command, CompareOptions& options) {
-  command
-      .add_option("--repeats", options.settings.repeats,
-                  "Timed rounds for each input; 0 fits as many as a few seconds allow")
-      ->check(CLI::Range(0, 10000))
-      ->type_name("N")
-      ->capture_default_str();
-  command
-      .add_option("--seeds", options.settings.seeds,
-                  "Errors are medians over this many seeds, counted up from --seed")
-      ->check(CLI::Range(1, 1000))
-      ->type_name("N")
-      ->capture_default_str();
+  add_whole(command, "--repeats", options.settings.repeats, 0, 10000,
+            "Timed rounds for each input; 0 fits as many as a few seconds allow");
+  add_whole(command, "--seeds", options.settings.seeds, 1, 1000,
+            "Errors are medians over this many seeds, counted up from --seed");
   command.add_flag("--no-operator-norm", options.no_operator_norm,
                    "Leave out op rel, the metric that takes longest");
   command.add_flag("--per-head", options.per_head, "A row for each head in the table");
@@ -98,7 +92,7 @@ std::vector<Comparison> compare_all(const std::vector<Layer>& layers, const Give
     }
     if (options.common.json_on_stdout()) continue;
     fmt::print("{}\n", comparison_text(comparisons.back(), options.per_head));
-    std::fflush(stdout);
+    flush_stdout();
   }
   return comparisons;
 }
@@ -111,22 +105,34 @@ MachineRecord machine_of(const std::vector<Comparison>& comparisons, int threads
   return machine;
 }
 
-void write_reports(const std::vector<Comparison>& comparisons, const CompareOptions& options) {
+void add_reports(const std::vector<Comparison>& comparisons, const CompareOptions& options,
+                 Outputs& outputs) {
   const MachineRecord machine = machine_of(comparisons, options.common.threads);
   std::vector<RunRecord> runs;
   for (const Comparison& c : comparisons) runs.insert(runs.end(), c.runs.begin(), c.runs.end());
   if (!options.html.empty()) {
-    io::write_text(options.html, html_report(comparisons, machine, options.command_line));
+    outputs.add_text(options.html, html_report(comparisons, machine, options.command_line));
   }
-  write_json(options.common.json, to_json(machine, runs));
+  outputs.add_json(options.common.json, to_json(machine, runs));
+}
+
+std::vector<FileArgument> inputs_of(const CompareOptions& options) {
+  std::vector<FileArgument> inputs;
+  for (const std::string& path : options.inputs) inputs.push_back({"INPUT", path});
+  for (const std::string& path : options.common.given) inputs.push_back({"--given", path});
+  return inputs;
 }
 
 void run_compare(const CompareOptions& options) {
-  check_writable(options.common.json, "--json");
-  check_writable(options.html, "--html");
+  check_outputs({{"--html", options.html}, {"--json", options.common.json}}, inputs_of(options));
   const std::vector<Layer> layers = load_all(options);
   const GivenFiles given = load_given(options.common.given, options.settings.methods);
-  write_reports(compare_all(layers, given, options), options);
+  const std::vector<Comparison> comparisons =
+      with_user_words(given.words, [&] { return compare_all(layers, given, options); });
+  Outputs outputs;
+  add_reports(comparisons, options, outputs);
+  note_conversions(layers);
+  outputs.commit();
 }
 
 }  // namespace
@@ -146,6 +152,7 @@ void add_compare(CLI::App& app, const std::string& command_line) {
   add_settings(command, *options);
   add_causal(command, options->common);
   add_scale(command, options->common);
+  add_tensor_names(command, options->common);
   add_given(command, options->common);
   add_certify(command, options->common);
   add_seed(command, options->common);

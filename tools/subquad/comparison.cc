@@ -48,6 +48,7 @@ RunRecord timed_record(const Contender& contender, const Contender& exact,
   RunRecord run;
   run.method = contender.label;
   run.input = result.input;
+  run.converted = result.converted;
   run.size = result.size;
   run.exact_rows = result.size.queries;
   add_report(run, contender.report);
@@ -74,6 +75,7 @@ RunRecord head_record(const RunRecord& all, const ErrorMetrics& metrics) {
   RunRecord run;
   run.method = all.method;
   run.input = all.input;
+  run.converted = all.converted;
   run.size = all.size;
   run.path = all.path;
   run.seeds = all.seeds;
@@ -98,6 +100,7 @@ Comparison describe(const Layer& layer) {
   result.description = layer.description;
   result.causal_from = layer.causal_from;
   result.synthetic = layer.synthetic;
+  result.converted = layer.converted;
   result.size = size_of(layer.problem, Pass::forward);
   result.scale = resolved_scale(layer.problem);
   return result;

@@ -24,6 +24,7 @@ struct CompareSettings {
 struct Comparison {
   std::string input, description, causal_from;
   bool synthetic = false;
+  std::vector<std::string> converted;  // tensors that were f64
   ProblemSize size;
   float scale = 0;
   std::uint64_t seed = 0;  // of the times and the certificates; errors: this and those after it

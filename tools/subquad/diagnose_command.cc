@@ -3,14 +3,16 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 
 #include "commands.h"
 #include "common_options.h"
 #include "diagnosis.h"
-#include "output_file.h"
+#include "options.h"
+#include "outputs.h"
+#include "standard_output.h"
 #include "subquad/error.h"
+#include "user_words.h"
 
 namespace subquad::cli {
 namespace {
@@ -39,7 +41,7 @@ const char* const examples =
 DiagnoseSettings resolve(const DiagnoseOptions& options) {
   DiagnoseSettings settings = options.settings;
   settings.run = options.common.run();
-  std::vector<std::string> names = options.probes;
+  std::vector<std::string> names = split_lists(options.probes);
   const std::vector<std::string> known{"alpha", "kappa", "stable_rank"};
   if (names.empty()) names = options.lengths.empty() ? known : std::vector{known[0]};
   const auto named = [&](const std::string& name) {
@@ -67,22 +69,36 @@ std::vector<Layer> load_all(const DiagnoseOptions& options) {
   return layers;
 }
 
-void run_diagnose(const DiagnoseOptions& options) {
-  check_writable(options.common.json, "--json");
-  const DiagnoseSettings settings = resolve(options);
+std::vector<Diagnosis> diagnose_all(const std::vector<Layer>& layers,
+                                    const DiagnoseSettings& settings, bool print) {
   std::vector<Diagnosis> diagnoses;
-  for (const Layer& layer : load_all(options)) {
+  for (const Layer& layer : layers) {
     {
       Progress progress("diagnose");
       progress.expect(settings.alpha + settings.kappa + settings.stable_rank);
       diagnoses.push_back(diagnose_layer(layer, settings, progress));
     }
-    if (options.common.json_on_stdout()) continue;
+    if (!print) continue;
     fmt::print("{}\n", diagnosis_text(diagnoses.back(), settings));
-    std::fflush(stdout);
+    flush_stdout();
   }
-  write_json(options.common.json,
-             to_json(machine_record(options.common.threads), diagnoses, settings));
+  return diagnoses;
+}
+
+void run_diagnose(const DiagnoseOptions& options) {
+  std::vector<FileArgument> inputs;
+  for (const std::string& path : options.inputs) inputs.push_back({"INPUT", path});
+  check_outputs({{"--json", options.common.json}}, inputs);
+  const DiagnoseSettings settings = resolve(options);
+  const std::vector<Layer> layers = load_all(options);
+  const UserWords words{{"skip_columns", "--skip-columns"}, {"heavy", "--method"}};
+  const std::vector<Diagnosis> diagnoses = with_user_words(
+      words, [&] { return diagnose_all(layers, settings, !options.common.json_on_stdout()); });
+  Outputs outputs;
+  outputs.add_json(options.common.json,
+                   to_json(machine_record(options.common.threads), diagnoses, settings));
+  note_conversions(layers);
+  outputs.commit();
 }
 
 void add_settings(CLI::App& command, DiagnoseOptions& options) {
@@ -90,35 +106,22 @@ void add_settings(CLI::App& command, DiagnoseOptions& options) {
   command.add_option("--method", settings.method, "Heavy parts whose complement kappa compares")
       ->type_name("SPEC")
       ->capture_default_str();
-  command.add_option("--epsilon", settings.epsilon, "Error that the lemmas' sample sizes are for")
-      ->check(CLI::PositiveNumber)
+  add_positive(command, "--epsilon", settings.epsilon,
+               "Error that the lemmas' sample sizes are for")
       ->type_name("E")
-      ->capture_default_str();
-  command
-      .add_option("--skip-columns", settings.skip_columns,
-                  "alpha leaves out the first N keys (the paper's section 4.3: 32)")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 30))
-      ->type_name("N")
-      ->capture_default_str();
-  command
-      .add_option("--rows", settings.rows,
-                  "alpha from N query rows drawn at random (biased upwards); 0: all")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 30))
-      ->type_name("N")
-      ->capture_default_str();
+      ->default_str(fmt::format("{}", settings.epsilon));
+  add_whole(command, "--skip-columns", settings.skip_columns, 0, std::int64_t{1} << 30,
+            "alpha leaves out the first N keys (the paper's section 4.3: 32)");
+  add_whole(command, "--rows", settings.rows, 0, std::int64_t{1} << 30,
+            "alpha from N query rows drawn at random (biased upwards); 0: all");
   command
       .add_option("--probes", options.probes,
                   "alpha, kappa, stable_rank; several with commas. Default: all, with --lengths "
                   "alpha")
-      ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("NAME[,..]");
-  command
-      .add_option("--lengths", options.lengths,
-                  "Probe the first N positions of each layer, for every N")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->type_name("N[,N..]");
+  add_whole_list(command, "--lengths", options.lengths, 0, std::int64_t{1} << 30,
+                 "Probe the first N positions of each layer, for every N");
 }
 
 }  // namespace
@@ -132,6 +135,7 @@ void add_diagnose(CLI::App& app) {
   add_settings(command, *options);
   add_causal(command, options->common);
   add_scale(command, options->common);
+  add_tensor_names(command, options->common);
   add_seed(command, options->common);
   add_threads(command, options->common);
   add_json(command, options->common);

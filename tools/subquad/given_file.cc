@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 
+#include "numbers.h"
 #include "subquad/error.h"
 #include "subquad/io.h"
 
@@ -25,9 +25,22 @@ class GivenReader {
       throw_invalid(fmt::format(
           "{}: needs either tensors 'row_offsets' and 'row_keys', or tensor 'blocks'", path_));
     rows ? read_rows() : read_blocks();
+    add_words(rows);
   }
 
  private:
+  // The library calls a mask's tensors given[i].offsets and the like.
+  void add_words(bool rows) {
+    const std::string mask = fmt::format("given[{}]", files_.masks.size() - 1);
+    const auto call = [&](const char* field, const char* tensor) {
+      files_.words.emplace_back(mask + "." + field, fmt::format("--given {}: '{}'", path_, tensor));
+    };
+    call("offsets", rows ? "row_offsets" : "block_offsets");
+    call("keys", "row_keys");
+    for (const char* name : {"blocks", "query_block_size", "key_block_size"}) call(name, name);
+    files_.words.emplace_back(mask, "--given " + path_);
+  }
+
   [[noreturn]] void fail(const std::string& name, const std::string& what) const {
     throw_invalid(fmt::format("{}: tensor '{}' {}", path_, name, what));
   }
@@ -95,6 +108,7 @@ class GivenReader {
 
   std::int64_t size(const std::string& name) const {
     if (const io::Tensor* tensor = file_.find(name)) {
+      if (file_.metadata().contains(name)) fail(name, "is among the metadata, too");
       if (tensor->count() != 1)
         fail(name, fmt::format("has {} elements; one is needed", tensor->count()));
       return number<std::int64_t>(*tensor, 0);
@@ -102,12 +116,8 @@ class GivenReader {
     const auto found = file_.metadata().find(name);
     if (found == file_.metadata().end())
       throw_invalid(fmt::format("{}: no tensor and no metadata '{}'", path_, name));
-    std::int64_t value = 0;
-    const std::string& text = found->second;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size())
-      throw_invalid(fmt::format("{}: metadata '{}' is not a whole number", path_, name));
-    return value;
+    return whole_number<std::int64_t>(found->second, fmt::format("{}: metadata '{}'", path_, name),
+                                      1, std::numeric_limits<std::int64_t>::max());
   }
 
   const std::string& path_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "subquad/given.h"
+#include "user_words.h"
 
 namespace subquad::cli {
 
@@ -14,6 +15,7 @@ namespace subquad::cli {
 struct GivenFiles {
   std::vector<GivenMask> masks;
   std::vector<std::shared_ptr<const void>> storage;
+  UserWords words;  // for errors of the library
 };
 
 // Opens safetensors or npz files. Per-row lists: tensors `row_offsets` and `row_keys`. Blocks:

@@ -8,7 +8,8 @@
 #include "commands.h"
 #include "common_options.h"
 #include "openblas_probe.h"
-#include "output_file.h"
+#include "messages.h"
+#include "outputs.h"
 #include "run_record.h"
 #include "subquad/info.h"
 
@@ -75,17 +76,19 @@ void warn(const Facts& facts) {
   const auto& sets = facts.build.isa_supported;
   const bool wide = std::any_of(sets.begin(), sets.end(),
                                 [](const std::string& name) { return name.rfind("avx3", 0) == 0; });
-  fmt::print(stderr,
-             "subquad: warning: OpenBLAS does not know this processor and uses slow '{}' kernels; "
-             "set OPENBLAS_CORETYPE={} for programs that use it\n",
-             facts.openblas->core, wide ? "SkylakeX" : "Haswell");
+  print_warning(fmt::format(
+      "OpenBLAS does not know this processor and uses slow '{}' kernels; set OPENBLAS_CORETYPE={} "
+      "for programs that use it",
+      facts.openblas->core, wide ? "SkylakeX" : "Haswell"));
 }
 
 void run_info(const InfoOptions& options) {
-  check_writable(options.common.json, "--json");
+  check_outputs({{"--json", options.common.json}}, {});
   const Facts facts = gather(options);
-  write_json(options.common.json, facts_json(facts));
+  Outputs outputs;
+  outputs.add_json(options.common.json, facts_json(facts));
   if (!options.common.json_on_stdout()) print_facts(facts);
+  outputs.commit();
   warn(facts);
 }
 

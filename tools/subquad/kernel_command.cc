@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <chrono>
@@ -11,77 +12,134 @@
 #include "buffer.h"
 #include "commands.h"
 #include "common_options.h"
+#include "float_tensor.h"
 #include "number_text.h"
-#include "output_file.h"
+#include "messages.h"
+#include "options.h"
+#include "outputs.h"
 #include "run_record.h"
 #include "subquad/error.h"
 #include "subquad/io.h"
 #include "subquad/kernel_sums.h"
+#include "user_words.h"
 
 namespace subquad::cli {
 namespace {
 
+// A file that holds a matrix, as the command line says it.
+struct MatrixFile {
+  std::string option, path;
+  std::string name;  // of the tensor; empty: the only one
+};
+
 struct KernelFiles {
   CommonOptions common;
-  std::string queries, keys, x, out, method = "exact";
+  MatrixFile queries{"--queries", {}, {}}, keys{"--keys", {}, {}}, x{"--x", {}, {}};
+  std::string out, method = "exact";
   double bandwidth = 0;
 };
 
 const char* const footer =
     "y_i = sum_k exp(-|q_i - k|^2 / (2 S^2)) x_k for the rows q_i of QUERIES (m, D), k of KEYS (n, "
     "D)\n"
-    "and x_k of X (n, C) or (n). Y is f32, (m, C) or (m). Points are used as they are: "
-    "standardise\n"
-    "first. SPEC is exact, or far(clusters=, error=, ..): see docs/guide/kernel_sums.md.\n"
+    "and x_k of X (n, C) or (n), of f32, bf16, f16, or f64, which is converted to f32. Y is f32, "
+    "(m, "
+    "C)\n"
+    "or (m). Points are used as they are: standardise first. SPEC is exact, or far(clusters=, "
+    "error=,\n"
+    "..): see docs/guide/kernel_sums.md.\n"
     "Example:\n"
     "  subquad kernel --queries p.npy --keys p.npy --x x.npy --bandwidth 1.5 --method "
     "\"far(error=0.01)\" --out y.npy";
 
-// A matrix from a file of one tensor, and the file that it points into.
+// A matrix and the memory that it points into.
 struct Matrix {
   io::TensorFile file;
+  FloatTensor values;
   TensorView view;
-  bool is_vector;
+  std::string label;  // what the user called it: "--keys k.npy (50, 3)"
+  bool is_vector = false;
 };
 
-DType storage_of(const io::Tensor& tensor, const std::string& option, const std::string& path) {
-  if (tensor.type == io::ElementType::f32) return DType::f32;
-  if (tensor.type == io::ElementType::f16) return DType::f16;
-  if (tensor.type == io::ElementType::bf16) return DType::bf16;
-  throw_invalid(fmt::format("{} {}: elements are {}, must be f32, f16 or bf16", option, path,
-                            io::name_of(tensor.type)));
+[[noreturn]] void fail(const MatrixFile& from, const std::string& what) {
+  throw_invalid(fmt::format("{} {}: {}", from.option, from.path, what));
 }
 
-Matrix load_matrix(const std::string& path, const std::string& option, bool may_be_vector) {
-  Matrix matrix{io::TensorFile::open(path), {}, false};
-  const std::vector<io::Tensor>& tensors = matrix.file.tensors();
-  if (tensors.size() != 1)
-    throw_invalid(
-        fmt::format("{} {}: has {} tensors, must have one", option, path, tensors.size()));
-  const io::Tensor& tensor = tensors.front();
+const io::Tensor& tensor_of(const io::TensorFile& file, const MatrixFile& from) {
+  if (!from.name.empty()) return file.at(from.name);
+  const std::vector<std::string> names = file.names();
+  if (names.size() != 1)
+    fail(from, fmt::format("has {} tensors; say which with {}-name", names.size(), from.option));
+  return file.at(names.front());
+}
+
+Matrix load_matrix(const MatrixFile& from, bool may_be_vector) {
+  Matrix matrix;
+  matrix.file = io::TensorFile::open(from.path);
+  const io::Tensor& tensor = tensor_of(matrix.file, from);
   matrix.is_vector = may_be_vector && tensor.shape.size() == 1;
   if (!matrix.is_vector && tensor.shape.size() != 2)
-    throw_invalid(
-        fmt::format("{} {}: has {} dimensions, must have 2", option, path, tensor.shape.size()));
-  const std::int64_t columns = matrix.is_vector ? 1 : tensor.shape[1];
-  matrix.view =
-      dense_view(tensor.data, storage_of(tensor, option, path), {1, 1, tensor.shape[0], columns});
+    fail(from, fmt::format("has {} dimensions, must have 2", tensor.shape.size()));
+  matrix.values = as_floats(tensor, fmt::format("{} {}", from.option, from.path));
+  matrix.view = dense_view(matrix.values.data, matrix.values.dtype,
+                           {1, 1, tensor.shape[0], matrix.is_vector ? 1 : tensor.shape[1]});
+  matrix.label = fmt::format("{} {} {}", from.option, from.path, shape_text(tensor.shape));
   return matrix;
 }
 
-void write_sums(const KernelFiles& files, const Buffer& sums, bool is_vector) {
+struct Matrices {
+  Matrix queries, keys, x;
+
+  KernelProblem problem(double bandwidth) const {
+    return {queries.view, keys.view, x.view, bandwidth};
+  }
+  UserWords words() const {
+    return {{"query", queries.label},
+            {"key", keys.label},
+            {"value", x.label},
+            {"bandwidth", "--bandwidth"}};
+  }
+};
+
+// The library would call them query, key and value.
+void check_shapes(const Matrices& all) {
+  if (all.queries.view.channels() != all.keys.view.channels())
+    throw_invalid(fmt::format("{} and {} differ in columns: {} and {}", all.queries.label,
+                              all.keys.label, all.queries.view.channels(),
+                              all.keys.view.channels()));
+  if (all.x.view.length() != all.keys.view.length())
+    throw_invalid(fmt::format("{} and {} differ in rows: {} and {}", all.x.label, all.keys.label,
+                              all.x.view.length(), all.keys.view.length()));
+}
+
+Matrices load_all(const KernelFiles& files) {
+  Matrices all{load_matrix(files.queries, false), load_matrix(files.keys, false),
+               load_matrix(files.x, true)};
+  check_shapes(all);
+  return all;
+}
+
+std::vector<std::string> converted_of(const Matrices& all) {
+  std::vector<std::string> options;
+  if (all.queries.values.converted()) options.emplace_back("--queries");
+  if (all.keys.values.converted()) options.emplace_back("--keys");
+  if (all.x.values.converted()) options.emplace_back("--x");
+  return options;
+}
+
+void add_sums(const KernelFiles& files, const Buffer& sums, bool is_vector, Outputs& outputs) {
   const TensorView view = sums.view();
   std::vector<std::int64_t> shape{view.length()};
   if (!is_vector) shape.push_back(view.channels());
   const std::array tensors{io::Tensor{"y", io::ElementType::f32, shape, view.data}};
-  io::write_file(files.out, tensors);
+  outputs.add_tensors(files.out, tensors);
 }
 
 RunRecord record(const KernelFiles& files, const KernelProblem& problem, const KernelReport& report,
                  double seconds) {
   RunRecord run;
   run.method = files.method;
-  run.input = files.keys;
+  run.input = files.keys.path;
   run.path = report.path;
   run.size.heads = run.size.kv_heads = 1;
   run.size.queries = problem.query.length();
@@ -108,22 +166,41 @@ void print_summary(const KernelFiles& files, const RunRecord& run) {
   fmt::print("wrote {}\n", files.out);
 }
 
+std::vector<FileArgument> inputs_of(const KernelFiles& files) {
+  std::vector<FileArgument> inputs;
+  for (const MatrixFile& file : {files.queries, files.keys, files.x})
+    inputs.push_back({file.option, file.path});
+  return inputs;
+}
+
+// What is certain to fail at the end fails at the start.
+void check_out(const KernelFiles& files) {
+  check_outputs({{"--out", files.out}, {"--json", files.common.json}}, inputs_of(files));
+  const std::string& out = files.out;
+  if (out.ends_with(".npy") || out.ends_with(".npz") || out.ends_with(".safetensors")) return;
+  throw_invalid(fmt::format("--out {}: the name must end in .npy, .npz or .safetensors", out));
+}
+
 void run_kernel(const KernelFiles& files) {
-  check_writable(files.out, "--out");
-  check_writable(files.common.json, "--json");
-  const Matrix queries = load_matrix(files.queries, "--queries", false);
-  const Matrix keys = load_matrix(files.keys, "--keys", false);
-  const Matrix x = load_matrix(files.x, "--x", true);
-  const KernelProblem problem{queries.view, keys.view, x.view, files.bandwidth};
-  Buffer sums({1, 1, queries.view.length(), x.view.channels()}, DType::f32);
+  check_out(files);
+  const Matrices all = load_all(files);
+  const KernelProblem problem = all.problem(files.bandwidth);
+  Buffer sums({1, 1, problem.query.length(), problem.value.channels()}, DType::f32);
   const auto start = std::chrono::steady_clock::now();
-  const KernelReport report = kernel_sums(problem, files.method, {sums.view()}, files.common.run());
+  const KernelReport report = with_user_words(all.words(), [&] {
+    return kernel_sums(problem, files.method, {sums.view()}, files.common.run());
+  });
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  write_sums(files, sums, x.is_vector);
-  const RunRecord run = record(files, problem, report, seconds);
-  write_json(files.common.json, to_json(machine_record(files.common.threads), {run}));
+  RunRecord run = record(files, problem, report, seconds);
+  run.converted = converted_of(all);
+  Outputs outputs;
+  add_sums(files, sums, all.x.is_vector, outputs);
+  outputs.add_json(files.common.json, to_json(machine_record(files.common.threads), {run}));
+  if (!run.converted.empty())
+    print_note(fmt::format("f64 is used as f32 ({})", fmt::join(run.converted, ", ")));
   if (!files.common.json_on_stdout()) print_summary(files, run);
+  outputs.commit();
 }
 
 }  // namespace
@@ -135,13 +212,18 @@ void add_kernel(CLI::App& app) {
   const auto file = [&](const char* name, std::string& target, const char* help) {
     command.add_option(name, target, help)->type_name("FILE")->required();
   };
-  file("--queries", files->queries, "Points (m, D) where the sums are wanted");
-  file("--keys", files->keys, "Points (n, D) that the kernels stand at");
-  file("--x", files->x, "What each key adds: (n, C) or (n)");
+  file("--queries", files->queries.path, "Points (m, D) where the sums are wanted");
+  file("--keys", files->keys.path, "Points (n, D) that the kernels stand at");
+  file("--x", files->x.path, "What each key adds: (n, C) or (n)");
   file("--out", files->out, "Write the sums to this .npy, .npz or .safetensors file");
-  command.add_option("--bandwidth", files->bandwidth, "sigma, in the units of the points")
+  add_positive(command, "--bandwidth", files->bandwidth, "sigma, in the units of the points")
       ->type_name("S")
       ->required();
+  for (MatrixFile* matrix : {&files->queries, &files->keys, &files->x})
+    command
+        .add_option(matrix->option + "-name", matrix->name,
+                    "The tensor of " + matrix->option + " where its file has several")
+        ->type_name("NAME");
   command.add_option("--method", files->method, "exact or far(..)")
       ->type_name("SPEC")
       ->capture_default_str();

@@ -3,11 +3,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
+#include <optional>
+#include <set>
 
+#include "float_tensor.h"
+#include "messages.h"
 #include "names.h"
+#include "numbers.h"
 #include "subquad/error.h"
 #include "subquad/io.h"
+#include "user_words.h"
 
 namespace subquad::cli {
 namespace {
@@ -24,37 +29,33 @@ Shape4 shape_of(const io::Tensor& tensor, const std::string& path) {
                   path, tensor.name, fmt::join(s, ", ")));
 }
 
-std::shared_ptr<const void> f32_from_f64(const io::Tensor& tensor) {
-  const auto* first = static_cast<const double*>(tensor.data);
-  auto values = std::make_shared<std::vector<float>>(static_cast<std::size_t>(tensor.count()));
-  std::transform(first, first + tensor.count(), values->begin(),
-                 [](double x) { return static_cast<float>(x); });
-  return {values, values->data()};
-}
+// A tensor of the file, its name in the messages, and how the library sees it.
+struct Input {
+  std::string label;
+  TensorView view;
+};
 
-TensorView view_of(const io::TensorFile& file, const std::string& path, const std::string& name,
-                   Layer& layer) {
+Input load_input(const io::TensorFile& file, const std::string& path, const std::string& name,
+                 const char* role, Layer& layer) {
   const io::Tensor& tensor = file.at(name);
   const Shape4 shape = shape_of(tensor, path);
-  switch (tensor.type) {
-    case io::ElementType::f32:
-      return dense_view(tensor.data, DType::f32, shape);
-    case io::ElementType::bf16:
-      return dense_view(tensor.data, DType::bf16, shape);
-    case io::ElementType::f16:
-      return dense_view(tensor.data, DType::f16, shape);
-    case io::ElementType::f64:
-      layer.storage.push_back(f32_from_f64(tensor));
-      return dense_view(layer.storage.back().get(), DType::f32, shape);
-    default:
-      throw_invalid(fmt::format("{}: tensor '{}' holds {}; f32, bf16, f16 or f64 is needed", path,
-                                name, io::name_of(tensor.type)));
+  const FloatTensor floats = as_floats(tensor, fmt::format("{}: tensor '{}'", path, name));
+  if (floats.converted()) {
+    layer.storage.push_back(floats.storage);
+    layer.converted.push_back(name);
   }
+  return {fmt::format("{} '{}' {}", role, name, shape_text(tensor.shape)),
+          dense_view(floats.data, floats.dtype, shape)};
+}
+
+// Nothing where the key is absent; an empty word is there.
+std::optional<std::string> find(const Metadata& metadata, const std::string& key) {
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? std::optional<std::string>() : found->second;
 }
 
 std::string lookup(const Metadata& metadata, const std::string& key) {
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? std::string() : found->second;
+  return find(metadata, key).value_or("");
 }
 
 // The free text of `softmax`: "over keys, non-causal" or "over keys, causal (query i sees keys
@@ -70,13 +71,13 @@ Causal causal_from_text(const std::string& text, const std::string& path) {
 }
 
 void set_causal(const Metadata& metadata, const LayerOptions& options, Layer& layer) {
-  const std::string word = lookup(metadata, "causal");
+  const std::optional<std::string> word = find(metadata, "causal");
   const std::string text = lookup(metadata, "softmax");
   if (!options.causal.empty()) {
     layer.problem.causal = parse_causal(options.causal, "--causal");
     layer.causal_from = "command line";
-  } else if (!word.empty()) {
-    layer.problem.causal = parse_causal(word, layer.input + ": metadata 'causal'");
+  } else if (word) {
+    layer.problem.causal = parse_causal(*word, layer.input + ": metadata 'causal'");
     layer.causal_from = "file";
   } else {
     layer.problem.causal = causal_from_text(text, layer.input);
@@ -85,11 +86,11 @@ void set_causal(const Metadata& metadata, const LayerOptions& options, Layer& la
 }
 
 void set_scale(const Metadata& metadata, const LayerOptions& options, Layer& layer) {
-  const std::string word = lookup(metadata, "scale");
+  const std::optional<std::string> word = find(metadata, "scale");
   if (!options.scale.empty()) {
-    layer.problem.scale = parse_finite(options.scale, "--scale");
-  } else if (!word.empty()) {
-    layer.problem.scale = parse_finite(word, layer.input + ": metadata 'scale'");
+    layer.problem.scale = finite_number(options.scale, "--scale");
+  } else if (word) {
+    layer.problem.scale = finite_number(*word, layer.input + ": metadata 'scale'");
   }
 }
 
@@ -104,14 +105,43 @@ std::string describe(const Metadata& metadata) {
   return fmt::format("{}", fmt::join(words, ", "));
 }
 
-// The library checks shapes without knowing the file; put the file's name in front.
-void check(const Layer& layer) {
-  try {
-    validate(layer.problem);
-  } catch (const Error& error) {
-    throw Error(error.kind(), fmt::format("{}: {}", layer.input, error.what()));
+// The library checks shapes without knowing the file and its tensors' names.
+class ShapeCheck {
+ public:
+  ShapeCheck(const std::string& path, const Input& query, const Input& key, const Input& value)
+      : path_(path), query_(query), key_(key), value_(value) {}
+
+  void check(const Problem& problem) const {
+    require_equal(key_, query_, "batch", 0);
+    require_equal(value_, query_, "batch", 0);
+    require_equal(key_, query_, "head_dim", 3);
+    require_equal(value_, key_, "heads", 1);
+    require_equal(value_, key_, "length", 2);
+    require_groups();
+    with_user_words({{"query", path_ + ": " + query_.label},
+                     {"key", path_ + ": " + key_.label},
+                     {"value", path_ + ": " + value_.label}},
+                    [&] { validate(problem); });
   }
-}
+
+ private:
+  void require_equal(const Input& one, const Input& other, const char* what,
+                     std::size_t axis) const {
+    if (one.view.shape[axis] == other.view.shape[axis]) return;
+    throw_invalid(fmt::format("{}: {} and {} differ in {}: {} and {}", path_, one.label,
+                              other.label, what, one.view.shape[axis], other.view.shape[axis]));
+  }
+
+  void require_groups() const {
+    const std::int64_t queries = query_.view.heads(), keys = key_.view.heads();
+    if (keys < 1 || queries % keys == 0) return;
+    throw_invalid(fmt::format("{}: {} has {} heads, no multiple of the {} heads of {}", path_,
+                              query_.label, queries, keys, key_.label));
+  }
+
+  const std::string& path_;
+  const Input &query_, &key_, &value_;
+};
 
 }  // namespace
 
@@ -120,16 +150,28 @@ Layer load_layer(const std::string& path, const LayerOptions& options) {
   Layer layer;
   layer.input = path;
   layer.storage.push_back(file);
-  layer.problem.query = view_of(*file, path, "q", layer);
-  layer.problem.key = view_of(*file, path, "k", layer);
-  layer.problem.value = view_of(*file, path, "v", layer);
-  layer.batched = file->at("q").shape.size() == 4;
+  const Input query = load_input(*file, path, options.query_name, "query", layer);
+  const Input key = load_input(*file, path, options.key_name, "key", layer);
+  const Input value = load_input(*file, path, options.value_name, "value", layer);
+  layer.problem.query = query.view;
+  layer.problem.key = key.view;
+  layer.problem.value = value.view;
+  layer.batched = file->at(options.query_name).shape.size() == 4;
   layer.description = describe(file->metadata());
   layer.synthetic = lookup(file->metadata(), "source") == "subquad synth";
   set_causal(file->metadata(), options, layer);
   set_scale(file->metadata(), options, layer);
-  check(layer);
+  ShapeCheck(path, query, key, value).check(layer.problem);
   return layer;
+}
+
+void note_conversions(std::span<const Layer> layers) {
+  std::set<std::string> noted;
+  for (const Layer& layer : layers) {
+    if (layer.converted.empty() || !noted.insert(layer.input).second) continue;
+    print_note(
+        fmt::format("{}: f64 is used as f32 ({})", layer.input, fmt::join(layer.converted, ", ")));
+  }
 }
 
 }  // namespace subquad::cli

@@ -8,7 +8,12 @@
 #include <string>
 
 #include "commands.h"
+#include "common_options.h"
+#include "ending.h"
 #include "guide.h"
+#include "messages.h"
+#include "options.h"
+#include "standard_output.h"
 #include "subquad/error.h"
 
 namespace subquad::cli {
@@ -31,8 +36,7 @@ std::string command_line(int argc, char** argv) {
 }
 
 int fail(const std::string& message, int code) {
-  const std::string line = message.substr(0, message.find('\n'));
-  fmt::print(stderr, "subquad: {}\n", line);
+  print_error(message);
   return code;
 }
 
@@ -51,6 +55,15 @@ void locate_guides(CLI::App& app) {
   for (CLI::Option* option : app.get_options())
     option->description(with_guide_folder(option->get_description()));
   for (CLI::App* command : app.get_subcommands({})) locate_guides(*command);
+}
+
+// The parser would take the next word for the value.
+void check_values(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.starts_with("--") && word.find('=') == word.size() - 1)
+      throw_invalid(word.substr(0, word.size() - 1) + ": '' is an empty value");
+  }
 }
 
 int run(int argc, char** argv) {
@@ -72,7 +85,9 @@ int run(int argc, char** argv) {
   add_synth(app);
   add_vit(app);
   locate_guides(app);
+  refuse_empty_values(app);
   check_command(app, argc, argv);
+  check_values(argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -86,14 +101,19 @@ int run(int argc, char** argv) {
 }  // namespace subquad::cli
 
 int main(int argc, char** argv) {
-  using subquad::cli::fail;
+  using namespace subquad::cli;
+  hold_standard_streams();
+  watch_signals();
   try {
-    return subquad::cli::run(argc, argv);
+    const int code = run(argc, argv);
+    finish_stdout();
+    return code;
   } catch (const subquad::Error& error) {
     return fail(error.what(), error.kind() == subquad::ErrorKind::invalid_argument ? 2 : 1);
   } catch (const std::bad_alloc&) {
     return fail("out of memory", 1);
   } catch (const std::exception& error) {
-    return fail(error.what(), 1);
+    const std::string where = std::ferror(stdout) != 0 ? "cannot write to standard output: " : "";
+    return fail(where + error.what(), 1);
   }
 }

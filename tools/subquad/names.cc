@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <cstdlib>
-
 #include "subquad/error.h"
 
 namespace subquad::cli {
@@ -26,16 +23,6 @@ DType parse_dtype(const std::string& word, const std::string& where) {
     if (word == name_of(type)) return type;
   }
   throw_invalid(fmt::format("{}: '{}' is none of f32, bf16, f16", where, word));
-}
-
-float parse_finite(const std::string& word, const std::string& where) {
-  char* end = nullptr;
-  const float value = std::strtof(word.c_str(), &end);
-  if (word.empty() || *end != '\0') {
-    throw_invalid(fmt::format("{}: '{}' is not a number", where, word));
-  }
-  if (!std::isfinite(value)) throw_invalid(fmt::format("{}: {} is not finite", where, word));
-  return value;
 }
 
 }  // namespace subquad::cli

@@ -16,7 +16,4 @@ const char* causal_name(Causal causal);
 // f32 | bf16 | f16. Throws Error naming `where` for anything else.
 DType parse_dtype(const std::string& word, const std::string& where);
 
-// A finite number. Throws Error naming `where` for anything else.
-float parse_finite(const std::string& word, const std::string& where);
-
 }  // namespace subquad::cli

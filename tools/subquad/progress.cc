@@ -18,7 +18,7 @@ Progress::~Progress() {
   if (!ticker_.joinable()) return;
   ticker_.request_stop();
   ticker_.join();
-  if (drawn_) fmt::print(stderr, "\r\x1b[K");
+  if (drawn_) (void)std::fputs("\r\x1b[K", stderr);
 }
 
 void Progress::expect(int steps) {
@@ -47,8 +47,10 @@ void Progress::draw() {
   const int done = std::clamp(started_ - 1, 0, total);
   const int filled = width * done / total;
   const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-  fmt::print(stderr, "\r\x1b[K{} [{:#<{}}{:.<{}}] {:3}% {:.0f} s  {:.48}", title_, "", filled, "",
-             width - filled, 100 * done / total, seconds, label_);
+  const std::string bar =
+      fmt::format("\r\x1b[K{} [{:#<{}}{:.<{}}] {:3}% {:.0f} s  {:.48}", title_, "", filled, "",
+                  width - filled, 100 * done / total, seconds, label_);
+  (void)std::fputs(bar.c_str(), stderr);
   std::fflush(stderr);
   drawn_ = true;
 }

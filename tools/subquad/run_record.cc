@@ -99,6 +99,7 @@ Json run_json(const RunRecord& run) {
        {size_json(run.size), time_json(run), error_json(run), report_json(run)}) {
     json.update(part);
   }
+  json["converted"] = run.converted;
   json["certificate"] = run.certificate ? certificate_json(*run.certificate) : Json(nullptr);
   return json;
 }

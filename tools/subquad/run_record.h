@@ -56,6 +56,7 @@ struct RunRecord {
   Count negative_rows;                    // divided by a negative sum of weights
   std::optional<double> recall;           // of a search through candidates
   std::optional<Certificate> certificate;
+  std::vector<std::string> converted;  // tensors of the input that were f64 and are used as f32
 };
 
 // The rounds of a run and of exact attention in the same rounds, all rows counted: median, spread,

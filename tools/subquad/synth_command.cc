@@ -7,7 +7,8 @@
 #include "commands.h"
 #include "common_options.h"
 #include "names.h"
-#include "output_file.h"
+#include "options.h"
+#include "outputs.h"
 #include "planted.h"
 #include "subquad/error.h"
 #include "subquad/io.h"
@@ -44,7 +45,7 @@ void check_out(const std::string& out) {
   if (!out.ends_with(".safetensors")) {
     throw_invalid(fmt::format("OUT {}: the name must end in .safetensors", out));
   }
-  check_writable(out, "OUT");
+  check_outputs({{"OUT", out}}, {});
 }
 
 void run_synth(const SynthOptions& options) {
@@ -61,16 +62,11 @@ void run_synth(const SynthOptions& options) {
   const PlantedLayer layer = planted_layer(planted);
   const std::array tensors{tensor("q", layer.query, planted), tensor("k", layer.key, planted),
                            tensor("v", layer.value, planted)};
-  io::write_file(options.out, tensors,
-                 {{"source", "subquad synth"}, {"causal", causal_word}, {"note", note(planted)}});
-}
-
-void add_number(CLI::App& command, const std::string& name, std::int64_t& target, std::int64_t low,
-                std::int64_t high, const std::string& help) {
-  command.add_option(name, target, help)
-      ->check(CLI::Range(low, high))
-      ->type_name("N")
-      ->capture_default_str();
+  Outputs outputs;
+  outputs.add_tensors(
+      options.out, tensors,
+      {{"source", "subquad synth"}, {"causal", causal_word}, {"note", note(planted)}});
+  outputs.commit();
 }
 
 }  // namespace
@@ -81,15 +77,15 @@ void add_synth(CLI::App& app) {
   CLI::App& command = *app.add_subcommand(
       "synth", "Write a synthetic layer: planted clusters, sinks and a local band");
   command.add_option("OUT", options->out, "The .safetensors file to write")->required();
-  add_number(command, "--n", planted.n, 1, 1 << 22, "Positions");
-  add_number(command, "--head-dim", planted.head_dim, 1, 512, "Channels of a head");
-  add_number(command, "--heads", planted.heads, 1, 4096, "Query heads");
-  add_number(command, "--kv-heads", planted.kv_heads, 0, 4096, "Key and value heads; 0: --heads");
-  add_number(command, "--clusters", planted.clusters, 1, 1 << 20, "Clusters of queries and keys");
-  add_number(command, "--sinks", planted.sinks, 0, 1 << 20,
-             "Keys at the start that all queries like");
-  add_number(command, "--band", planted.band, 1, 1 << 22,
-             "Distance at which liking for neighbours fades");
+  add_whole(command, "--n", planted.n, 1, 1 << 22, "Positions");
+  add_whole(command, "--head-dim", planted.head_dim, 1, 512, "Channels of a head");
+  add_whole(command, "--heads", planted.heads, 1, 4096, "Query heads");
+  add_whole(command, "--kv-heads", planted.kv_heads, 0, 4096, "Key and value heads; 0: --heads");
+  add_whole(command, "--clusters", planted.clusters, 1, 1 << 20, "Clusters of queries and keys");
+  add_whole(command, "--sinks", planted.sinks, 0, 1 << 20,
+            "Keys at the start that all queries like");
+  add_whole(command, "--band", planted.band, 1, 1 << 22,
+            "Distance at which liking for neighbours fades");
   add_causal(command, options->common);
   add_seed(command, options->common);
   command.footer(footer);

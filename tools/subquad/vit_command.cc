@@ -1,15 +1,17 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include <cmath>
+#include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 
 #include "commands.h"
 #include "common_options.h"
-#include "output_file.h"
-#include "subquad/error.h"
-#include "subquad/io.h"
+#include "messages.h"
+#include "options.h"
+#include "outputs.h"
+#include "user_words.h"
 #include "vit/image_folder.h"
 #include "vit/weights.h"
 #include "vit_predictions.h"
@@ -46,13 +48,19 @@ vit::ImageFolder open_images(const VitOptions& options, const vit::Weights& weig
   return folder;
 }
 
-void check_settings(const VitOptions& options) {
-  check_writable(options.common.json, "--json");
-  check_writable(options.metrics, "--metrics");
-  check_writable(options.predictions, "--predictions");
-  const float temperature = options.settings.temperature;
-  if (!(temperature > 0 && std::isfinite(temperature)))
-    throw_invalid(fmt::format("--temperature: {} is not above 0", temperature));
+// Nothing that is read may be an output; the pictures are known when the folder was listed.
+void check_files(const VitOptions& options, const std::vector<std::string>& pictures) {
+  const std::string config =
+      (std::filesystem::path(options.weights).parent_path() / "config.json").string();
+  std::vector<FileArgument> inputs{{"--weights", options.weights},
+                                   {"--labels", options.labels},
+                                   {"the configuration", config},
+                                   {"the labels", options.images + "/labels.csv"}};
+  for (const std::string& picture : pictures) inputs.push_back({"the picture", picture});
+  check_outputs({{"--metrics", options.metrics},
+                 {"--predictions", options.predictions},
+                 {"--json", options.common.json}},
+                inputs);
 }
 
 VitOutcome compute(const VitOptions& options, const vit::Weights& weights,
@@ -63,22 +71,28 @@ VitOutcome compute(const VitOptions& options, const vit::Weights& weights,
   settings.metrics = !options.metrics.empty();
   settings.predictions = !options.predictions.empty();
   Progress progress("vit");
-  return run_vit(weights, folder, settings, progress);
+  return with_user_words({{"resolution", "--resolution"}},
+                         [&] { return run_vit(weights, folder, settings, progress); });
 }
 
 void run_command(const VitOptions& options) {
-  check_settings(options);
+  check_files(options, {});
   const vit::Weights weights =
       vit::load_weights(options.weights, vit::config_beside(options.weights));
   const vit::ImageFolder folder = open_images(options, weights);
+  check_files(options, folder.files);
   const VitOutcome outcome = compute(options, weights, folder);
   const VitFolder input{options.images, folder};
-  if (!options.metrics.empty()) io::write_text(options.metrics, metrics_csv(outcome));
+  Outputs outputs;
+  if (!options.metrics.empty()) outputs.add_text(options.metrics, metrics_csv(outcome));
   if (!options.predictions.empty())
-    io::write_text(options.predictions, predictions_csv(outcome, folder));
-  write_json(options.common.json, to_json(machine_record(options.common.threads), outcome, input));
-  fmt::print(stderr, "{}", complaints_text(outcome));
+    outputs.add_text(options.predictions, predictions_csv(outcome, folder));
+  outputs.add_json(options.common.json,
+                   to_json(machine_record(options.common.threads), outcome, input));
+  (void)std::fputs(complaints_text(outcome).c_str(), stderr);
+  if (weights.converted) print_note(options.weights + ": f64 is used as f32");
   if (!options.common.json_on_stdout()) fmt::print("{}", vit_text(outcome, input));
+  outputs.commit();
 }
 
 void add_files(CLI::App& command, VitOptions& options) {
@@ -120,27 +134,16 @@ void add_choices(CLI::App& command, VitSettings& settings, std::int64_t& limit) 
                   "Which blocks get the method, counted from 0: all, A, A-B, last:L")
       ->type_name("WORD")
       ->capture_default_str();
-  command
-      .add_option("--resolution", settings.resolution,
-                  "Side of the square input in pixels, a multiple of the patch size; 0: as trained")
-      ->check(CLI::Range(0, 8192))
-      ->type_name("R")
-      ->capture_default_str();
-  command
-      .add_option("--temperature", settings.temperature,
-                  "The method's softmax is over scores / T in the chosen layers")
+  add_whole(command, "--resolution", settings.resolution, 0, 8192,
+            "Side of the square input in pixels, a multiple of the patch size; 0: as trained")
+      ->type_name("R");
+  add_positive(command, "--temperature", settings.temperature,
+               "The method's softmax is over scores / T in the chosen layers")
       ->type_name("T")
-      ->capture_default_str();
-  command.add_option("--batch", settings.batch, "Pictures at once; 0 chooses")
-      ->check(CLI::Range(0, 4096))
-      ->type_name("N")
-      ->capture_default_str();
-  command
-      .add_option("--limit", limit,
-                  "Only the first N pictures, readable or not, in the order of names; 0: all")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
-      ->type_name("N")
-      ->capture_default_str();
+      ->default_str(fmt::format("{}", settings.temperature));
+  add_whole(command, "--batch", settings.batch, 0, 4096, "Pictures at once; 0 chooses");
+  add_whole(command, "--limit", limit, 0, std::int64_t{1} << 40,
+            "Only the first N pictures, readable or not, in the order of names; 0: all");
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ std::unique_ptr<HeavyRule> make_given_rule(const SpecPart& spec, std::span<const
   const std::int64_t i = reader.integer("i", 0, 0, 1 << 20);
   reader.finish();
   if (i >= static_cast<std::int64_t>(given.size()))
-    throw_invalid(fmt::format("spec part '{}': there is no given[{}]; Options::given has {}",
+    throw_invalid(fmt::format("spec part '{}': there is no given[{}]; {} masks were given",
                               to_text(spec), i, given.size()));
   return std::make_unique<GivenRule>(given[static_cast<std::size_t>(i)]);
 }
