@@ -21,7 +21,9 @@
 
 namespace subquad {
 
-// Algorithm 2. M is the mask of large entries: what the heavy parts hold.
+// Algorithm 2. M is the mask of large entries: what the heavy parts hold. As published: under a
+// causal mask tau, and the draws of Algorithm 3, take in later tokens (attend() with approxd does
+// not).
 struct ApproxDOptions {
   std::string heavy = "sortlsh(block=256)";  // any heavy spec; "": M = 0
   std::int64_t num_samples = 256;            // m, 1 to 2^30
@@ -41,7 +43,8 @@ struct ApproxDHead {
   std::int64_t kv_head = 0;
   std::vector<std::int64_t> tau_positions;  // T, as positions in the sequence, ascending
   std::vector<std::int64_t> samples;        // l_1 .. l_m, ascending; repeats with replacement
-  // ln tau of each query head of the group; -inf: nothing is left. Empty without cap and floor.
+  // ln tau of each query head of the group; -inf: nothing is left. Empty without cap and floor, or
+  // where no row sees a key.
   std::vector<double> log_tau;
   std::int64_t capped_samples = 0;  // (row, sampled key) entries lowered to C_i
   std::int64_t floored_rows = 0;    // rows whose d_i was below tau / kappa

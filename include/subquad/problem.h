@@ -29,8 +29,9 @@ enum class MaskKind : std::uint8_t { none, boolean, additive };
 
 // Element mask of shape (batch, Hq, Lq, Lk); the first three extents may be 1 (broadcast), so
 // per-key padding is a boolean mask of shape (batch, 1, 1, Lk). boolean: one byte an element,
-// nonzero = attend. additive: float32 added to the scaled score, -inf = masked. Last stride 1; the
-// others as in a TensorView. kind none: no data.
+// nonzero = attend. additive: float32 added to the scaled score, -inf = masked; finite values of
+// any size are finite (a row of -3.4e38 has the mean of its values). Last stride 1; the others as
+// in a TensorView. kind none: no data.
 struct Mask {
   MaskKind kind = MaskKind::none;
   const void* data = nullptr;
@@ -41,6 +42,12 @@ struct Mask {
 // softmax(scale * Q K^T + mask) V, with PyTorch's scaled_dot_product_attention semantics.
 //   query (B, Hq, Lq, D), key (B, Hkv, Lk, D), value (B, Hkv, Lk, Dv); Hq a multiple of Hkv: query
 //   head h reads key/value head h / (Hq / Hkv). D and Dv from 1 to 512, any Lq, Lk >= 0.
+// Hidden keys and values may hold anything: they change no bit of a row (docs/guide/specs.md).
+// Finite inputs of any size give finite results: a row whose scores or sums overflow float32 is
+// computed again in double (by any method, exactly; `linear` throws instead), and lse ends at the
+// largest float. An Inf or NaN that a row sees shows in it. Gradients of rows with |lse| above
+// 2^20, which float32 cannot tell weights from: in double by `exact`; other methods throw, unless
+// the row's grad_out and grad_lse are zero.
 // Packed sequences of different lengths: B = 1, query_offsets and key_offsets hold the S + 1
 // cumulative starts of the S sequences along the position dimension; sequence s attends only to
 // itself. Plain views: the caller keeps all memory alive and unchanged during a call. A view or

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <vector>
 
 #include "core/threads.h"
@@ -10,6 +11,7 @@
 #include "rows/backward_sums.h"
 #include "rows/backward_tile.h"
 #include "rows/backward_turns.h"
+#include "rows/extreme_rows.h"
 
 namespace subquad {
 namespace {
@@ -104,6 +106,10 @@ std::int64_t add_exact_backward(std::span<const HeadRows> work, const BackwardAr
       turns.guard([&] { worker.run(items[static_cast<std::size_t>(i)]); });
       entries += worker.entries() - before;
     };
+  });
+  parallel_for(threads, std::ssize(work), [&](std::int64_t i) {
+    const HeadRows& part = work[static_cast<std::size_t>(i)];
+    add_extreme_rows(*part.head, part.rows, arguments);
   });
   return entries;
 }

@@ -27,13 +27,15 @@ class Worker {
   ~Worker() { *entries_ += scratch_.panel.entries(); }
 
   // Sums of the rows over the visible part of keys [range.begin, range.end).
-  RowBlock& attend(const HeadProblem& head, const IndexList& rows, const Range& range) {
+  RowBlock& attend(const HeadProblem& head, const IndexList& rows, const Range& range,
+                   bool packed = false) {
     rows_.load(head, rows);
     const std::int64_t step = scratch_.tile_keys;
     // Tiles start at multiples of the tile size, whatever the range: same tiles, same rounding.
     for (std::int64_t first = range.begin - range.begin % step; first < range.end; first += step) {
       const IndexList keys = index_range(first, std::min(first + step, range.end));
-      attend_run(head, rows_, {.rows = {0, rows.count}, .keys = keys}, {}, scratch_);
+      attend_run(head, rows_, {.rows = {0, rows.count}, .keys = keys, .packed = packed}, {},
+                 scratch_);
     }
     return rows_;
   }
@@ -172,7 +174,9 @@ void exact_rows(const HeadProblem& head, const IndexList& rows, const Outputs& o
   const std::int64_t block = row_block_size(head.head_dim(), head.value_dim());
   for (std::int64_t begin = 0; begin < rows.count; begin += block) {
     const IndexList part = rows.slice(begin, std::min(block, rows.count - begin));
-    finish({&head, part, {}}, worker.attend(head, part, {0, head.num_keys}).partial(), outputs);
+    // Packed: how many rows ended here, and with which neighbours, must not show in their bits.
+    finish({&head, part, {}}, worker.attend(head, part, {0, head.num_keys}, true).partial(),
+           outputs);
   }
 }
 

@@ -9,6 +9,7 @@
 // and the head runs exactly if there is none or if exact is faster.
 // use when: attention is spread over many keys. docs/guide/far.md has its errors beside those
 // of sampling.
+// Under a causal mask it is not strict: clusters and fit take in all tokens, later ones too.
 // do not use for: element masks, sliding windows (an error says so), fewer than about 2,500
 // keys.
 // cost: clusters + opened keys + probes * n / rows a row, for all n.

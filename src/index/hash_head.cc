@@ -81,58 +81,73 @@ void for_chunks(std::int64_t count, const Visit& visit) {
 // The vectors to be hashed, in chunks of f32.
 class Keys {
  public:
-  explicit Keys(const HeadProblem& head) : head_(head) {}
-  std::int64_t count() const { return head_.num_keys; }
+  Keys(const HeadProblem& head, const IndexList& list) : head_(head), list_(list) {}
+  std::int64_t count() const { return list_.count; }
   void load(std::int64_t begin, std::int64_t count, float* out) const {
-    kernels::load_rows(head_.keys().slice(begin, count), 1.0f, out, head_.head_dim(),
-                       head_.head_dim());
+    kernels::RowSource source = head_.keys();
+    source.ids = list_.ids;
+    source.first = list_.first;
+    kernels::load_rows(source.slice(begin, count), 1.0f, out, head_.head_dim(), head_.head_dim());
   }
 
  private:
   const HeadProblem& head_;
+  IndexList list_;
 };
 
 class Rows {
  public:
-  explicit Rows(const HeadProblem& head) : head_(head) {}
-  std::int64_t count() const { return head_.num_rows(); }
+  Rows(const HeadProblem& head, const Range& rows) : head_(head), rows_(rows) {}
+  std::int64_t count() const { return rows_.end - rows_.begin; }
   // A negative scale turns the angles round: hash scale * q.
   void load(std::int64_t begin, std::int64_t count, float* out) const {
-    load_head_rows(head_, head_.problem->query, index_range(begin, begin + count),
+    load_head_rows(head_, head_.problem->query,
+                   index_range(rows_.begin + begin, rows_.begin + begin + count),
                    head_.scale_log2 < 0 ? -1.0f : 1.0f, out, head_.head_dim());
   }
 
  private:
   const HeadProblem& head_;
+  Range rows_;
 };
 
-// Mean over the keys, in double: a fixed order of summation, chunk by chunk.
-std::vector<float> mean_key(const HeadProblem& head) {
+bool is_finite(const float* x, std::int64_t width) {
+  return std::all_of(x, x + width, [](float v) { return std::isfinite(v); });
+}
+
+// Mean over the keys, in double: a fixed order of summation, chunk by chunk. Keys with an Inf or
+// NaN have no say.
+std::vector<float> mean_key(const HeadProblem& head, const IndexList& keys) {
   const std::int64_t width = head.head_dim();
   std::vector<double> sum(static_cast<std::size_t>(width));
   std::vector<float> part(sum.size());
   Scratch<float> rows(kChunk * width);
-  for_chunks(head.num_keys, [&](std::int64_t begin, std::int64_t count) {
-    Keys(head).load(begin, count, rows.data());
+  std::int64_t finite = 0;
+  for_chunks(keys.count, [&](std::int64_t begin, std::int64_t count) {
+    Keys(head, keys).load(begin, count, rows.data());
     std::fill(part.begin(), part.end(), 0.0f);
-    for (std::int64_t j = 0; j < count; ++j)
+    for (std::int64_t j = 0; j < count; ++j) {
+      if (!is_finite(rows.data() + j * width, width)) continue;
+      ++finite;
       kernels::add_rows(rows.data() + j * width, 0, 1, width, 1.0f, part.data(), 0);
+    }
     for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += part[c];
   });
   std::vector<float> mean(sum.size());
-  const double count = static_cast<double>(std::max<std::int64_t>(head.num_keys, 1));
+  const double count = static_cast<double>(std::max<std::int64_t>(finite, 1));
   std::transform(sum.begin(), sum.end(), mean.begin(),
                  [&](double s) { return static_cast<float>(s / count); });
   return mean;
 }
 
 // |k - mean|^2 of every key.
-std::vector<float> squared_norms(const HeadProblem& head, const std::vector<float>& mean) {
+std::vector<float> squared_norms(const HeadProblem& head, const IndexList& keys,
+                                 const std::vector<float>& mean) {
   const std::int64_t width = head.head_dim();
-  std::vector<float> norms(static_cast<std::size_t>(head.num_keys));
+  std::vector<float> norms(static_cast<std::size_t>(keys.count));
   Scratch<float> rows(kChunk * width);
-  for_chunks(head.num_keys, [&](std::int64_t begin, std::int64_t count) {
-    Keys(head).load(begin, count, rows.data());
+  for_chunks(keys.count, [&](std::int64_t begin, std::int64_t count) {
+    Keys(head, keys).load(begin, count, rows.data());
     for (std::int64_t j = 0; j < count; ++j)
       kernels::add_rows(mean.data(), 0, 1, width, -1.0f, rows.data() + j * width, 0);
     kernels::dot_rows(rows.data(), rows.data(), count, width, norms.data() + begin);
@@ -140,12 +155,14 @@ std::vector<float> squared_norms(const HeadProblem& head, const std::vector<floa
   return norms;
 }
 
-// sqrt(M^2 - |k|^2), M the largest finite norm; 0 for keys that are not finite.
-std::vector<float> norm_coordinates(const HeadProblem& head, const std::vector<float>& mean) {
-  std::vector<float> norms = squared_norms(head, mean);
+// sqrt(M^2 - |k|^2), M the largest finite norm of the reference; 0 for keys that are longer or not
+// finite.
+std::vector<float> norm_coordinates(const HeadProblem& head, const HashScope& scope,
+                                    const std::vector<float>& mean) {
   float largest = 0;
-  for (const float norm : norms)
+  for (const float norm : squared_norms(head, scope.reference, mean))
     if (std::isfinite(norm)) largest = std::max(largest, norm);
+  std::vector<float> norms = squared_norms(head, scope.keys, mean);
   for (float& norm : norms) norm = norm < largest ? std::sqrt(largest - norm) : 0.0f;
   return norms;
 }
@@ -183,21 +200,28 @@ Scratch<std::uint32_t> bucket_all(const Hyperplanes& planes, const Vectors& vect
 
 HashBuckets hash_head(const HeadProblem& head, const Rng& rng, std::int64_t round,
                       const HashOptions& options, int threads) {
+  const IndexList keys = index_range(0, head.num_keys);
+  return hash_scope(head, rng, round, options, {{0, head.num_rows()}, keys, keys}, threads);
+}
+
+HashBuckets hash_scope(const HeadProblem& head, const Rng& rng, std::int64_t round,
+                       const HashOptions& options, const HashScope& scope, int threads) {
   const std::int64_t width = head.head_dim();
   const Hyperplanes planes(width, rng, round, options.bits);
   const std::vector<float> zero(static_cast<std::size_t>(planes.padded_bits()));
   std::vector<float> offsets = zero;  // projections of the mean key
   std::vector<float> mean(static_cast<std::size_t>(width));
   if (options.center) {
-    mean = mean_key(head);
+    mean = mean_key(head, scope.reference);
     planes.project(mean.data(), 1, offsets.data());
   }
   std::vector<float> extra;
-  if (options.norm) extra = norm_coordinates(head, mean);
+  if (options.norm) extra = norm_coordinates(head, scope, mean);
+  const Rows rows(head, scope.rows);
   HashBuckets buckets;
-  buckets.keys = bucket_all(planes, Keys(head), width, offsets.data(), extra, threads);
-  buckets.near = Scratch<std::uint32_t>(head.num_rows() * options.flips);
-  buckets.rows = bucket_all(planes, Rows(head), width, zero.data(), {}, threads,
+  buckets.keys = bucket_all(planes, Keys(head, scope.keys), width, offsets.data(), extra, threads);
+  buckets.near = Scratch<std::uint32_t>(rows.count() * options.flips);
+  buckets.rows = bucket_all(planes, rows, width, zero.data(), {}, threads,
                             options.flips > 0 ? &buckets.near : nullptr);
   return buckets;
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/index_list.h"
 #include "core/memory.h"
 #include "core/rng.h"
 #include "rows/head_problem.h"
@@ -33,8 +34,20 @@ struct HashBuckets {
   Scratch<std::uint32_t> keys;
   Scratch<std::uint32_t> near;  // rows x flips, the least certain sign first; flips <= bits
 };
+// All rows and all keys of the head, about the mean of all keys.
 HashBuckets hash_head(const HeadProblem& head, const Rng& rng, std::int64_t round,
                       const HashOptions& options, int threads);
+
+// What is hashed together. The mean that `center` takes off and the largest norm of `norm` are
+// those of `reference`: what the other keys hold moves no bucket but their own.
+struct HashScope {
+  Range rows;
+  IndexList keys;
+  IndexList reference;
+};
+// Buckets in the order of scope.rows and scope.keys.
+HashBuckets hash_scope(const HeadProblem& head, const Rng& rng, std::int64_t round,
+                       const HashOptions& options, const HashScope& scope, int threads);
 
 // Stable order of the items by bucket: positions in `buckets` plus `first`.
 Scratch<std::int32_t> sort_by_bucket(std::span<const std::uint32_t> buckets, std::int64_t first);

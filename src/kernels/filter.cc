@@ -1,8 +1,10 @@
 #include "kernels/filter.h"
 
+#include <algorithm>
 #include <limits>
 #include <numbers>
 
+#include "core/logits.h"
 #include "core/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -18,6 +20,8 @@ using D = hn::ScalableTag<float>;
 using Ids = hn::RebindToSigned<D>;
 
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
+using logits::kPlain;
+using logits::kSlope;
 
 // scores[c] = vector_step(scores, c) on whole vectors, scalar_step on the rest.
 template <class VectorStep, class ScalarStep>
@@ -51,11 +55,15 @@ void ApplyAdditiveMask(float* scores, const float* mask, int64_t count) {
       scores, count,
       [&](hn::Vec<D> s, int64_t c) HWY_ATTR {
         const auto add = hn::LoadU(d, mask + c);
-        const auto sum = hn::MulAdd(add, hn::Set(d, std::numbers::log2e_v<float>), s);
-        return hn::IfThenElse(hn::Eq(add, hn::Set(d, kMasked)), add, sum);
+        const auto plain = hn::Max(hn::Min(add, hn::Set(d, kPlain)), hn::Set(d, -kPlain));
+        const auto sum = hn::MulAdd(plain, hn::Set(d, std::numbers::log2e_v<float>), s);
+        const auto whole = hn::MulAdd(hn::Sub(add, plain), hn::Set(d, kSlope), sum);
+        return hn::IfThenElse(hn::Eq(add, hn::Set(d, kMasked)), add, whole);
       },
       [&](float s, int64_t c) {
-        return mask[c] == kMasked ? kMasked : s + mask[c] * std::numbers::log2e_v<float>;
+        if (mask[c] == kMasked) return kMasked;
+        const float plain = std::clamp(mask[c], -kPlain, kPlain);
+        return (s + plain * std::numbers::log2e_v<float>)+(mask[c] - plain) * kSlope;
       });
 }
 

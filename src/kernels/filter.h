@@ -8,7 +8,8 @@ namespace subquad::kernels {
 // scores[c] = -inf where mask[c] == 0.
 void apply_boolean_mask(float* scores, const std::uint8_t* mask, std::int64_t count);
 
-// scores[c] += log2(e) * mask[c]; -inf in the mask wins over NaN in the score.
+// scores[c] += to_log2(mask[c]) (core/logits.h: log2(e) times it, finite for all finite ones); -inf
+// in the mask wins over NaN in the score.
 void apply_additive_mask(float* scores, const float* mask, std::int64_t count);
 
 // scores[c] += bias[c].

@@ -6,6 +6,7 @@
 // sequence share the error.
 // use when: long sequences and an error of one to five per cent will do, on layers nobody has
 // looked at: it measures before it trusts.
+// Under a causal mask it is not strict, as multipole is not.
 // do not use for: fewer than about 2,000 keys, element masks, sliding windows: those heads run
 // exactly (the report's path says so).
 // cost: probes * n / rows + clusters + opened keys a row, overheads about double that at n =

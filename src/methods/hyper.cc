@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "heavy/pattern/window.h"
 #include "heavy/sort_lsh/sort_lsh.h"
@@ -37,26 +38,31 @@ HyperOptions read_options(const SpecPart& spec) {
   o.base = reader.integer("base", o.base, 16, 1 << 20);
   o.shared = reader.choice("sample", 0, {"own", "shared"}) == 1;
   o.always = reader.boolean("always", false);
+  o.lsh.strict = reader.boolean("strict", o.lsh.strict);
   reader.finish();
   return o;
 }
 
+std::string named(const char* part, const HyperOptions& o) {
+  return o.lsh.strict ? part : std::string(part) + ":published";
+}
+
 Method full(const HyperOptions& o, Method method) {
-  method.add("sortlsh", make_sort_lsh(o.lsh));
+  method.add(named("sortlsh", o), make_sort_lsh(o.lsh));
   return o.shared ? method.add("uniform", make_uniform(o.num_samples, false))
                   : method.add("prefix", make_prefix(o.num_samples));
 }
 
 Method one_pass(const HyperOptions& o, Method method) {
   return method.add("window", make_window(o.window))
-      .add("sortlsh", make_sort_lsh(o.lsh))
+      .add(named("sortlsh", o), make_sort_lsh(o.lsh))
       .add("prefix", make_prefix(2 * o.num_samples));
 }
 
 Method recursion(const HyperOptions& o, Method method) {
-  const RecursionOptions options{o.lsh.block, o.num_samples, o.base, o.lsh.hash};
+  const RecursionOptions options{o.lsh.block, o.num_samples, o.base, o.lsh.hash, o.lsh.strict};
   method.heavy.push_back(make_recursion_blocks(options));
-  return method.add("recursion", make_recursion_samples(options));
+  return method.add(named("recursion", o), make_recursion_samples(options));
 }
 
 // Keys that a row sees on average, from rows spread over the head.

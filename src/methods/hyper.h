@@ -12,7 +12,8 @@
 // sortlsh and uniform (m: 1 to 2^19); causal onepass or recursion, default onepass; window exact
 // keys before each query (onepass), 1 to 2^20, default 256; base largest exact triangle
 // (recursion), 16 to 2^20, default 1024; sample own or shared (no mask), default own; always
-// approximate even where exact is faster, default false.
+// approximate even where exact is faster, default false; strict no row depends on what a causal
+// mask or window hides from it, as in sortlsh and recursion, default true.
 #pragma once
 
 #include <memory>

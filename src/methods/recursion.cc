@@ -1,14 +1,17 @@
 #include "methods/recursion.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/threads.h"
 #include "heavy/sort_lsh/block_set.h"
+#include "heavy/sort_lsh/chosen_block_set.h"
 #include "methods/causal_tree.h"
 #include "index/hash_head.h"
 #include "light/sampled/sampled_keys.h"
 #include "core/sampling.h"
+#include "rows/visible_keys.h"
 
 namespace subquad {
 namespace {
@@ -62,6 +65,15 @@ class LeafSet final : public HeavySet {
   std::vector<CausalNode> leaves_;
 };
 
+// The keys of a node that its rows may choose blocks of: those that all of them see, less than the
+// node has under a window; all where they are one block, which takes no choice.
+Range common_keys(const HeadProblem& head, const CausalNode& node, std::int64_t block) {
+  if (node.keys.end - node.keys.begin <= block) return node.keys;
+  const Range first = head.visible(node.rows.begin), last = head.visible(node.rows.end - 1);
+  const std::int64_t begin = std::max({node.keys.begin, first.begin, last.begin});
+  return {begin, std::max(begin, std::min({node.keys.end, first.end, last.end}))};
+}
+
 std::span<const std::uint32_t> part_of(const Scratch<std::uint32_t>& codes, const Range& range) {
   return codes.span().subspan(static_cast<std::size_t>(range.begin),
                               static_cast<std::size_t>(range.end - range.begin));
@@ -78,19 +90,50 @@ class TreeRule final : public HeavyRule {
     std::vector<std::unique_ptr<HeavySet>> sets;
     sets.push_back(std::make_unique<LeafSet>(tree.leaves));
     if (tree.levels.empty()) return sets;
-    const HashBuckets buckets = hash_head(head, rng, 0, options_.hash, threads);
-    sets.resize(1 + tree.levels.size());
-    parallel_for(threads, static_cast<std::int64_t>(tree.levels.size()), [&](std::int64_t level) {
-      auto set = std::make_unique<BlockSet>(head, options_.block);
-      for (const CausalNode& node : tree.levels[static_cast<std::size_t>(level)])
-        set->add(sort_by_bucket(part_of(buckets.rows, node.rows), node.rows.begin).span(),
-                 sort_by_bucket(part_of(buckets.keys, node.keys), node.keys.begin).span());
-      sets[static_cast<std::size_t>(level) + 1] = std::move(set);
-    });
+    const VisibleKeys keys(head);
+    for (auto& set : options_.strict ? chosen_blocks(head, tree, keys, rng, threads)
+                                     : sorted_blocks(head, tree, keys, rng, threads))
+      sets.push_back(std::move(set));
     return sets;
   }
 
  private:
+  using Sets = std::vector<std::unique_ptr<HeavySet>>;
+
+  // As published: hashed once, rows and keys of each node sorted.
+  Sets sorted_blocks(const HeadProblem& head, const CausalTree& tree, const VisibleKeys& keys,
+                     const Rng& rng, int threads) const {
+    const HashBuckets buckets = hash_scope(head, rng, 0, options_.hash,
+                                           {{0, head.num_rows()}, keys.all(), keys.all()}, threads);
+    Sets sets(tree.levels.size());
+    parallel_for(threads, std::ssize(sets), [&](std::int64_t level) {
+      auto set = std::make_unique<BlockSet>(head, options_.block);
+      for (const CausalNode& node : tree.levels[static_cast<std::size_t>(level)]) {
+        const Range part = columns_in(keys.all(), node.keys);
+        std::vector<std::int32_t> sorted;
+        for (const std::int32_t i : sort_by_bucket(part_of(buckets.keys, part), part.begin).span())
+          sorted.push_back(static_cast<std::int32_t>(keys.all()[i]));
+        set->add(sort_by_bucket(part_of(buckets.rows, node.rows), node.rows.begin).span(), sorted);
+      }
+      sets[static_cast<std::size_t>(level)] = std::move(set);
+    });
+    return sets;
+  }
+
+  // Strict: each node hashes about its own mean, and each of its rows chooses a block by itself.
+  Sets chosen_blocks(const HeadProblem& head, const CausalTree& tree, const VisibleKeys& keys,
+                     const Rng& rng, int threads) const {
+    Sets sets(tree.levels.size());
+    parallel_for(threads, std::ssize(sets), [&](std::int64_t level) {
+      auto set = std::make_unique<ChosenBlockSet>(head);
+      for (const CausalNode& node : tree.levels[static_cast<std::size_t>(level)])
+        set->add(node.rows, keys.inside(common_keys(head, node, options_.block)), options_.block,
+                 {level, options_.hash}, rng, 1);
+      sets[static_cast<std::size_t>(level)] = std::move(set);
+    });
+    return sets;
+  }
+
   RecursionOptions options_;
 };
 
@@ -99,12 +142,13 @@ class TreeSamples final : public Sampler {
  public:
   TreeSamples(const HeadProblem& head, const RecursionOptions& options, const Rng& rng, int threads)
       : head_(head), tree_(head, options.base) {
+    const VisibleKeys keys(head);
     std::uint32_t stream = 0;
     for (const auto& nodes : tree_.levels) {
       std::vector<std::unique_ptr<SampledKeys>> packed(nodes.size());
       parallel_for(threads, static_cast<std::int64_t>(nodes.size()), [&](std::int64_t i) {
         const auto at = static_cast<std::size_t>(i);
-        packed[at] = draw(head, nodes[at].keys, options.num_samples, rng,
+        packed[at] = draw(head, keys.inside(nodes[at].keys), options.num_samples, rng,
                           stream + static_cast<std::uint32_t>(i));
       });
       stream += static_cast<std::uint32_t>(nodes.size());
@@ -116,7 +160,9 @@ class TreeSamples final : public Sampler {
     for (std::size_t level = 0; level < tree_.levels.size(); ++level) {
       const std::span<const CausalNode> all = tree_.levels[level];
       for (const CausalNode& node : nodes_of(all, rows)) {
-        KeyRun run = samples_[level][static_cast<std::size_t>(&node - all.data())]->run(0);
+        const auto& sample = samples_[level][static_cast<std::size_t>(&node - all.data())];
+        if (sample == nullptr) continue;  // padding alone
+        KeyRun run = sample->run(0);
         run.rows = rows_seeing(node, rows);
         if (!run.rows.empty()) runs.add(run);
       }
@@ -132,12 +178,13 @@ class TreeSamples final : public Sampler {
     return part;
   }
 
-  static std::unique_ptr<SampledKeys> draw(const HeadProblem& head, const Range& keys,
+  static std::unique_ptr<SampledKeys> draw(const HeadProblem& head, const IndexList& keys,
                                            std::int64_t num_samples, const Rng& rng,
                                            std::uint32_t stream) {
-    const std::int64_t n = keys.end - keys.begin, m = std::min(num_samples, n);
+    const std::int64_t n = keys.count, m = std::min(num_samples, n);
+    if (n == 0) return nullptr;
     std::vector<std::int32_t> sample = sample_without_replacement(n, m, rng, stream);
-    for (std::int32_t& key : sample) key += static_cast<std::int32_t>(keys.begin);
+    for (std::int32_t& key : sample) key = static_cast<std::int32_t>(keys[key]);
     const double weight = static_cast<double>(n) / static_cast<double>(m);
     return std::make_unique<SampledKeys>(head, std::move(sample), weight, 1.0 - 1.0 / weight);
   }
@@ -172,8 +219,13 @@ RecursionOptions read_recursion_options(const SpecPart& spec) {
   options.hash.bits = reader.integer("bits", options.hash.bits, 1, 24);
   options.hash.center = reader.boolean("center", options.hash.center);
   options.hash.norm = reader.boolean("norm", options.hash.norm);
+  options.strict = reader.boolean("strict", options.strict);
   reader.finish();
   return options;
+}
+
+std::string recursion_path(const SpecPart& spec) {
+  return read_recursion_options(spec).strict ? spec.name : spec.name + ":published";
 }
 
 std::shared_ptr<const HeavyRule> make_recursion_blocks(const RecursionOptions& options) {

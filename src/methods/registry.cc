@@ -76,7 +76,7 @@ const PartRow kRows[] = {
      "blocks of queries and keys that a Hamming-sorted LSH brings together; `norm` hashes by inner "
      "product instead of angle, `neighbors` takes the blocks on either side too",
      "HyperAttention, Algorithm 1", "block=16,bits=4,rounds=2", "block=N",
-     heavy<make_sort_lsh_rule>},
+     heavy<make_sort_lsh_rule>, sort_lsh_path},
     {"expander", PartKind::heavy,
      "every (i, j) whose squared score is at least 1 / tau of its column's sum of squares; "
      "`width` and `repetitions` 0: by mode ([expander.md](expander.md))",
@@ -100,15 +100,15 @@ const PartRow kRows[] = {
     {"rownorm", PartKind::light,
      "values from m keys drawn by the squared norms of their values, denominators from d uniform "
      "keys",
-     "HyperAttention, Lemma 2", "m=13,d=11", "m=N,d=N", light<make_row_norm_rule>},
+     "HyperAttention, Lemma 2", "m=13,d=11", "m=N,d=N", light<make_row_norm_rule>, row_norm_path},
     {"approxd", PartKind::light,
      "denominators by Algorithm 2 with its caps, values as `rownorm`; `printed` as in Algorithm 3; "
      "`tau_samples`, `values` 0: as many as m ([hyper.md](hyper.md))",
      "HyperAttention, Algorithms 2 and 3", "m=13", "m=N,cap=0,floor=false,replace=false",
-     light<make_approx_d_rule>},
+     light<make_approx_d_rule>, approx_d_path},
     {"recursion", PartKind::both,
      "causal only: halves, a sortLSH and a sample for each, exact triangles of at most `base` keys",
-     "HyperAttention, Algorithm 4", "block=8,m=8,base=16", nullptr, recursion},
+     "HyperAttention, Algorithm 4", "block=8,m=8,base=16", nullptr, recursion, recursion_path},
     {"linear", PartKind::light,
      "all keys by dot products of features, over their sum: linear attention, O(n); alone it "
      "divides by sums of either sign ([linear.md](linear.md))",

@@ -12,15 +12,13 @@ void attend_packed(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
   });
 }
 
-// Tile by tile, so that the scores fit the panel; a tile with an Inf or NaN goes the packed way.
+// Tile by tile, so that the scores fit the panel.
 void attend_few(const HeadProblem& head, RowBlock& rows, const KeyRun& run, TileScratch& scratch) {
   for (std::int64_t begin = 0; begin < run.keys.count; begin += scratch.tile_keys) {
-    KeyRun part = run;
-    part.keys = run.keys.slice(begin, std::min(scratch.tile_keys, run.keys.count - begin));
-    part.bias = run.bias != nullptr ? run.bias + begin : nullptr;
-    if (!attend_streamed(head, rows, part.rows, part.keys, part.bias, scratch.left_out,
-                         scratch.panel))
-      attend_packed(head, rows, part, scratch);
+    const IndexList keys =
+        run.keys.slice(begin, std::min(scratch.tile_keys, run.keys.count - begin));
+    attend_streamed(head, rows, run.rows, keys, run.bias != nullptr ? run.bias + begin : nullptr,
+                    scratch.left_out, scratch.panel);
   }
 }
 
@@ -43,7 +41,7 @@ void attend_run(const HeadProblem& head, RowBlock& rows, const KeyRun& run, cons
   rows.set_limits(run.limits);
   if (run.sums != Sums::both) rows.open_side(run.sums);
   const bool few = run.rows.end - run.rows.begin <= kMaxStreamedRows && run.tiles.empty() &&
-                   run.source == nullptr;
+                   run.source == nullptr && !run.packed;
   few ? attend_few(head, rows, run, scratch) : attend_packed(head, rows, run, scratch);
   if (run.sums != Sums::both) rows.close_side();
   rows.set_limits({});

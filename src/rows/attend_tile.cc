@@ -86,7 +86,46 @@ void filter_panel(const HeadProblem& head, const IndexList& rows, const IndexLis
     const std::int32_t above = limit_scores(panel.data() + r * stride, width, limits.log2[r]);
     if (limits.reached != nullptr) limits.reached[r] += above;
   }
-  panel.count_entries(rows.count * width);
+}
+
+// The keys of a run and the columns of it that some rows meet.
+struct StreamedKeys {
+  IndexList keys;
+  Range columns;
+  const float* bias;
+};
+
+// Scores of the rows, masked, into the panel.
+void stream_filtered(const HeadProblem& head, const RowBlock& rows, const Range& part,
+                     const StreamedKeys& met, const EntrySets& left_out, ScorePanel& panel) {
+  const std::int64_t count = part.end - part.begin;
+  kernels::stream_scores(rows.query(part.begin), count, select(head.keys(), met.keys, met.columns),
+                         panel.data(), panel.stride());
+  filter_panel(head, rows.rows().slice(part.begin, count), met.keys, met.columns, met.bias,
+               left_out, rows.limits().from(part.begin), panel);
+}
+
+// Which of the panel's rows see which wild columns.
+void note_seen(const std::vector<std::int64_t>& wild, std::int64_t rows, ScorePanel& panel) {
+  panel.seen().clear();
+  for (const std::int64_t column : wild)
+    for (std::int64_t r = 0; r < rows; ++r)
+      panel.seen().push_back(panel.data()[r * panel.stride() + column] != kMasked);
+}
+
+void add_seen_values(const kernels::RowSource& values, const std::vector<std::int64_t>& wild,
+                     const Partial& sums, ScorePanel& panel) {
+  std::vector<float> value(static_cast<std::size_t>(sums.value_dim));
+  auto seen = panel.seen().begin();
+  for (const std::int64_t column : wild) {
+    kernels::load_rows(values.slice(column, 1), 1.0f, value.data(), sums.value_dim, sums.value_dim);
+    for (std::int64_t r = 0; r < sums.rows; ++r) {
+      if (*seen++ == 0) continue;
+      const float weight = panel.data()[r * panel.stride() + column];
+      for (std::int64_t c = 0; c < sums.value_dim; ++c)
+        sums.o[r * sums.o_stride + c] += weight * value[static_cast<std::size_t>(c)];
+    }
+  }
 }
 
 }  // namespace
@@ -115,6 +154,7 @@ void score_rows(const HeadProblem& head, const RowBlock& rows, const Range& part
   tile.score(rows.query(part.begin), count, columns, panel.data(), panel.stride());
   filter_panel(head, rows.rows().slice(part.begin, count), tile.keys(), columns, tile.bias(),
                left_out, rows.limits().from(part.begin), panel);
+  panel.count_entries(count * (columns.end - columns.begin));
 }
 
 void attend_tile(const HeadProblem& head, RowBlock& rows, const Range& part, const KeyTile& tile,
@@ -124,25 +164,50 @@ void attend_tile(const HeadProblem& head, RowBlock& rows, const Range& part, con
     attend_panel(head, rows, {begin, std::min(begin + step, part.end)}, tile, left_out, panel);
 }
 
-bool attend_streamed(const HeadProblem& head, RowBlock& rows, const Range& part,
+void attend_streamed(const HeadProblem& head, RowBlock& rows, const Range& part,
                      const IndexList& keys, const float* bias, const EntrySets& left_out,
                      ScorePanel& panel) {
   const Range columns = visible_columns(head, rows.rows(), part.begin, part.end, keys);
-  if (columns.empty()) return true;
+  if (columns.empty()) return;
   const std::int64_t count = part.end - part.begin, width = columns.end - columns.begin;
-  const std::int64_t stride = panel.stride();
-  kernels::stream_scores(rows.query(part.begin), count, select(head.keys(), keys, columns),
-                         panel.data(), stride);
-  filter_panel(head, rows.rows().slice(part.begin, count), keys, columns, bias, left_out,
-               rows.limits().from(part.begin), panel);
   const Partial sums = rows.partial().slice(part.begin, count);
+  const kernels::RowSource values = select(head.values(), keys, columns);
+  stream_filtered(head, rows, part, {keys, columns, bias}, left_out, panel);
+  panel.count_entries(count * width);
   if (rows.wants_values()) rows.save(part);
-  kernels::softmax_update(panel.data(), stride, count, width, sums_of(sums));
-  if (!rows.wants_values()) return true;
-  const bool finite = kernels::stream_values(
-      panel.data(), stride, count, select(head.values(), keys, columns), sums.o, sums.o_stride);
-  if (!finite) rows.restore(part);
-  return finite;
+  kernels::softmax_update(panel.data(), panel.stride(), count, width, sums_of(sums));
+  if (!rows.wants_values() ||
+      kernels::stream_values(panel.data(), panel.stride(), count, values, sums.o, sums.o_stride))
+    return;
+  // Once more, with the values that are not finite kept to the rows that see them.
+  rows.restore(part);
+  stream_filtered(head, rows, part, {keys, columns, bias}, left_out, panel);
+  const std::vector<std::int64_t> wild = wild_rows(values);
+  note_seen(wild, count, panel);
+  kernels::softmax_update(panel.data(), panel.stride(), count, width, sums_of(sums));
+  stream_around(panel.data(), panel.stride(), count, values, wild, sums.o, sums.o_stride);
+  add_seen_values(values, wild, sums, panel);
+}
+
+std::vector<std::int64_t> wild_rows(const kernels::RowSource& source) {
+  std::vector<std::int64_t> wild;
+  for (std::int64_t j = 0; j < source.count; ++j)
+    if (!kernels::all_finite(source.slice(j, 1))) wild.push_back(j);
+  return wild;
+}
+
+void stream_around(const float* weights, std::int64_t stride, std::int64_t rows,
+                   const kernels::RowSource& source, const std::vector<std::int64_t>& wild,
+                   float* o, std::int64_t o_stride) {
+  std::int64_t begin = 0;
+  const auto stream_to = [&](std::int64_t end) {
+    if (begin < end)
+      kernels::stream_values(weights + begin, stride, rows, source.slice(begin, end - begin), o,
+                             o_stride);
+    begin = end + 1;
+  };
+  for (const std::int64_t j : wild) stream_to(j);
+  stream_to(source.count);
 }
 
 }  // namespace subquad

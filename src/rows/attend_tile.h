@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "rows/head_problem.h"
 #include "core/memory.h"
@@ -53,10 +54,16 @@ void score_rows(const HeadProblem& head, const RowBlock& rows, const Range& part
                 ScorePanel& panel);
 
 // As attend_tile for few rows, reading the keys where they lie: bound by memory, not by arithmetic,
-// and nothing is packed. `bias` as in KeyTile. Returns false, with the sums unchanged, if a value
-// is Inf or NaN: pack the tile then (see RowPanels::wild).
-bool attend_streamed(const HeadProblem& head, RowBlock& rows, const Range& part,
+// and nothing is packed. `bias` as in KeyTile.
+void attend_streamed(const HeadProblem& head, RowBlock& rows, const Range& part,
                      const IndexList& keys, const float* bias, const EntrySets& left_out,
                      ScorePanel& panel);
+
+// The rows with an Inf or NaN, and kernels::stream_values() of all others: the same bits as if
+// those had weight 0.
+std::vector<std::int64_t> wild_rows(const kernels::RowSource& source);
+void stream_around(const float* weights, std::int64_t stride, std::int64_t rows,
+                   const kernels::RowSource& source, const std::vector<std::int64_t>& wild,
+                   float* o, std::int64_t o_stride);
 
 }  // namespace subquad

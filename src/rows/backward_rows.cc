@@ -1,8 +1,10 @@
 #include "rows/backward_rows.h"
 
 #include <algorithm>
+#include <limits>
 #include <numbers>
 
+#include "rows/extreme_rows.h"
 #include "rows/head_rows.h"
 #include "kernels/backward.h"
 #include "rows/partial.h"
@@ -40,16 +42,30 @@ void BackwardRows::load(const HeadProblem& head, const BackwardArguments& argume
   const WantedGradients wanted = wanted_gradients(arguments);
   load_head_rows(head, head.problem->query, rows, head.scale_log2, queries_.data(), head_dim_);
   load_head_rows(head, arguments.grad_out, rows, 1.0f, grad_outs_.data(), value_dim_);
-  if (wanted.key) query_panels_.pack(dense_rows(queries_.data(), head_dim_, rows.count));
-  if (wanted.value) grad_out_panels_.pack(dense_rows(grad_outs_.data(), value_dim_, rows.count));
   load_lse(head, arguments.lse);
   if (wanted.scores()) load_offsets(head, arguments);
+  leave_out_extremes();
+  if (wanted.key) query_panels_.pack(dense_rows(queries_.data(), head_dim_, rows.count));
+  if (wanted.value) grad_out_panels_.pack(dense_rows(grad_outs_.data(), value_dim_, rows.count));
   if (wanted.query) std::fill_n(grad_query(0), rows.count * grad_query_stride(), 0.0f);
 }
 
 void BackwardRows::load_lse(const HeadProblem& head, const TensorView& lse) {
-  for (std::int64_t i = 0; i < rows_.count; ++i)
-    lse_log2_[i] = read_f32(head, lse, rows_[i]) * std::numbers::log2e_v<float>;
+  lses_.clear();
+  for (std::int64_t i = 0; i < rows_.count; ++i) {
+    lses_.push_back(read_f32(head, lse, rows_[i]));
+    lse_log2_[i] = lses_.back() * std::numbers::log2e_v<float>;
+  }
+}
+
+void BackwardRows::leave_out_extremes() {
+  for (std::int64_t i = 0; i < rows_.count; ++i) {
+    if (!is_extreme_lse(lses_[static_cast<std::size_t>(i)])) continue;
+    lse_log2_[i] = std::numeric_limits<float>::max();
+    offsets_[i] = 0.0f;
+    std::fill_n(queries_.data() + i * head_dim_, head_dim_, 0.0f);
+    std::fill_n(grad_outs_.data() + i * value_dim_, value_dim_, 0.0f);
+  }
 }
 
 void BackwardRows::load_offsets(const HeadProblem& head, const BackwardArguments& arguments) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "rows/head_problem.h"
 #include "core/index_list.h"
@@ -14,6 +15,7 @@
 namespace subquad {
 
 // Queries (times scale * log2 e) and output gradients as dense f32, and packed to be summed over.
+// Extreme rows (rows/extreme_rows.h) are loaded as zeros that meet nothing.
 class BackwardRows {
  public:
   BackwardRows(std::int64_t head_dim, std::int64_t value_dim, std::int64_t capacity);
@@ -44,6 +46,7 @@ class BackwardRows {
 
  private:
   void load_lse(const HeadProblem& head, const TensorView& lse);
+  void leave_out_extremes();
   void load_offsets(const HeadProblem& head, const BackwardArguments& arguments);
   // `count` rows that share a query head, from row `begin` of the block on, `step` apart.
   void add_part(const HeadProblem& head, std::int64_t begin, std::int64_t step, std::int64_t count,
@@ -52,6 +55,7 @@ class BackwardRows {
   std::int64_t head_dim_, value_dim_;
   IndexList rows_;
   Scratch<float> queries_, grad_outs_, outs_, lse_log2_, offsets_, scaled_offsets_, grad_queries_;
+  std::vector<float> lses_;
   bool scaled_ = false;
   RowPanels query_panels_, grad_out_panels_;
 };

@@ -106,11 +106,11 @@ void BackwardTile::add_products(BackwardRows& rows, const Range& part, const Bac
                   width, rows.grad_query(part.begin), rows.grad_query_stride(), true);
 }
 
-bool BackwardTile::run_streamed(const HeadProblem& head, BackwardRows& rows, const Range& part,
+void BackwardTile::run_streamed(const HeadProblem& head, BackwardRows& rows, const Range& part,
                                 const IndexList& keys, const float* bias,
                                 const TileEntries& entries, const KeySums& sums) {
   columns_ = tile_columns(head, rows.rows(), part, keys, entries.left_out);
-  if (columns_.empty()) return true;
+  if (columns_.empty()) return;
   const std::int64_t count = part.end - part.begin;
   const kernels::RowSource key_rows = select(head.keys(), keys, columns_);
   kernels::stream_scores(rows.query(part.begin), count, key_rows, weights_.data(), stride_);
@@ -121,21 +121,29 @@ bool BackwardTile::run_streamed(const HeadProblem& head, BackwardRows& rows, con
                              select(head.values(), keys, columns_), gradients_.data(), stride_);
     finish_gradients(rows, part, 0, entries.sums);
   }
-  if (wanted_.query && !stream_grad_query(rows, part, key_rows)) return false;
+  if (wanted_.query) stream_grad_query(rows, part, key_rows);
   add_outer_products(rows, part, entries.sums, sums);
   entries_ += count * (columns_.end - columns_.begin);
-  return true;
 }
 
-bool BackwardTile::stream_grad_query(BackwardRows& rows, const Range& part,
+// A key with an Inf or NaN reaches the rows that see it, and no others.
+void BackwardTile::stream_grad_query(BackwardRows& rows, const Range& part,
                                      const kernels::RowSource& keys) {
-  const std::int64_t count = part.end - part.begin;
+  const std::int64_t count = part.end - part.begin, sum_stride = rows.grad_query_stride();
   float* sums = rows.grad_query(part.begin);
-  saved_.assign(sums, sums + count * rows.grad_query_stride());
-  const bool finite = kernels::stream_values(gradients_.data(), stride_, count, keys, sums,
-                                             rows.grad_query_stride());
-  if (!finite) std::copy(saved_.begin(), saved_.end(), sums);
-  return finite;
+  saved_.assign(sums, sums + count * sum_stride);
+  if (kernels::stream_values(gradients_.data(), stride_, count, keys, sums, sum_stride)) return;
+  std::copy(saved_.begin(), saved_.end(), sums);
+  const std::vector<std::int64_t> wild = wild_rows(keys);
+  stream_around(gradients_.data(), stride_, count, keys, wild, sums, sum_stride);
+  std::vector<float> key(static_cast<std::size_t>(head_dim_));
+  for (const std::int64_t j : wild) {
+    kernels::load_rows(keys.slice(j, 1), 1.0f, key.data(), head_dim_, head_dim_);
+    for (std::int64_t r = 0; r < count; ++r)
+      if (!kernels::is_masked(weights_[r * stride_ + j]))
+        kernels::add_rows(key.data(), 0, 1, head_dim_, gradients_[r * stride_ + j],
+                          sums + r * sum_stride, 0);
+  }
 }
 
 void BackwardTile::add_outer_products(const BackwardRows& rows, const Range& part, Sums of,

@@ -34,8 +34,8 @@ class BackwardTile {
            const TileEntries& entries, const KeySums& sums);
 
   // Likewise for few rows (at most kMaxStreamedRows), reading the keys where they lie: `bias` as in
-  // KeyTile. Returns false, with the sums unchanged, if a key is Inf or NaN: pack the tile then.
-  bool run_streamed(const HeadProblem& head, BackwardRows& rows, const Range& part,
+  // KeyTile.
+  void run_streamed(const HeadProblem& head, BackwardRows& rows, const Range& part,
                     const IndexList& keys, const float* bias, const TileEntries& entries,
                     const KeySums& sums);
 
@@ -53,7 +53,7 @@ class BackwardTile {
                       std::int64_t at, const IndexList& keys, const float* bias,
                       const EntrySets& left_out);
   void finish_gradients(const BackwardRows& rows, const Range& panel, std::int64_t at, Sums sums);
-  bool stream_grad_query(BackwardRows& rows, const Range& part, const kernels::RowSource& keys);
+  void stream_grad_query(BackwardRows& rows, const Range& part, const kernels::RowSource& keys);
   void add_outer_products(const BackwardRows& rows, const Range& part, Sums of,
                           const KeySums& sums);
   void add_products(BackwardRows& rows, const Range& part, const BackwardKeys& keys,

@@ -5,6 +5,8 @@
 #include <limits>
 #include <numbers>
 
+#include "core/logits.h"
+
 namespace subquad {
 namespace {
 
@@ -87,8 +89,7 @@ const void* HeadProblem::mask_row(std::int64_t row) const {
 
 float HeadProblem::sink_log2(std::int64_t row) const {
   if (problem->sink_logits.empty()) return -std::numeric_limits<float>::infinity();
-  return problem->sink_logits[static_cast<std::size_t>(query_head(row))] *
-         std::numbers::log2e_v<float>;
+  return to_log2(problem->sink_logits[static_cast<std::size_t>(query_head(row))]);
 }
 
 kernels::RowSource HeadProblem::keys() const {

@@ -21,6 +21,8 @@ namespace subquad {
 struct SampleDraw {
   std::int64_t draws = 0;  // 0: not a sample
   double correction = 1;   // of the variance: 1 - m / n without replacement, 1 with
+  bool single = false;     // each key came in on its own: their number is no part of the design
+  const float* counts = nullptr;  // how often each key of the run was drawn; nullptr: once
 };
 
 // Some rows of a group meet some keys. Entries that the problem hides are left out as everywhere.
@@ -36,6 +38,7 @@ struct KeyRun {
   SampleDraw sample = {};
   RowLimits limits = {};    // of each row of the group
   bool with_heavy = false;  // also meets the entries that heavy sets hold
+  bool packed = false;  // never streamed, however few the rows: their number may depend on others
 };
 
 // The runs of one group of rows, and memory for the lists that they point to.

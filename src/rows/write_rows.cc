@@ -1,10 +1,13 @@
 #include "rows/write_rows.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 
+#include "core/logits.h"
 #include "kernels/pack.h"
+#include "rows/rescue_row.h"
+#include "subquad/error.h"
 
 namespace subquad {
 namespace {
@@ -41,7 +44,19 @@ void write_row(const HeadProblem& head, std::int64_t row, const Partial& sums, s
                      head.row_in(outputs.out, row));
   if (!outputs.lse.empty())
     *static_cast<float*>(head.row_in(outputs.lse, row)) =
-        l == 0.0f ? kMasked : (sums.m[r] + std::log2(l)) * std::numbers::ln2_v<float>;
+        l == 0.0f ? kMasked : from_log2(sums.m[r] + std::log2(l));
+}
+
+// Whether float32 overflowed on the row's way: a sum or an average that is not finite, or scores of
+// -inf alone where the row may see keys. What is Inf or NaN by the inputs is not told apart here.
+bool is_lost(const HeadProblem& head, std::int64_t row, const Partial& sums, std::int64_t r) {
+  if (sums.m[r] == kMasked) return !head.visible(row).empty();
+  const float* o = sums.o + r * sums.o_stride;
+  // Scores there are base 2 as they come; only masks are bent.
+  if (std::abs(sums.m[r]) > kLastPlainLog2 && head.problem->mask.kind != MaskKind::additive)
+    return true;
+  return !std::isfinite(sums.l[r]) || !std::isfinite(sums.m[r]) ||
+         !std::all_of(o, o + sums.value_dim, [](float x) { return std::isfinite(x); });
 }
 
 }  // namespace
@@ -50,12 +65,15 @@ void write_rows(const HeadProblem& head, const IndexList& rows, const Partial& s
                 const Outputs& outputs, std::vector<std::int32_t>* rejected) {
   for (std::int64_t r = 0; r < rows.count; ++r) {
     const std::int64_t row = rows[r];
-    if (rejected != nullptr && is_rejected(head, row, sums.l[r])) {
+    const bool lost = is_lost(head, row, sums, r);
+    if (rejected != nullptr &&
+        (is_rejected(head, row, sums.l[r]) || (lost && sees_only_finite(head, row)))) {
       rejected->push_back(static_cast<std::int32_t>(row));
       continue;
     }
     join_sink(sums, r, head.sink_log2(row));
     write_row(head, row, sums, r, inverse_of(sums.l[r]), outputs);
+    if (lost && rejected == nullptr) rescue_row(head, row, outputs);
   }
 }
 
@@ -63,6 +81,8 @@ std::int64_t write_signed_rows(const HeadProblem& head, const IndexList& rows, c
                                const Outputs& outputs) {
   std::int64_t negative = 0;
   for (std::int64_t r = 0; r < rows.count; ++r) {
+    if (is_lost(head, rows[r], sums, r) && sees_only_finite(head, rows[r]))
+      throw_invalid("query, key, value: sums of features overflow float32; scale the inputs down");
     join_sink(sums, r, head.sink_log2(rows[r]));
     const float l = sums.l[r];
     write_row(head, rows[r], sums, r, std::isfinite(l) ? inverse_of(l) : kNaN, outputs);

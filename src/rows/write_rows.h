@@ -13,12 +13,15 @@ namespace subquad {
 
 // Joins the sink, divides, stores out and lse. A row that saw nothing gives zeros and lse = -inf.
 // With `rejected`, rows whose l is not positive although they may see a key are not written but
-// listed there (for an exact second try); NaN is written. Changes `sums`.
+// listed there (for an exact second try), and so are rows whose sums overflowed; NaN that follows
+// from the inputs is written. Without it overflowed rows are computed again in double. Changes
+// `sums`.
 void write_rows(const HeadProblem& head, const IndexList& rows, const Partial& sums,
                 const Outputs& outputs, std::vector<std::int32_t>* rejected = nullptr);
 
 // As above for a method that divides by any sum: a sum of 0 gives zeros and lse = -inf, a negative
-// one lse = NaN, one that is not finite NaN. Returns the number of negative sums.
+// one lse = NaN, one that is not finite NaN; Error (invalid_argument) if a row's sums overflow
+// though all that it sees is finite. Returns the number of negative sums.
 std::int64_t write_signed_rows(const HeadProblem& head, const IndexList& rows, const Partial& sums,
                                const Outputs& outputs);
 

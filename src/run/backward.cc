@@ -14,6 +14,7 @@
 #include "rows/backward_sums.h"
 #include "rows/backward_tile.h"
 #include "rows/backward_turns.h"
+#include "rows/extreme_rows.h"
 #include "exact/forward.h"
 #include "rows/attend_run.h"
 #include "run/row_sums.h"
@@ -232,10 +233,9 @@ class Worker {
   bool stream_tile(const KeyRun& run, const IndexList& keys, std::int64_t begin,
                    const KeySums& sums) {
     const bool few = run.rows.end - run.rows.begin <= kMaxStreamedRows;
-    if (!few || !run.tiles.empty() || same_list(keys, keys_.keys())) return false;
+    if (!few || run.packed || !run.tiles.empty() || same_list(keys, keys_.keys())) return false;
     const float* bias = run.bias != nullptr ? run.bias + begin : nullptr;
-    if (!tile_.run_streamed(head_, rows_, run.rows, keys, bias, {left_out_, run.sums}, sums))
-      return false;
+    tile_.run_streamed(head_, rows_, run.rows, keys, bias, {left_out_, run.sums}, sums);
     note_met(run, run.rows);
     return true;
   }
@@ -319,6 +319,8 @@ class HeadBackward {
     for (const PlanPass& pass : plan_.passes()) run_pass(pass, &pass == &plan_.passes().back());
     if (shared_.gradient != nullptr) add_shared();
     if (model_ != nullptr) model_->finish(threads_);
+    for (std::int64_t row = 0; row < head_.num_rows(); ++row)
+      if (unmet_.met(row)) refuse_extreme_row(head_, row, arguments_);
     const std::vector<std::int32_t> rejected = rejected_rows();
     const HeadRows work{&head_, {rejected.data(), 0, std::ssize(rejected), true}};
     if (!rejected.empty()) add_exact_backward({&work, 1}, arguments_, threads_);

@@ -11,6 +11,7 @@
 #include "core/probe_problem.h"
 #include "light/sampled/approx_d.h"
 #include "light/sampled/row_norm_sample.h"
+#include "rows/visible_keys.h"
 #include "run/call.h"
 #include "run/output_checks.h"
 #include "run/forward.h"
@@ -45,10 +46,13 @@ Report run(Call& call, Method& method, const ApproxDRuleOptions& rule, const Out
   return call.close();
 }
 
-SamplingMatrix matrix_of(const RowNormSample& sample) {
+SamplingMatrix matrix_of(const RowNormSample& sample, const IndexList& keys) {
   SamplingMatrix matrix;
-  matrix.indices.assign(sample.keys.begin(), sample.keys.end());
-  for (const double weight : sample.weights) matrix.weights.push_back(std::sqrt(weight));
+  for (std::size_t i = 0; i < sample.keys.size(); ++i) {
+    const auto count = static_cast<std::size_t>(sample.counts.empty() ? 1 : sample.counts[i]);
+    matrix.indices.insert(matrix.indices.end(), count, keys[sample.keys[i]]);
+    matrix.weights.insert(matrix.weights.end(), count, std::sqrt(sample.weights[i]));
+  }
   return matrix;
 }
 
@@ -56,10 +60,15 @@ std::vector<SamplingMatrix> sample_heads(std::span<const HeadProblem> heads,
                                          const SampleOptions& sample, const Options& options) {
   std::vector<SamplingMatrix> matrices;
   for (const HeadProblem& head : heads) {
-    const std::vector<double> norms =
-        squared_row_norms(head.values(), resolved_threads(options.threads));
+    const VisibleKeys keys(head);
+    kernels::RowSource values = head.values();
+    values.ids = keys.all().ids;
+    values.first = keys.all().first;
+    values.count = keys.count();
+    const std::vector<double> norms = squared_row_norms(values, resolved_threads(options.threads));
     matrices.push_back(matrix_of(sample_by_row_norm(norms, sample.num_samples, sample.replace,
-                                                    Rng(options.seed, head.kv_head))));
+                                                    Rng(options.seed, head.kv_head)),
+                                 keys.all()));
     matrices.back().kv_head = head.kv_head;
     matrices.back().sequence =
         static_cast<std::int64_t>(matrices.size() - 1) / head.problem->key.heads();

@@ -49,9 +49,9 @@ std::vector<float> value_norms(const KeyTile& tile) {
 }
 
 // Adds one tile of weights (rows `stride` floats apart) to the moments; squares the weights in
-// place.
+// place. A weight of `counts` draws is the sum of as many squares.
 void add_tile(Moments& sums, float* weights, std::int64_t stride, const KeyTile& tile,
-              const float* norms) {
+              const float* norms, const float* counts) {
   const auto rows = static_cast<std::int64_t>(sums.w.size());
   const std::int64_t keys = tile.keys().count;
   tile.multiply_values(weights, stride, rows, {0, keys}, sums.wv.data(), sums.stride, true);
@@ -61,6 +61,7 @@ void add_tile(Moments& sums, float* weights, std::int64_t stride, const KeyTile&
     for (std::int64_t j = 0; j < keys; ++j) {
       sums.w[i] += row[j];
       row[j] *= row[j];
+      if (counts != nullptr) row[j] /= counts[j];
       sums.w2[i] += row[j];
       if (row[j] != 0.0f) sums.w2_norm[i] += double{row[j]} * norms[j];
     }
@@ -74,7 +75,8 @@ void add_tile(Moments& sums, float* weights, std::int64_t stride, const KeyTile&
 double variance(const Moments& sums, std::size_t i, const Partial& row, const KeyRun& run) {
   const double correction = run.sample.correction, draws = static_cast<double>(run.sample.draws);
   // One key or none says nothing about the spread, unless all keys were drawn.
-  if (sums.seen[i] < 2 && correction > 0) return std::numeric_limits<double>::quiet_NaN();
+  if (sums.seen[i] < 2 && correction > 0 && !run.sample.single)
+    return std::numeric_limits<double>::quiet_NaN();
   if (correction == 0) return 0.0 * row.l[0];  // 0, or NaN for a row of NaN
   const double l = row.l[0];
   const double of_value = run.sums == Sums::weights ? 0 : 1,
@@ -89,6 +91,7 @@ double variance(const Moments& sums, std::size_t i, const Partial& row, const Ke
     mean_norm += total * total;
   }
   const double squares = of_value * sums.w2_norm[i] - 2 * cross + out_norm * sums.w2[i];
+  if (run.sample.single) return correction * squares / (l * l);
   const double spread = squares - mean_norm / draws;  // std::max would drop a NaN
   return correction * (spread < 0 ? 0.0 : spread) * draws / (draws - 1) / (l * l);
 }
@@ -100,6 +103,7 @@ void add_errors(const HeadProblem& head, RowBlock& rows, const KeyRun& run, Tile
   std::vector<Moments> moments;
   for (std::int64_t begin = run.rows.begin; begin < run.rows.end; begin += step)
     moments.emplace_back(std::min(step, run.rows.end - begin), head.value_dim());
+  const float* counts = run.sample.counts;
   for_each_tile(head, run, scratch, [&](const KeyTile& tile) {
     const std::vector<float> norms = value_norms(tile);
     const std::int64_t keys = tile.keys().count;
@@ -110,9 +114,10 @@ void add_errors(const HeadProblem& head, RowBlock& rows, const KeyRun& run, Tile
       score_rows(head, rows, {begin, begin + count}, tile, {0, keys}, scratch.left_out, panel);
       count_seen(sums, panel, count, keys);
       kernels::exp2_rows(panel.data(), panel.stride(), count, keys, rows.partial().m + begin);
-      add_tile(sums, panel.data(), panel.stride(), tile, norms.data());
+      add_tile(sums, panel.data(), panel.stride(), tile, norms.data(), counts);
       begin += count;
     }
+    if (counts != nullptr) counts += keys;
   });
   rows.set_limits({});
   for (std::int64_t i = run.rows.begin; i < run.rows.end; ++i) {

@@ -2,9 +2,22 @@
 
 #include "heavy/expander/expander_sketch.h"
 #include "parts/row_list_set.h"
+#include "rows/visible_keys.h"
 
 namespace subquad {
 namespace {
+
+// Without the entries that the problem hides: they take no place in a row's list.
+RowLists visible_entries(const HeadProblem& head, const RowLists& lists) {
+  if (!head.has_band() && head.problem->mask.kind == MaskKind::none) return lists;
+  RowLists kept;
+  for (std::int64_t row = 0; row < lists.num_rows(); ++row) {
+    for (const std::int32_t key : lists.row(row))
+      if (sees(head, row, key)) kept.keys.push_back(key);
+    kept.offsets.push_back(kept.num_entries());
+  }
+  return kept;
+}
 
 class ExpanderRule final : public HeavyRule {
  public:
@@ -13,9 +26,9 @@ class ExpanderRule final : public HeavyRule {
   std::vector<std::unique_ptr<HeavySet>> find(const HeadProblem& head, const Rng& rng,
                                               int threads) const override {
     std::vector<std::unique_ptr<HeavySet>> sets;
-    sets.push_back(
-        std::make_unique<RowListSet>(head, find_heavy_hitters(head, options_, rng, threads),
-                                     ListLayout{.block_step = head.group, .head_step = 1}));
+    sets.push_back(std::make_unique<RowListSet>(
+        head, visible_entries(head, find_heavy_hitters(head, options_, rng, threads)),
+        ListLayout{.block_step = head.group, .head_step = 1}));
     return sets;
   }
 

@@ -1,9 +1,37 @@
 #include "heavy/sort_lsh/sort_lsh.h"
 
+#include <vector>
+
 #include "heavy/sort_lsh/block_set.h"
+#include "heavy/sort_lsh/chosen_block_set.h"
+#include "index/hash_head.h"
+#include "rows/row_pieces.h"
+#include "rows/visible_keys.h"
 
 namespace subquad {
 namespace {
+
+SortLshOptions read_options(const SpecPart& spec) {
+  SpecReader reader(spec);
+  SortLshOptions options;
+  options.block = reader.integer("block", options.block, 1, 1 << 20);
+  options.hash.bits = reader.integer("bits", options.hash.bits, 1, 24);
+  options.rounds = reader.integer("rounds", options.rounds, 1, 64);
+  options.hash.center = reader.boolean("center", options.hash.center);
+  options.hash.norm = reader.boolean("norm", options.hash.norm);
+  options.neighbors = reader.integer("neighbors", options.neighbors, 0, 64);
+  options.strict = reader.boolean("strict", options.strict);
+  reader.finish();
+  return options;
+}
+
+// The keys of a list in the order of their buckets.
+std::vector<std::int32_t> sorted_keys(const HashBuckets& buckets, const IndexList& keys) {
+  std::vector<std::int32_t> sorted;
+  for (const std::int32_t i : sort_by_bucket(buckets.keys.span(), 0).span())
+    sorted.push_back(static_cast<std::int32_t>(keys[i]));
+  return sorted;
+}
 
 class SortLshRule final : public HeavyRule {
  public:
@@ -11,39 +39,56 @@ class SortLshRule final : public HeavyRule {
 
   std::vector<std::unique_ptr<HeavySet>> find(const HeadProblem& head, const Rng& rng,
                                               int threads) const override {
+    const VisibleKeys keys(head);
+    const bool by_piece = options_.strict && head.has_band();
     std::vector<std::unique_ptr<HeavySet>> sets;
-    if (head.num_keys == 0) return sets;
-    for (std::int64_t round = 0; round < options_.rounds; ++round) {
-      const HashBuckets buckets = hash_head(head, rng, round, options_.hash, threads);
-      auto set = std::make_unique<BlockSet>(head, options_.block, options_.neighbors);
-      set->add(sort_by_bucket(buckets.rows.span(), 0).span(),
-               sort_by_bucket(buckets.keys.span(), 0).span());
-      sets.push_back(std::move(set));
-    }
+    for (std::int64_t round = 0; keys.count() > 0 && round < options_.rounds; ++round)
+      sets.push_back(by_piece ? choose_blocks(head, keys, rng, round, threads)
+                              : sort_all(head, keys, rng, round, threads));
     return sets;
   }
 
  private:
+  // As published: rows and keys sorted, blocks on the diagonal.
+  std::unique_ptr<HeavySet> sort_all(const HeadProblem& head, const VisibleKeys& keys,
+                                     const Rng& rng, std::int64_t round, int threads) const {
+    const HashBuckets buckets = hash_scope(head, rng, round, options_.hash,
+                                           {{0, head.num_rows()}, keys.all(), keys.all()}, threads);
+    auto set = std::make_unique<BlockSet>(head, options_.block, options_.neighbors);
+    set->add(sort_by_bucket(buckets.rows.span(), 0).span(), sorted_keys(buckets, keys.all()));
+    return set;
+  }
+
+  // Strict under a causal mask or a window. A row of a sorted block sees half of it on average:
+  // blocks that it sees whole are half as large.
+  std::unique_ptr<HeavySet> choose_blocks(const HeadProblem& head, const VisibleKeys& keys,
+                                          const Rng& rng, std::int64_t round, int threads) const {
+    const std::int64_t block = (options_.block + 1) / 2;
+    auto set = std::make_unique<ChosenBlockSet>(head, options_.neighbors);
+    for (const RowPiece& piece : cut_rows(head, options_.block * (1 + 2 * options_.neighbors)))
+      if (!piece.leaf)
+        set->add(piece.rows, keys.inside(piece.common), block, {round, options_.hash}, rng,
+                 threads);
+      else if (round == 0)
+        set->add_leaf(piece.rows);
+    return set;
+  }
+
   SortLshOptions options_;
 };
 
 }  // namespace
 
 std::unique_ptr<HeavyRule> make_sort_lsh_rule(const SpecPart& spec) {
-  SpecReader reader(spec);
-  SortLshOptions o;
-  o.block = reader.integer("block", o.block, 1, 1 << 20);
-  o.hash.bits = reader.integer("bits", o.hash.bits, 1, 24);
-  o.rounds = reader.integer("rounds", o.rounds, 1, 64);
-  o.hash.center = reader.boolean("center", o.hash.center);
-  o.hash.norm = reader.boolean("norm", o.hash.norm);
-  o.neighbors = reader.integer("neighbors", o.neighbors, 0, 64);
-  reader.finish();
-  return make_sort_lsh(o);
+  return make_sort_lsh(read_options(spec));
 }
 
 std::unique_ptr<HeavyRule> make_sort_lsh(const SortLshOptions& options) {
   return std::make_unique<SortLshRule>(options);
+}
+
+std::string sort_lsh_path(const SpecPart& spec) {
+  return read_options(spec).strict ? spec.name : spec.name + ":published";
 }
 
 }  // namespace subquad

@@ -13,7 +13,9 @@
 #include "heavy/topk/candidate_rank.h"
 #include "index/key_index.h"
 #include "heavy/topk/kth_score.h"
+#include "heavy/topk/search_pieces.h"
 #include "kernels/select.h"
+#include "rows/visible_keys.h"
 
 namespace subquad {
 namespace {
@@ -207,32 +209,66 @@ class Worker {
   CandidateRanker ranker_;
 };
 
-std::int64_t rows_at_a_time(const Search& search, int threads) {
-  const std::int64_t rows = search.head.num_rows();
+std::int64_t rows_at_a_time(const Search& search, std::int64_t rows, int threads) {
   const std::int64_t each = std::max<std::int64_t>(
       1, search.head.num_keys / search.index.size() * std::min(search.probes, search.index.size()));
   return std::clamp(std::min(kMaxScores / each, rows / (4 * std::int64_t{threads})), kMinRows,
                     kMaxRows);
 }
 
+// Calls run(worker, block) for blocks of `step` of the rows, each thread with a worker of its own.
+template <typename Make, typename Run>
+void for_row_blocks(const Range& rows, std::int64_t step, int threads, const Make& make,
+                    const Run& run) {
+  parallel_workers(threads, (rows.end - rows.begin + step - 1) / step, [&] {
+    return [&, worker = make()](std::int64_t block) mutable {
+      const std::int64_t begin = rows.begin + block * step;
+      run(worker, Range{begin, std::min(begin + step, rows.end)});
+    };
+  });
+}
+
+void search_all(const HeadProblem& head, std::int64_t k, const Range& rows, KeptLists& kept,
+                int threads) {
+  for_row_blocks(
+      rows, kMinRows, threads, [&] { return CandidateRanker(head, k); },
+      [&](CandidateRanker& ranker, const Range& block) {
+        for (std::int64_t row = block.begin; row < block.end; ++row)
+          kept.set_count(row, ranker.rank_visible(row, kept.room(row)));
+      });
+}
+
+void search_piece(const HeadProblem& head, std::int64_t k, const ClusterOptions& options,
+                  const KeyScope& keys, const Range& rows, const Rng& rng, KeptLists& kept,
+                  int threads) {
+  const std::int64_t clusters =
+      options.clusters > 0 ? options.clusters : default_clusters(keys.own.count);
+  const std::int64_t all = keys.own.count + keys.before.count + keys.after.count;
+  const std::int64_t probes =
+      options.probes > 0 ? options.probes : default_probes(all, clusters, k);
+  const KeyIndex index(head, keys, clusters, options.clustering, rng, threads);
+  const Search search{head, k, probes, index, kept};
+  for_row_blocks(
+      rows, rows_at_a_time(search, rows.end - rows.begin, threads), threads,
+      [&] { return Worker(search); },
+      [](Worker& worker, const Range& block) { worker.run(block); });
+}
+
 }  // namespace
 
 KeptLists search_clusters(const HeadProblem& head, std::int64_t k, const ClusterOptions& options,
                           const Rng& rng, int threads) {
-  const std::int64_t rows = head.num_rows();
-  const std::int64_t clusters =
-      options.clusters > 0 ? options.clusters : default_clusters(head.num_keys);
-  const std::int64_t probes =
-      options.probes > 0 ? options.probes : default_probes(head.num_keys, clusters, k);
-  const KeyIndex index(head, clusters, options.clustering, rng, threads);
-  KeptLists kept(rows, std::min(k, head.num_keys));
-  const Search search{head, k, probes, index, kept};
-  const std::int64_t step = rows_at_a_time(search, threads);
-  parallel_workers(threads, (rows + step - 1) / step, [&] {
-    return [&, worker = Worker(search)](std::int64_t block) mutable {
-      worker.run({block * step, std::min((block + 1) * step, rows)});
-    };
-  });
+  const VisibleKeys visible(head);
+  KeptLists kept(head.num_rows(), std::min(k, head.num_keys));
+  for (const RowPiece& piece : search_pieces(head, k, options.strict)) {
+    const KeyScope keys{visible.inside(piece.common),
+                        visible.inside({piece.seen.begin, piece.common.begin}),
+                        visible.inside({piece.common.end, piece.seen.end})};
+    if (piece.leaf || keys.own.count == 0)
+      search_all(head, k, piece.rows, kept, threads);
+    else
+      search_piece(head, k, options, keys, piece.rows, rng, kept, threads);
+  }
   kept.close();
   return kept;
 }

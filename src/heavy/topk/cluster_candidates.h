@@ -6,7 +6,9 @@
 // cost: clustering (key_clusters.h) and one packed copy of the keys; a row 2 D flops a cluster and
 // a candidate, by matrix products: the rows that visit a cluster meet it together.
 // parameters: clusters, 1 to 65,536, 0: sqrt(n); probes clusters a row visits, at least 1, 0: as
-// many as hold 8 k keys on average, at least 16; how the clusters are made.
+// many as hold 8 k keys on average, at least 16; how the clusters are made; strict under a causal
+// mask or a window, clusters for each piece of the rows (row_pieces.h) out of the keys that all of
+// them see, which the other keys join at the nearest mean, default true.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +23,7 @@ namespace subquad {
 struct ClusterOptions {
   std::int64_t clusters = 0, probes = 0;
   Clustering clustering = Clustering::tree;
+  bool strict = true;
 };
 
 // Ascending lists of at most k keys; of equal scores the first keys. A row with fewer candidates

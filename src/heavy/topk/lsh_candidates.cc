@@ -10,7 +10,9 @@
 #include "core/threads.h"
 #include "heavy/topk/candidate_rank.h"
 #include "heavy/topk/non_finite_keys.h"
+#include "heavy/topk/search_pieces.h"
 #include "index/hash_head.h"
+#include "rows/visible_keys.h"
 
 namespace subquad {
 namespace {
@@ -24,20 +26,24 @@ std::int64_t default_bits(std::int64_t num_keys) {
   return std::clamp<std::int64_t>(std::llround(bits), 1, 24);
 }
 
-// Keys by bucket, and the buckets of the rows.
+// Keys by bucket, and the buckets of the rows, of one scope.
 class HashTable {
  public:
-  explicit HashTable(HashBuckets buckets)
-      : rows_(std::move(buckets.rows)),
+  HashTable(HashBuckets buckets, const HashScope& scope)
+      : first_row_(scope.rows.begin),
+        rows_(std::move(buckets.rows)),
         near_(std::move(buckets.near)),
         keys_(sort_by_bucket(buckets.keys.span(), 0)),
         codes_(keys_.size()) {
-    for (std::int64_t i = 0; i < keys_.size(); ++i) codes_[i] = buckets.keys[keys_[i]];
+    for (std::int64_t i = 0; i < keys_.size(); ++i) {
+      codes_[i] = buckets.keys[keys_[i]];
+      keys_[i] = static_cast<std::int32_t>(scope.keys[keys_[i]]);
+    }
   }
 
   template <typename Visit>
-  void for_candidates(std::int64_t row, const Visit& visit) const {
-    const std::int64_t probes = near_.size() / rows_.size();
+  void for_candidates(std::int64_t row_of_head, const Visit& visit) const {
+    const std::int64_t probes = near_.size() / rows_.size(), row = row_of_head - first_row_;
     visit_bucket(rows_[row], visit);
     for (std::int64_t p = 0; p < probes; ++p) visit_bucket(near_[row * probes + p], visit);
   }
@@ -50,19 +56,20 @@ class HashTable {
     for (auto i = first - codes.begin(); i < last - codes.begin(); ++i) visit(keys_[i]);
   }
 
+  std::int64_t first_row_;
   Scratch<std::uint32_t> rows_, near_;
   Scratch<std::int32_t> keys_;
   Scratch<std::uint32_t> codes_;  // of keys_, ascending
 };
 
 std::vector<HashTable> build_tables(const HeadProblem& head, const LshOptions& options,
-                                    const Rng& rng, int threads) {
+                                    const HashScope& scope, const Rng& rng, int threads) {
   HashOptions hash{options.bits, options.center, options.norm};
-  if (hash.bits == 0) hash.bits = default_bits(head.num_keys);
+  if (hash.bits == 0) hash.bits = default_bits(scope.keys.count);
   hash.flips = std::min(options.probes, hash.bits);
   std::vector<HashTable> tables;
   for (std::int64_t t = 0; t < options.tables; ++t)
-    tables.emplace_back(hash_head(head, rng, kFirstRound + t, hash, threads));
+    tables.emplace_back(hash_scope(head, rng, kFirstRound + t, hash, scope, threads), scope);
   return tables;
 }
 
@@ -104,7 +111,7 @@ class Searcher {
 
   std::int64_t search(std::int64_t row, std::int32_t* best) {
     const Range seen = head_.visible(row);
-    if (seen.end - seen.begin <= k_) return ranker_.rank_visible(row, best);
+    if (seen.end - seen.begin <= k_ || tables_.empty()) return ranker_.rank_visible(row, best);
     for (const std::int32_t key : everywhere_) set_.add(key);
     for (const HashTable& table : tables_)
       table.for_candidates(row, [&](std::int32_t key) { set_.add(key); });
@@ -128,16 +135,23 @@ class Searcher {
 
 KeptLists search_lsh(const HeadProblem& head, std::int64_t k, const LshOptions& options,
                      const Rng& rng, int threads) {
-  const std::vector<HashTable> tables = build_tables(head, options, rng, threads);
-  const std::vector<std::int32_t> everywhere = non_finite_keys(head);
-  const std::int64_t rows = head.num_rows();
-  KeptLists kept(rows, std::min(k, head.num_keys));
-  parallel_workers(threads, (rows + kRows - 1) / kRows, [&] {
-    return [&, searcher = Searcher(head, k, tables, everywhere)](std::int64_t block) mutable {
-      for (std::int64_t row = block * kRows; row < std::min((block + 1) * kRows, rows); ++row)
-        kept.set_count(row, searcher.search(row, kept.room(row)));
-    };
-  });
+  const VisibleKeys keys(head);
+  const std::vector<std::int32_t> everywhere = non_finite_keys(head, keys.all());
+  KeptLists kept(head.num_rows(), std::min(k, head.num_keys));
+  for (const RowPiece& piece : search_pieces(head, k, options.strict)) {
+    const HashScope scope{piece.rows, keys.inside(piece.seen), keys.inside(piece.common)};
+    std::vector<HashTable> tables;
+    if (!piece.leaf && scope.keys.count > 0)
+      tables = build_tables(head, options, scope, rng, threads);
+    const std::int64_t rows = piece.rows.end - piece.rows.begin;
+    parallel_workers(threads, (rows + kRows - 1) / kRows, [&] {
+      return [&, searcher = Searcher(head, k, tables, everywhere)](std::int64_t block) mutable {
+        const std::int64_t begin = piece.rows.begin + block * kRows;
+        for (std::int64_t row = begin; row < std::min(begin + kRows, piece.rows.end); ++row)
+          kept.set_count(row, searcher.search(row, kept.room(row)));
+      };
+    });
+  }
   kept.close();
   return kept;
 }

@@ -8,7 +8,9 @@
 // (cluster_candidates.h).
 // cost: a table 2 n D bits flops and a sort; a row 2 D flops a candidate, read where it lies.
 // parameters: tables, 1 to 256; bits a table, 1 to 24, 0: buckets of 64 keys on average; probes
-// further buckets of a row in each table, at most one a bit; center, norm as in sort_lsh.h.
+// further buckets of a row in each table, at most one a bit; center, norm as in sort_lsh.h; strict
+// under a causal mask or a window, tables for each piece of the rows (row_pieces.h): mean and
+// largest norm are those of keys that all rows of the piece see, default true.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +24,7 @@ namespace subquad {
 struct LshOptions {
   std::int64_t tables = 8, bits = 0, probes = 0;
   bool center = true, norm = false;
+  bool strict = true;
 };
 
 // Ascending lists of at most k keys. A row with fewer candidates that it may see keeps those; a row

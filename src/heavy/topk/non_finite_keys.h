@@ -4,19 +4,23 @@
 #include <cstdint>
 #include <vector>
 
-#include "rows/head_problem.h"
+#include "core/index_list.h"
 #include "kernels/pack.h"
+#include "rows/head_problem.h"
 
 namespace subquad {
 
-// Ascending. Empty, after one pass, for finite keys.
-inline std::vector<std::int32_t> non_finite_keys(const HeadProblem& head) {
-  std::vector<std::int32_t> keys;
-  const kernels::RowSource source = head.keys();
-  if (kernels::all_finite(source)) return keys;
-  for (std::int64_t key = 0; key < head.num_keys; ++key)
-    if (!kernels::all_finite(source.slice(key, 1))) keys.push_back(static_cast<std::int32_t>(key));
-  return keys;
+// Those of the list, ascending. Empty, after one pass, for finite keys.
+inline std::vector<std::int32_t> non_finite_keys(const HeadProblem& head, const IndexList& keys) {
+  std::vector<std::int32_t> odd;
+  kernels::RowSource source = head.keys();
+  source.ids = keys.ids;
+  source.first = keys.first;
+  source.count = keys.count;
+  if (kernels::all_finite(source)) return odd;
+  for (std::int64_t i = 0; i < keys.count; ++i)
+    if (!kernels::all_finite(source.slice(i, 1))) odd.push_back(static_cast<std::int32_t>(keys[i]));
+  return odd;
 }
 
 }  // namespace subquad

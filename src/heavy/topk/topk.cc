@@ -85,6 +85,7 @@ LshOptions read_lsh(SpecReader& reader) {
   lsh.probes = reader.integer("probes", lsh.probes, 0, 24);
   lsh.center = reader.boolean("center", lsh.center);
   lsh.norm = reader.boolean("norm", lsh.norm);
+  lsh.strict = reader.boolean("strict", lsh.strict);
   return lsh;
 }
 
@@ -94,6 +95,7 @@ ClusterOptions read_clusters(SpecReader& reader) {
   options.probes = reader.integer("probes", options.probes, 0, 1 << 16);
   options.clustering = static_cast<Clustering>(reader.choice(
       "cluster", static_cast<std::size_t>(options.clustering), {"tree", "kmeans", "lsh"}));
+  options.strict = reader.boolean("strict", options.strict);
   return options;
 }
 
@@ -117,7 +119,9 @@ std::unique_ptr<HeavyRule> make_topk_rule(const SpecPart& spec) {
 
 std::string topk_path(const SpecPart& spec) {
   const TopkSearch search = read_search(spec);
-  return spec.name + (search.lsh ? ":lsh" : search.clusters ? ":clusters" : "");
+  if (!search.lsh && !search.clusters) return spec.name;
+  const bool strict = search.lsh ? search.lsh->strict : search.clusters->strict;
+  return spec.name + (search.lsh ? ":lsh" : ":clusters") + (strict ? "" : ":published");
 }
 
 }  // namespace subquad

@@ -2,7 +2,8 @@
 //
 // source: k-NN attention (KVT, Definition of the slow version and Algorithm 1). Of equal scores
 // those of the first keys are kept. candidates=all: exact, no key is missed; lsh, clusters: the
-// best of what an index finds (lsh_candidates.h, cluster_candidates.h), recall measured.
+// best of what an index finds (lsh_candidates.h, cluster_candidates.h), recall measured. Under a
+// causal mask or a window the index of a row is built from keys that it sees (strict, the default).
 // use when: a model was trained with it; or attention is flat and its tail is noise (KVT, Lemma 2).
 // do not use for: speed at large n by itself: every score is computed, 2 n D flops a row; with
 // candidates: k above n / 16, or where a missed key matters.

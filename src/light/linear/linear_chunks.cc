@@ -42,15 +42,14 @@ LinearChunks::LinearChunks(const HeadProblem& head, FeatureMap map, std::int64_t
       step_(layout_.size() + chunk_positions(head) * layout_.stride()),
       features_(chunk_positions(head) * feature_stride(head.head_dim())),
       packed_(max_chunks(head, rows) * packed_size_),
-      before_((max_chunks(head, rows) + 1) * step_),
-      wild_values_(head.value_dim(), chunk_positions(head)) {
+      before_((max_chunks(head, rows) + 1) * step_) {
   // The kernel leaves the last columns of padding alone.
   if (layout_.stride() > layout_.value_dim) std::fill_n(before_.data(), before_.size(), 0.0f);
 }
 
 void LinearChunks::load(std::span<const LinearSpan> spans) {
   spans_.assign(spans.begin(), spans.end());
-  wild_.assign(spans.size(), 0);
+  wild_.assign(spans.size(), {});
   std::fill_n(before_.data(), layout_.size(), 0.0f);
   for (std::int64_t chunk = 0; chunk < std::ssize(spans_); ++chunk) load_chunk(chunk);
 }
@@ -65,8 +64,8 @@ void LinearChunks::load_chunk(std::int64_t chunk) {
                      layout_.stride());
   layout_.add_products(features_.data(), values, count, sums, false);
   // An Inf or NaN among the values is one in every row of the products.
-  wild_[static_cast<std::size_t>(chunk)] =
-      !kernels::all_finite(dense_rows(layout_.products(sums), layout_.value_dim, 0, 1));
+  if (!kernels::all_finite(dense_rows(layout_.products(sums), layout_.value_dim, 0, 1)))
+    isolate_wild_values(chunk, values);
   kernels::add(before(chunk), layout_.size(), sums);
   kernels::pack_transposed(dense_rows(features_.data(), dim, feature_stride(dim), count),
                            packed_.data() + chunk * packed_size_);
@@ -80,9 +79,18 @@ kernels::RightMatrix LinearChunks::features(std::int64_t chunk) const {
   return {packed_.data() + chunk * packed_size_, panel_ * layout_.head_dim, panel_};
 }
 
-const RowPanels& LinearChunks::wild_values(std::int64_t chunk) {
-  wild_values_.pack(select_rows(head_.values(), listed(chunk)));
-  return wild_values_;
+void LinearChunks::isolate_wild_values(std::int64_t chunk, float* values) {
+  const kernels::RowSource source = select_rows(head_.values(), listed(chunk));
+  for (std::int64_t key = 0; key < source.count; ++key) {
+    if (kernels::all_finite(source.slice(key, 1))) continue;
+    wild_[static_cast<std::size_t>(chunk)].push_back(key);
+    std::fill_n(values + key * layout_.stride(), layout_.stride(), 0.0f);
+  }
+}
+
+void LinearChunks::load_value(std::int64_t chunk, std::int64_t key, float* out) const {
+  kernels::load_rows(select_rows(head_.values(), listed(chunk)).slice(key, 1), 1.0f, out,
+                     layout_.value_dim, layout_.value_dim);
 }
 
 }  // namespace subquad

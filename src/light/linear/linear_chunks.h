@@ -9,7 +9,6 @@
 #include "rows/head_problem.h"
 #include "core/index_list.h"
 #include "core/memory.h"
-#include "rows/row_panels.h"
 #include "kernels/gemm.h"
 #include "light/linear/linear_features.h"
 
@@ -49,12 +48,16 @@ class LinearChunks {
   const float* before(std::int64_t chunk) const { return before_.data() + chunk * step_; }
   // B of phi(Q) phi(K)^T.
   kernels::RightMatrix features(std::int64_t chunk) const;
-  // Whether a value may be Inf or NaN; wild_values() are then the B of P V.
-  bool is_wild(std::int64_t chunk) const { return wild_[static_cast<std::size_t>(chunk)] != 0; }
-  const RowPanels& wild_values(std::int64_t chunk);
+  // The chunk's keys whose value has an Inf or NaN, from its first one on: zero among the values
+  // here, for whoever multiplies to add to the rows that see them.
+  const std::vector<std::int64_t>& wild(std::int64_t chunk) const {
+    return wild_[static_cast<std::size_t>(chunk)];
+  }
+  void load_value(std::int64_t chunk, std::int64_t key, float* out) const;
 
  private:
   void load_chunk(std::int64_t chunk);
+  void isolate_wild_values(std::int64_t chunk, float* values);
   IndexList listed(std::int64_t chunk) const {
     return index_range(keys(chunk).begin, keys(chunk).end);
   }
@@ -64,9 +67,8 @@ class LinearChunks {
   SumLayout layout_;
   std::int64_t panel_, packed_size_, step_;
   std::vector<LinearSpan> spans_;
-  std::vector<std::uint8_t> wild_;
+  std::vector<std::vector<std::int64_t>> wild_;
   Scratch<float> features_, packed_, before_;
-  RowPanels wild_values_;
 };
 
 }  // namespace subquad

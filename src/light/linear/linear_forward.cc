@@ -1,8 +1,9 @@
 #include "light/linear/linear_forward.h"
 
 #include <algorithm>
+#include <vector>
 
-#include "rows/backward_panels.h"
+#include "kernels/backward.h"
 #include "kernels/elementwise.h"
 #include "kernels/stream.h"
 
@@ -86,14 +87,25 @@ std::int64_t LinearForward::meet_chunk(const IndexList& rows, std::int64_t chunk
     const std::int64_t end = head_.visible(part[part.count - 1]).end;
     const std::int64_t columns = std::max<std::int64_t>(end - first_key, 0);
     if (columns > 0) weigh(part, begin, chunk, columns, sums);
-    const bool wild = chunks_->is_wild(chunk);
-    multiply(begin, layout_.head_dim + (wild ? 0 : columns), chunks_->before(chunk), sums);
-    if (wild)
-      multiply_seen({{weights(begin), stride_, 1}, weights(begin)}, chunks_->wild_values(chunk), 0,
-                    part.count, columns, sums.o, sums.o_stride, true);
+    multiply(begin, layout_.head_dim + columns, chunks_->before(chunk), sums);
+    for (const std::int64_t key : chunks_->wild(chunk))
+      if (key < columns) add_wild_value(chunk, key, begin, sums);
     entries += part.count * columns;
   }
   return entries;
+}
+
+// To the rows, `first` and on of those loaded, that see the key.
+void LinearForward::add_wild_value(std::int64_t chunk, std::int64_t key, std::int64_t first,
+                                   const Partial& out) {
+  std::vector<float> value(static_cast<std::size_t>(layout_.value_dim));
+  chunks_->load_value(chunk, key, value.data());
+  for (std::int64_t r = 0; r < out.rows; ++r) {
+    const float weight = weights(first + r)[key];
+    if (kernels::is_masked(weight)) continue;
+    for (std::int64_t c = 0; c < out.value_dim; ++c)
+      out.o[r * out.o_stride + c] += weight * value[static_cast<std::size_t>(c)];
+  }
 }
 
 // The weights of the chunk's first `columns` keys; hidden ones are -0.0f (kernels::is_masked).

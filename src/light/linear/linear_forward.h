@@ -31,6 +31,7 @@ class LinearForward {
   void multiply(std::int64_t first, std::int64_t depth, const float* sums, const Partial& out);
   std::int64_t sum_spans(const IndexList& rows, const Partial& out);
   std::int64_t meet_chunk(const IndexList& rows, std::int64_t chunk, const Partial& out);
+  void add_wild_value(std::int64_t chunk, std::int64_t key, std::int64_t first, const Partial& out);
   void weigh(const IndexList& rows, std::int64_t first, std::int64_t chunk, std::int64_t columns,
              const Partial& out);
   float* weights(std::int64_t row) { return rows_.data() + row * stride_ + layout_.head_dim; }

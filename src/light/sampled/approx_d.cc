@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numbers>
 #include <optional>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "light/sampled/sampled_keys.h"
 #include "light/sampled/uniform.h"
 #include "core/sampling.h"
+#include "rows/visible_keys.h"
 #include "subquad/error.h"
 
 namespace subquad {
@@ -58,17 +60,19 @@ class CappedSampler final : public Sampler {
         options_(options),
         record_(record),
         rng_(rng),
-        keys_(sample_uniformly(head, row_sums().num_samples, row_sums().replace, rng)),
+        visible_(head),
         log2_floor_(static_cast<std::size_t>(head.group), kNothing),
         gradient_(head, !options.printed) {
-    const double n = static_cast<double>(head.num_keys);
-    const double m = static_cast<double>(keys_.run(1).keys.count);
+    if (options_.strict && head.has_band()) options_.row_sums.cap = options_.row_sums.floor = false;
+    const std::int64_t m = draw_keys();
+    const double n = static_cast<double>(visible_.count());
     // log2 of n / m C_i over (heavy sum + tau / kappa); n = 1: no cap.
     log2_cap_ =
         std::log2(row_sums().cap_constant * row_sums().epsilon * row_sums().epsilon / std::log(n));
-    const std::int64_t values =
-        options.value_samples > 0 ? options.value_samples : static_cast<std::int64_t>(m);
-    if (options.with_values) values_.emplace(head, values, options.replace_values, rng, threads);
+    const std::int64_t values = options.value_samples > 0 ? options.value_samples : m;
+    if (options.with_values)
+      values_.emplace(head, ValueDraws{values, options.replace_values, options.strict}, rng,
+                      threads);
     if (uses_tau()) set_tau(heavy, threads);
   }
 
@@ -79,25 +83,34 @@ class CappedSampler final : public Sampler {
     done.capped_samples = capped_samples_;
     done.floored_rows = floored_rows_;
     done.tau_positions.assign(tau_positions_.begin(), tau_positions_.end());
-    const KeyRun keys = keys_.run(1);
-    done.samples.assign(keys.keys.ids, keys.keys.ids + keys.keys.count);
+    for (const DrawnKeys& drawn : keys_) {
+      const KeyRun run = drawn.keys.run(1);
+      for (std::int64_t i = 0; i < run.keys.count; ++i)
+        done.samples.insert(done.samples.end(), static_cast<std::size_t>(drawn.times), run.keys[i]);
+    }
+    std::sort(done.samples.begin(), done.samples.end());
     record_->add(head_, std::move(done));
   }
 
+  RowOrder row_order() const { return values_ ? values_->row_order() : RowOrder::any; }
+
   void add_runs(const IndexList& rows, RunList& runs) const override {
-    KeyRun weights = keys_.run(rows.count);
-    weights.sums = Sums::weights;
-    runs.add(weights);
-    if (values_) values_->add_runs(rows.count, options_.printed, runs);
+    for (const DrawnKeys& drawn : keys_) {
+      KeyRun weights = drawn.keys.run(rows.count);
+      weights.sums = Sums::weights;
+      runs.add(weights);
+    }
+    if (values_) values_->add_runs(rows, options_.printed, runs);
   }
 
   void add_sums(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
                 TileScratch& scratch, RunList& runs) override {
     const std::span<KeyRun> own = runs.mutable_runs();
-    if (row_sums().cap) own[0].limits.log2 = limits(rows, runs.new_bias());
+    for (std::size_t i = 0; row_sums().cap && i < keys_.size(); ++i)
+      own[i].limits.log2 = limits(rows, keys_[i], runs.new_bias());
     if (options_.printed) clear_values(rows.partial());
-    add_weights(head, rows, heavy, own[0], scratch);
-    for (const KeyRun& run : own.subspan(1)) attend_run(head, rows, run, heavy, scratch);
+    add_weights(head, rows, heavy, own.first(keys_.size()), scratch);
+    for (const KeyRun& run : own.subspan(keys_.size())) attend_run(head, rows, run, heavy, scratch);
   }
 
   const SamplerGradient* gradient() const override {
@@ -125,12 +138,47 @@ class CappedSampler final : public Sampler {
     return log2_floor_[static_cast<std::size_t>(row % head_.group)];
   }
 
-  // log2 of n / m C_i: where the weighted samples of each row end.
-  const float* limits(RowBlock& rows, std::vector<float>& memory) const {
+  // Keys that were drawn equally often: their caps are the same.
+  struct DrawnKeys {
+    std::int64_t times;
+    SampledKeys keys;
+  };
+
+  // More draws with replacement than keys: one list for each number of draws. Returns m.
+  std::int64_t draw_keys() {
+    const std::int64_t n = visible_.count(), m = row_sums().num_samples;
+    if (!row_sums().replace || m <= n) {
+      keys_.push_back({1, sample_uniformly(head_, visible_.all(), m, row_sums().replace, rng_)});
+      return keys_[0].keys.run(1).keys.count;
+    }
+    std::map<std::int64_t, std::vector<std::int32_t>> by_times;
+    const std::vector<std::int64_t> counts = uniform_counts(n, m, rng_);
+    for (std::int64_t j = 0; j < n; ++j)
+      by_times[counts[static_cast<std::size_t>(j)]].push_back(
+          static_cast<std::int32_t>(visible_.all()[j]));
+    by_times.erase(0);
+    for (auto& [times, keys] : by_times) add_drawn(times, std::move(keys));
+    gradient_.set_times(visible_.all(), counts, head_.num_keys);
+    return m;
+  }
+
+  void add_drawn(std::int64_t times, std::vector<std::int32_t> keys) {
+    const double each =
+        static_cast<double>(visible_.count()) / static_cast<double>(row_sums().num_samples);
+    const double count = static_cast<double>(times);
+    std::vector<float> bias(keys.size(), static_cast<float>(std::log2(each * count)));
+    std::vector<float> counts(keys.size(), static_cast<float>(count));
+    keys_.push_back({times, SampledKeys(head_, std::move(keys), std::move(bias),
+                                        {row_sums().num_samples, 1.0}, std::move(counts))});
+  }
+
+  // log2 of n / m C_i, as often as the keys were drawn: where the weighted samples of each row end.
+  const float* limits(RowBlock& rows, const DrawnKeys& drawn, std::vector<float>& memory) const {
     const Partial sums = rows.partial();
+    const double cap = log2_cap_ + std::log2(static_cast<double>(drawn.times));
     for (std::int64_t i = 0; i < sums.rows; ++i)
-      memory.push_back(static_cast<float>(
-          log2_cap_ + log2_sum(log2_weights(sums, i), log2_floor(rows.rows()[i]))));
+      memory.push_back(
+          static_cast<float>(cap + log2_sum(log2_weights(sums, i), log2_floor(rows.rows()[i]))));
     return memory.data();
   }
 
@@ -140,22 +188,35 @@ class CappedSampler final : public Sampler {
   }
 
   // Lines 7 and 8.
-  void add_weights(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy, KeyRun run,
-                   TileScratch& scratch) {
+  void add_weights(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
+                   std::span<KeyRun> runs, TileScratch& scratch) {
     const std::int64_t count = rows.rows().count;
-    std::vector<std::int32_t> capped(static_cast<std::size_t>(count));
+    std::vector<float> capped(static_cast<std::size_t>(count));
     std::vector<char> met(capped.size());  // by a heavy part
     for (std::size_t i = 0; i < met.size(); ++i) met[i] = rows.partial().m[i] != -HUGE_VALF ? 1 : 0;
-    run.sums = Sums::both;  // of the side
-    run.limits.reached = capped.data();
     rows.open_side(Sums::weights);
-    attend_run(head, rows, run, heavy, scratch);
+    for (std::size_t k = 0; k < runs.size(); ++k) {
+      std::vector<std::int32_t> reached(capped.size());
+      KeyRun run = runs[k];
+      run.sums = Sums::both;  // of the side
+      run.limits.reached = reached.data();
+      attend_run(head, rows, run, heavy, scratch);
+      for (std::size_t i = 0; i < capped.size(); ++i)
+        capped[i] += static_cast<float>(reached[i]) * static_cast<float>(keys_[k].times);
+    }
     for (std::int64_t i = 0; i < count; ++i) {
       const auto at = static_cast<std::size_t>(i);
-      const float limit = run.limits.log2 != nullptr ? run.limits.log2[i] : HUGE_VALF;
-      finish_row(rows, i, {limit, static_cast<float>(capped[at]), false}, met[at] != 0);
+      const bool limited = row_sums().cap && !runs.empty();
+      const float limit = limited ? runs[0].limits.log2[i] - log2_times() : HUGE_VALF;
+      finish_row(rows, i, {limit, capped[at], false}, met[at] != 0);
     }
     rows.close_side();
+  }
+
+  // Of the keys of the first list; the gradient adds that of each key again.
+  float log2_times() const {
+    return keys_[0].times == 1 ? 0.0f
+                               : static_cast<float>(std::log2(static_cast<double>(keys_[0].times)));
   }
 
   // d_i = max(d_i, tau / kappa), if the row sees a key. `state.capped` comes as a number.
@@ -179,7 +240,8 @@ class CappedSampler final : public Sampler {
   ApproxDRuleOptions options_;
   ApproxDRecord* record_;
   Rng rng_;
-  SampledKeys keys_;
+  VisibleKeys visible_;
+  std::vector<DrawnKeys> keys_;
   std::optional<SampledValues> values_;
   std::vector<std::int32_t> tau_positions_;
   std::vector<double> log_tau_, log2_floor_;  // tau, tau / kappa of each query head
@@ -195,9 +257,9 @@ class ApproxDRule final : public LightRule {
 
   LightPart prepare(const HeadProblem& head, const EntrySets& heavy, const Rng& rng,
                     int threads) const override {
-    if (head.num_keys == 0) return {};
-    return {.sampler =
-                std::make_shared<CappedSampler>(head, heavy, options_, record_, rng, threads)};
+    if (VisibleKeys(head).count() == 0) return {};
+    auto sampler = std::make_shared<CappedSampler>(head, heavy, options_, record_, rng, threads);
+    return {.row_order = sampler->row_order(), .sampler = sampler};
   }
 
  private:
@@ -208,6 +270,26 @@ class ApproxDRule final : public LightRule {
 void check_samples(const char* name, std::int64_t samples, std::int64_t least) {
   if (samples < least || samples > kMostSamples)
     throw_invalid(fmt::format(kSampleRange, name, samples, least));
+}
+
+ApproxDRuleOptions read_options(const SpecPart& spec) {
+  SpecReader reader(spec);
+  ApproxDRuleOptions options;
+  ApproxDOptions& sums = options.row_sums;
+  sums.num_samples = reader.integer("m", sums.num_samples, 1, kMostSamples);
+  sums.epsilon = reader.number("eps", sums.epsilon, 1e-6, 1);
+  sums.kappa = reader.number("kappa", sums.kappa, 1, 1e300);
+  const double cap = reader.number("cap", sums.cap_constant, 0, 1e30);
+  sums.cap = cap > 0;
+  if (sums.cap) sums.cap_constant = cap;
+  sums.floor = reader.boolean("floor", sums.floor);
+  sums.tau_samples = reader.integer("tau_samples", sums.tau_samples, 0, kMostSamples);
+  options.value_samples = reader.integer("values", options.value_samples, 0, kMostSamples);
+  sums.replace = options.replace_values = reader.boolean("replace", sums.replace);
+  options.printed = reader.boolean("printed", options.printed);
+  options.strict = reader.boolean("strict", true);
+  reader.finish();
+  return options;
 }
 
 }  // namespace
@@ -241,22 +323,11 @@ std::vector<ApproxDHead> ApproxDRecord::in_order(std::span<const HeadProblem> he
 }
 
 std::unique_ptr<LightRule> make_approx_d_rule(const SpecPart& spec) {
-  SpecReader reader(spec);
-  ApproxDRuleOptions options;
-  ApproxDOptions& sums = options.row_sums;
-  sums.num_samples = reader.integer("m", sums.num_samples, 1, kMostSamples);
-  sums.epsilon = reader.number("eps", sums.epsilon, 1e-6, 1);
-  sums.kappa = reader.number("kappa", sums.kappa, 1, 1e300);
-  const double cap = reader.number("cap", sums.cap_constant, 0, 1e30);
-  sums.cap = cap > 0;
-  if (sums.cap) sums.cap_constant = cap;
-  sums.floor = reader.boolean("floor", sums.floor);
-  sums.tau_samples = reader.integer("tau_samples", sums.tau_samples, 0, kMostSamples);
-  options.value_samples = reader.integer("values", options.value_samples, 0, kMostSamples);
-  sums.replace = options.replace_values = reader.boolean("replace", sums.replace);
-  options.printed = reader.boolean("printed", options.printed);
-  reader.finish();
-  return make_approx_d_rule(options, nullptr);
+  return make_approx_d_rule(read_options(spec), nullptr);
+}
+
+std::string approx_d_path(const SpecPart& spec) {
+  return read_options(spec).strict ? spec.name : spec.name + ":published";
 }
 
 std::unique_ptr<LightRule> make_approx_d_rule(const ApproxDRuleOptions& options,

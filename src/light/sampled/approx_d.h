@@ -1,5 +1,5 @@
-// approxd(m, eps, kappa, cap, floor, tau_samples, values, replace, printed): denominators with
-// capped samples and a lower cap, values from keys drawn by the norms of their values.
+// approxd(m, eps, kappa, cap, floor, tau_samples, values, replace, printed, strict): denominators
+// with capped samples and a lower cap, values from keys drawn by the norms of their values.
 //
 // source: HyperAttention, Algorithm 2 (ApproxD) for the weights and Lemma 2 / Algorithm 3 for the
 // values. M the heavy parts together, A = exp(score), n keys, n ln n as in line 6:
@@ -14,18 +14,24 @@
 // do not use for: causal problems (early rows have few keys, kappa is infinite: the lower cap then
 // swamps them). Speed: tau costs as much as the sample. With the constant of line 6 at 1 the caps
 // bind at any m that is worth drawing: see docs/guide/hyper.md.
-// cost: 2 n tau_samples D flops a head for tau; then as rownorm.
-// parameters: m keys drawn for d_i, 1 to 2^30, default 256; eps in (0, 1], default 0.5; kappa at
-// least 1, default 100; cap the constant of line 6, which the paper leaves open, 0 to 1e30 (0: no
-// upper cap), default 100; floor the lower cap, default true; tau_samples rows, 0 to 2^30 (0: m),
-// default 0; values keys drawn by row norm, 0 to 2^30 (0: m), default 0; replace draw independently
-// (the paper's), default true; printed as in Algorithm 3, the values of heavy entries too come from
-// the sample alone, default false.
+// Under a causal mask the published form is not strict: tau is a maximum over rows of all
+// positions, and the value norms are those of all tokens. strict=true (the default) then goes
+// without tau, that is without both caps (which the paper states for problems without masks), and
+// draws values as rownorm(strict=true) does. cost: 2 n tau_samples D flops a head for tau; then as
+// rownorm. m above n costs as m = n. parameters: m keys drawn for d_i, 1 to 2^30, default 256; eps
+// in (0, 1], default 0.5; kappa at least 1, default 100; cap the constant of line 6, which the
+// paper leaves open, 0 to 1e30 (0: no upper cap), default 100; floor the lower cap, default true;
+// tau_samples rows, 0 to 2^30 (0: m), default 0; values keys drawn by row norm, 0 to 2^30 (0: m),
+// default 0; replace draw independently (the paper's), default true; printed as in Algorithm 3, the
+// values of heavy entries too come from the sample alone, default false; strict no row depends on
+// what a causal mask or window hides from it, default true (false: as published; Report::path says
+// approxd:published).
 #pragma once
 
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -41,6 +47,7 @@ struct ApproxDRuleOptions {
   bool replace_values = true;
   bool printed = false;
   bool with_values = true;  // false: denominators alone
+  bool strict = false;      // no tau, values by piece, where a causal mask or a window holds
 };
 
 // Throws Error (invalid_argument) that names the option.
@@ -59,6 +66,8 @@ class ApproxDRecord {
 };
 
 std::unique_ptr<LightRule> make_approx_d_rule(const SpecPart& spec);
+// The part in Report::path.
+std::string approx_d_path(const SpecPart& spec);
 std::unique_ptr<LightRule> make_approx_d_rule(const ApproxDRuleOptions& options,
                                               ApproxDRecord* record);
 

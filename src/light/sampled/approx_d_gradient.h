@@ -32,6 +32,11 @@ class ApproxDGradient final : public SamplerGradient, private EntrySet {
   // tau of each query head of the group, and log2 of tau / kappa.
   void set_tau(std::vector<Shared> tau, std::vector<double> log2_floor);
 
+  // How often each of the listed keys was drawn, where that is not once: a key's limit is that of
+  // its row times this.
+  void set_times(const IndexList& keys, const std::vector<std::int64_t>& times,
+                 std::int64_t num_keys);
+
   float heavy_factor(std::int64_t row) const override;
   const EntrySet& constant_entries() const override { return *this; }
   bool has_heavy_values() const override { return has_heavy_values_; }
@@ -47,6 +52,7 @@ class ApproxDGradient final : public SamplerGradient, private EntrySet {
   std::int64_t group_;
   bool has_heavy_values_;
   std::vector<Row> rows_;
+  std::vector<float> log2_times_;  // by key; empty: 0
   std::vector<Shared> tau_;
   std::vector<double> log2_floor_;
 };

@@ -3,20 +3,23 @@
 #include <cmath>
 #include <numeric>
 
+#include "rows/visible_keys.h"
+
 namespace subquad {
 namespace {
 
 class PrefixSampler final : public Sampler {
  public:
   PrefixSampler(const HeadProblem& head, std::int64_t num_samples, const Rng& rng)
-      : head_(head), num_samples_(num_samples), rng_(rng) {}
+      : head_(head), keys_(head), num_samples_(num_samples), rng_(rng) {}
 
   void add_runs(const IndexList& rows, RunList& runs) const override {
-    const Range seen = head_.has_band() ? head_.visible(rows.first, rows.first + rows.count)
-                                        : Range{0, head_.num_keys};
-    const std::int64_t length = seen.end - seen.begin;
+    const IndexList seen = head_.has_band()
+                               ? keys_.inside(head_.visible(rows.first, rows.first + rows.count))
+                               : keys_.all();
+    const std::int64_t length = seen.count;
     if (length <= num_samples_) {
-      runs.add({.rows = {0, rows.count}, .keys = index_range(seen.begin, seen.end)});
+      runs.add({.rows = {0, rows.count}, .keys = seen});
       return;
     }
     const double weight = static_cast<double>(length) / static_cast<double>(num_samples_);
@@ -44,20 +47,21 @@ class PrefixSampler final : public Sampler {
 
   // One key from each of m equal strata, which need not begin at whole keys: key j is drawn
   // m / length times on average. Ascending.
-  void draw(const Range& seen, std::int64_t first_row, std::vector<std::int32_t>& ids) const {
-    const auto length = static_cast<unsigned __int128>(seen.end - seen.begin);
+  void draw(const IndexList& seen, std::int64_t first_row, std::vector<std::int32_t>& ids) const {
+    const auto length = static_cast<unsigned __int128>(seen.count);
     for (std::int64_t s = 0; s < num_samples_; ++s) {
       const auto offset = rng_.bits(Purpose::sample, static_cast<std::uint32_t>(first_row),
                                     static_cast<std::uint32_t>(s));
       // floor((s + offset / 2^64) length / m)
       const unsigned __int128 place = (static_cast<unsigned __int128>(s) << 64 | offset) /
                                       static_cast<unsigned __int128>(num_samples_);
-      ids.push_back(static_cast<std::int32_t>(seen.begin +
-                                              static_cast<std::int64_t>((place * length) >> 64)));
+      ids.push_back(
+          static_cast<std::int32_t>(seen[static_cast<std::int64_t>((place * length) >> 64)]));
     }
   }
 
   const HeadProblem& head_;
+  VisibleKeys keys_;
   std::int64_t num_samples_;
   Rng rng_;
 };

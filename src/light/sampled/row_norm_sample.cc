@@ -4,13 +4,18 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/sampling.h"
 #include "core/threads.h"
 
 namespace subquad {
 namespace {
 
-// The counter words of the two ways to draw.
-constexpr std::uint32_t kIndependent = 0, kPivotal = 1;
+// The counter words of the ways to draw, in each stream.
+constexpr std::uint32_t kIndependent = 0, kPivotal = 1, kCounted = 2, kSingly = 3, kWays = 4;
+// Stream 0 keeps the first two words; the others come in blocks after them.
+constexpr std::uint32_t way_of(std::uint32_t stream, std::uint32_t way) {
+  return stream * kWays + way;
+}
 
 double unit_draw(const Rng& rng, std::uint32_t way, std::int64_t draw) {
   const auto bits = rng.bits(Purpose::value_row, way, static_cast<std::uint32_t>(draw));
@@ -27,15 +32,32 @@ void take(RowNormSample& sample, std::vector<std::size_t>& keys, std::span<const
   }
 }
 
+// More draws than keys: how often each comes up.
+void draw_counts(RowNormSample& sample, std::span<const double> norms, std::int64_t m,
+                 const Rng& rng, std::uint32_t stream) {
+  const double total = std::accumulate(norms.begin(), norms.end(), 0.0);
+  if (!(total > 0)) return;
+  sample.counts.assign(sample.keys.size(), 1);
+  const std::vector<std::int64_t> counts =
+      multinomial_counts(norms, m, rng, Purpose::value_row, way_of(stream, kCounted));
+  std::vector<std::size_t> drawn;
+  for (std::size_t j = 0; j < counts.size(); ++j) {
+    if (counts[j] == 0) continue;
+    drawn.push_back(j);
+    sample.counts.push_back(counts[j]);
+  }
+  take(sample, drawn, norms, static_cast<double>(m) / total);
+}
+
 void draw_independent(RowNormSample& sample, std::span<const double> norms, std::int64_t m,
-                      const Rng& rng) {
+                      const Rng& rng, std::uint32_t stream) {
   std::vector<double> sums(norms.size());
   std::partial_sum(norms.begin(), norms.end(), sums.begin());
   if (sums.empty() || sums.back() <= 0) return;
   const auto last = std::lower_bound(sums.begin(), sums.end(), sums.back()) - sums.begin();
   std::vector<std::size_t> drawn;
   for (std::int64_t i = 0; i < m; ++i) {
-    const double place = unit_draw(rng, kIndependent, i) * sums.back();
+    const double place = unit_draw(rng, way_of(stream, kIndependent), i) * sums.back();
     const auto at = std::upper_bound(sums.begin(), sums.end(), place) - sums.begin();
     drawn.push_back(static_cast<std::size_t>(std::min(at, last)));
   }
@@ -66,7 +88,7 @@ std::vector<std::size_t> certain_keys(std::span<const double> norms, std::int64_
 // Ordered pivotal sampling: two keys meet, and their probabilities go to one of them as far as it
 // can hold them. One key a unit of probability comes out, each as often as its probability says.
 void draw_pivotal(RowNormSample& sample, std::span<const double> norms, double per_norm,
-                  const Rng& rng) {
+                  const Rng& rng, std::uint32_t stream) {
   constexpr double kSure = 1 - 1e-9;  // sums to 1 but for rounding
   std::vector<std::size_t> drawn;
   std::size_t open = 0;
@@ -76,7 +98,8 @@ void draw_pivotal(RowNormSample& sample, std::span<const double> norms, double p
     double p = norms[j] * per_norm;
     if (p <= 0) continue;
     ++population;
-    const double both = held + p, u = unit_draw(rng, kPivotal, static_cast<std::int64_t>(j));
+    const double both = held + p,
+                 u = unit_draw(rng, way_of(stream, kPivotal), static_cast<std::int64_t>(j));
     if (both < kSure) {
       if (u * both < p) open = j;
       held = both;
@@ -97,7 +120,7 @@ void draw_pivotal(RowNormSample& sample, std::span<const double> norms, double p
 }  // namespace
 
 RowNormSample sample_by_row_norm(std::span<const double> squared_norms, std::int64_t m,
-                                 bool replace, const Rng& rng) {
+                                 bool replace, const Rng& rng, std::uint32_t stream) {
   RowNormSample sample;
   std::vector<double> norms(squared_norms.begin(), squared_norms.end());
   std::vector<std::size_t> certain;
@@ -117,13 +140,33 @@ RowNormSample sample_by_row_norm(std::span<const double> squared_norms, std::int
   sample.keys.assign(certain.begin(), certain.end());
   sample.weights.assign(certain.size(), 1.0);
   sample.certain = static_cast<std::int64_t>(certain.size());
-  if (replace) {
-    draw_independent(sample, norms, m, rng);
+  if (replace && m > static_cast<std::int64_t>(norms.size())) {
+    draw_counts(sample, norms, m, rng, stream);
+  } else if (replace) {
+    draw_independent(sample, norms, m, rng, stream);
   } else {
     const double total = std::accumulate(norms.begin(), norms.end(), 0.0);
-    if (total > 0) draw_pivotal(sample, norms, static_cast<double>(left) / total, rng);
+    if (total > 0) draw_pivotal(sample, norms, static_cast<double>(left) / total, rng, stream);
   }
   return sample;
+}
+
+RowNormSample sample_singly(std::span<const double> squared_norms, std::int64_t m, double total,
+                            const Rng& rng, std::uint32_t stream, std::int64_t first) {
+  RowNormSample certain, drawn;
+  for (std::size_t j = 0; j < squared_norms.size(); ++j) {
+    const double p = squared_norms[j] * static_cast<double>(m) / total;
+    if (squared_norms[j] == 0) continue;
+    RowNormSample& part = p < 1 ? drawn : certain;  // NaN is certain too
+    if (p < 1 && unit_draw(rng, way_of(stream, kSingly), first + static_cast<std::int64_t>(j)) >= p)
+      continue;
+    part.keys.push_back(static_cast<std::int32_t>(j));
+    part.weights.push_back(p < 1 ? 1 / p : 1.0);
+  }
+  certain.certain = static_cast<std::int64_t>(certain.keys.size());
+  certain.keys.insert(certain.keys.end(), drawn.keys.begin(), drawn.keys.end());
+  certain.weights.insert(certain.weights.end(), drawn.weights.begin(), drawn.weights.end());
+  return certain;
 }
 
 std::vector<double> squared_row_norms(const kernels::RowSource& values, int threads) {

@@ -20,9 +20,10 @@ namespace subquad {
 // that are 0 where the value is, sum_i weights[i] x_keys[i] has the mean sum_j x_j.
 struct RowNormSample {
   // The first `certain` keys are in every sample, with weight 1; each part ascends. With
-  // replacement keys repeat.
+  // replacement keys repeat; if there are more draws than keys, they are counted instead.
   std::vector<std::int32_t> keys;
   std::vector<double> weights;
+  std::vector<std::int64_t> counts = {};  // how often each was drawn; empty: once
   std::int64_t certain = 0;
   double correction = 1;  // of the variance of the others (SampleDraw); distinct keys: about
 };
@@ -31,8 +32,15 @@ struct RowNormSample {
 // p_j). Without: m distinct keys, key j with probability min(1, c norm_j), c such that these sum to
 // m. Keys of norm 0 are never drawn; fewer than m keys of positive norm are all taken. A norm that
 // is not finite makes its key certain, beside the m others.
+// Draws of different streams are independent.
 RowNormSample sample_by_row_norm(std::span<const double> squared_norms, std::int64_t m,
-                                 bool replace, const Rng& rng);
+                                 bool replace, const Rng& rng, std::uint32_t stream = 0);
+
+// Each key by itself, with the chance min(1, norm_j m / total): certain ones first. Whether a key
+// is drawn, and its weight, depend on nothing but its own norm. `first`: number of the first key's
+// draw.
+RowNormSample sample_singly(std::span<const double> squared_norms, std::int64_t m, double total,
+                            const Rng& rng, std::uint32_t stream, std::int64_t first);
 
 // |v_j|^2 of every row.
 std::vector<double> squared_row_norms(const kernels::RowSource& values, int threads);

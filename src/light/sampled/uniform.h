@@ -8,13 +8,15 @@
 // do not use for: rows whose weight sits on few keys that no heavy part finds; causal problems
 // (early rows may see no sampled key: they are then computed exactly, and counted): see prefix
 // and recursion.
-// cost: 2 m (D + Dv) flops a row, packed once a head.
+// cost: 2 m (D + Dv) flops a row, packed once a head; never more than for m = n.
 // parameters: m num_samples, 1 to 2^30 (more than the keys: all of them), default 256; replace
-// draw with replacement, default false.
+// draw with replacement (m above n: the number of draws of each key, n entries), default false.
+// Keys that no row sees are not drawn: n counts the others.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "parts/light.h"
 #include "light/sampled/sampled_keys.h"
@@ -25,9 +27,12 @@ namespace subquad {
 std::unique_ptr<LightRule> make_uniform_rule(const SpecPart& spec);
 std::unique_ptr<LightRule> make_uniform(std::int64_t num_samples, bool replace);
 
-// The keys of such a sample, each with weight n / m; with replacement keys may repeat. `head` must
-// have keys.
-SampledKeys sample_uniformly(const HeadProblem& head, std::int64_t num_samples, bool replace,
-                             const Rng& rng);
+// Such a sample of the listed keys (at least one), each with weight n / m. With replacement a key
+// may come up again; more draws than keys are counted, not listed: the cost is that of n.
+SampledKeys sample_uniformly(const HeadProblem& head, const IndexList& keys,
+                             std::int64_t num_samples, bool replace, const Rng& rng);
+
+// How often each of n keys comes up in m > n such draws with replacement.
+std::vector<std::int64_t> uniform_counts(std::int64_t n, std::int64_t m, const Rng& rng);
 
 }  // namespace subquad
