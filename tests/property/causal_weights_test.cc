@@ -84,11 +84,20 @@ class WeightCheck {
     return true;
   }
   std::int64_t kv_head(const Place& row) const { return row.h / group(); }
+  // Keys [begin, end) that some row sees: padding is not sampled and takes no place in a block.
+  std::int64_t size_of(const Place& row, std::int64_t begin, std::int64_t end) const {
+    const auto [entry, is_new] =
+        sizes_.try_emplace({row.b, kv_head(row), begin, end}, std::int64_t{0});
+    if (is_new) entry->second = seen_by_any(problem_, row.b, kv_head(row), begin, end);
+    return entry->second;
+  }
   std::int64_t group() const { return problem_.query.heads() / problem_.key.heads(); }
 
   const Problem& problem_;
   std::int64_t keys_;
   MethodRun run_;
+  mutable std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>, std::int64_t>
+      sizes_;
 
  private:
   void check_hidden(const Place& row) const {
@@ -127,40 +136,42 @@ class RecursionCheck final : public WeightCheck {
       if (!sees(row, j)) continue;
       const Halves node = halves_of(problem_, recursion_.base, row.i, j);
       const bool heavy = check_key(row, j, node);
-      if (node.size() == 0 || share(node) == 1.0) continue;
+      if (node.size() == 0 || share(row, node) == 1.0) continue;
       Count& count = nodes[node.begin];
-      count = {node, count.seen + 1, count.heavy + (heavy ? 1 : 0)};
+      count = {size_of(row, node.begin, node.end), count.seen + 1, count.heavy + (heavy ? 1 : 0)};
     }
     for (const auto& [begin, count] : nodes)
       if (plain_) check_block(count);
   }
 
   struct Count {
-    Halves node;
-    std::int64_t seen = 0, heavy = 0;
+    std::int64_t size = 0, seen = 0, heavy = 0;
   };
   void check_block(const Count& count) const {
-    const std::int64_t size = count.node.size();
+    const std::int64_t size = count.size;
     const std::int64_t blocks = (size + recursion_.block - 1) / recursion_.block;
-    ASSERT_LE(count.heavy, (size + blocks - 1) / blocks);
-    ASSERT_GE(count.heavy, count.seen == size ? size / blocks : 0);
+    ASSERT_LE(count.heavy, recursion_.block);
+    // Under a window the blocks are cut from the keys that all rows of the node see.
+    const bool whole = problem_.window.left < 0 && count.seen == size;
+    ASSERT_GE(count.heavy, whole ? size / blocks : 0);
   }
 
-  double share(const Halves& node) const {
-    return static_cast<double>(node.size()) /
-           static_cast<double>(std::min(recursion_.num_samples, node.size()));
+  double share(const Place& row, const Halves& node) const {
+    const std::int64_t size = size_of(row, node.begin, node.end);
+    return static_cast<double>(size) / static_cast<double>(std::min(recursion_.num_samples, size));
   }
 
   // Whether the key is known to be exact for the row though it belongs to a node.
   bool check_key(const Place& row, std::int64_t key, const Halves& node) {
     const double w = weight_of(row, key);
-    if (node.size() == 0 || share(node) == 1.0) {
+    if (node.size() == 0 || share(row, node) == 1.0) {
       EXPECT_NEAR(w, 1.0, tolerance) << "key " << key;
       return false;
     }
     if (std::fabs(w - 1.0) <= tolerance) return true;
-    draws_[{kv_head(row), node.begin, node.end}].see(key, w / share(node));
-    EXPECT_LE(std::llround(w / share(node)), 1) << "key " << key;
+    draws_[{row.b * problem_.key.heads() + kv_head(row), node.begin, node.end}].see(
+        key, w / share(row, node));
+    EXPECT_LE(std::llround(w / share(row, node)), 1) << "key " << key;
     return false;
   }
 
@@ -238,7 +249,6 @@ class PrefixCheck final : public WeightCheck {
   // The keys that the rows of a block see: all of a head's rows in a row, groups stacked.
   struct Span {
     std::int64_t begin, end;
-    std::int64_t length() const { return end - begin; }
   };
 
   std::int64_t block(std::int64_t h, std::int64_t i) const {
@@ -263,12 +273,13 @@ class PrefixCheck final : public WeightCheck {
     const std::int64_t b = block(row.h, row.i);
     for (std::int64_t j = 0; j < keys_; ++j) {
       if (!sees(row, j)) continue;
-      const std::int64_t length = spans_.at(b).length();
+      const Span& span = spans_.at(b);
+      const std::int64_t length = size_of(row, span.begin, span.end);
       const double share = static_cast<double>(length) / static_cast<double>(num_samples_);
       if (is_heavy(row, j) || share <= 1) {
         ASSERT_NEAR(weight_of(row, j), 1.0, tolerance) << "key " << j;
       } else {
-        draws_[{kv_head(row), b}].see(j, weight_of(row, j) / share);
+        draws_[{row.b, kv_head(row), b}].see(j, weight_of(row, j) / share);
       }
     }
   }
@@ -276,11 +287,14 @@ class PrefixCheck final : public WeightCheck {
   // One draw from each stratum: below key t there are t m / length, but for the one it cuts.
   void check_draws() override {
     for (const auto& [where, draws] : draws_) {
-      const Span span = spans_.at(where.second);
+      const auto [batch, head, block] = where;
+      const Span span = spans_.at(block);
+      const Place row{batch, head * group(), 0};
+      const auto length = static_cast<double>(size_of(row, span.begin, span.end));
       for (std::int64_t t = span.begin; t <= span.end; ++t) {
         const auto [sum, hidden] = draws.below(span.begin, t);
         const double strata =
-            static_cast<double>((t - span.begin) * num_samples_) / double(span.length());
+            static_cast<double>(size_of(row, span.begin, t) * num_samples_) / length;
         ASSERT_LE(static_cast<double>(sum), std::ceil(strata - 1e-9)) << "below key " << t;
         ASSERT_GE(static_cast<double>(sum + 2 * hidden), std::floor(strata + 1e-9));
       }
@@ -291,7 +305,7 @@ class PrefixCheck final : public WeightCheck {
   MethodRun dropped_;
   std::int64_t block_;
   std::map<std::int64_t, Span> spans_;
-  std::map<std::pair<std::int64_t, std::int64_t>, Draws> draws_;
+  std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t>, Draws> draws_;
 };
 
 // A head of several blocks of rows as well: 264 rows at most, groups stacked. Without a band the

@@ -158,12 +158,15 @@ TEST(Given, SampledKeysStandForTheirShare) {
     SCOPED_TRACE(random.description);
     const std::vector<OwnedGiven> givens = random_givens(seed, random.problem);
     const std::vector<GivenMask> masks = masks_of(givens);
-    const double share = static_cast<double>(random.problem.key.length()) / 50;
     for (std::size_t n = 0; n < givens.size(); ++n) {
       const MethodRun run =
           run_given(random.problem, fmt::format("given({})+uniform(m=50,replace=true)", n), masks);
       for_rows(random.problem, [&](auto b, auto h, auto i) {
         if (run.row_error.get(b, h, i, 0) == 0.0) return;  // redone exactly, or nothing to see
+        const std::int64_t group = random.problem.query.heads() / random.problem.key.heads();
+        const double share = static_cast<double>(seen_by_any(random.problem, b, h / group, 0,
+                                                             random.problem.key.length())) /
+                             50;
         for (std::int64_t j = 0; j < random.problem.key.length(); ++j) {
           const double w = weight(run, b, h, i, j);
           const bool seen = visible(random.problem, b, h, i, j);

@@ -115,4 +115,19 @@ void for_rows(const Problem& problem, Visit visit) {
       for (std::int64_t i = 0; i < problem.query.length(); ++i) visit(b, h, i);
 }
 
+// Keys [begin, end) of a key/value head that some row of its query heads sees: what is sampled.
+inline std::int64_t seen_by_any(const Problem& problem, std::int64_t b, std::int64_t kv_head,
+                                std::int64_t begin, std::int64_t end) {
+  const std::int64_t group = problem.query.heads() / problem.key.heads();
+  const auto seen = [&](std::int64_t key) {
+    for (std::int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h)
+      for (std::int64_t i = 0; i < problem.query.length(); ++i)
+        if (visible(problem, b, h, i, key)) return true;
+    return false;
+  };
+  std::int64_t count = 0;
+  for (std::int64_t key = begin; key < end; ++key) count += seen(key) ? 1 : 0;
+  return count;
+}
+
 }  // namespace subquad::testing

@@ -45,7 +45,7 @@ std::string spec_of(const Variant& v) {
   const ApproxDOptions& sums = v.row_sums;
   return fmt::format(
       "{}{}approxd(m={},eps={},kappa={},cap={},floor={},tau_samples={},values={},replace={},"
-      "printed={})",
+      "printed={},strict=false)",
       v.heavy, v.heavy.empty() ? "" : "+", sums.num_samples, sums.epsilon, sums.kappa,
       sums.cap ? sums.cap_constant : 0.0, sums.floor, sums.tau_samples, value_samples, sums.replace,
       v.printed);

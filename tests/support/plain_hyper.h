@@ -12,6 +12,7 @@
 
 #include "rows/head_problem.h"
 #include "methods/method.h"
+#include "rows/visible_keys.h"
 #include "subquad/hyper.h"
 #include "support/owned_problem.h"
 #include "support/reference_attention.h"
@@ -33,6 +34,7 @@ struct PlainHead {
   std::vector<double> scores;  // -inf: hidden
   std::vector<char> heavy;
   double max_score = 0;
+  std::int64_t visible = 0;  // keys that any row of the key/value head sees
 
   double score(std::int64_t i, std::int64_t j) const {
     return scores[static_cast<std::size_t>(i * keys + j)];
@@ -54,6 +56,7 @@ namespace detail {
 // What the library's heavy sets hold, asked entry by entry.
 inline void read_heavy(const HeadProblem& head, const std::string& spec, std::uint64_t seed,
                        PlainHead& plain) {
+  plain.visible = VisibleKeys(head).count();
   plain.heavy.assign(static_cast<std::size_t>(plain.rows * plain.keys), 0);
   if (spec.empty()) return;
   const Method method = parse_method(spec);
@@ -132,7 +135,7 @@ struct PlainApproxD {
 inline PlainApproxD plain_approx_d(const PlainHead& head, const ApproxDOptions& options,
                                    const ApproxDHead& draws) {
   PlainApproxD result;
-  const auto n = static_cast<double>(head.keys), m = static_cast<double>(draws.samples.size());
+  const auto n = static_cast<double>(head.visible), m = static_cast<double>(draws.samples.size());
   for (const std::int64_t j : draws.tau_positions)
     result.log_tau = std::max(result.log_tau, head.log_sum(j, false));
   const double log_floor = result.log_tau - std::log(options.kappa);

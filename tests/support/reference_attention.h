@@ -168,7 +168,15 @@ class ReferenceAttention {
     return sum;
   }
 
-  double log_sum_exp(const Row& row) const {
+  // The largest logit and the sum relative to it: where the two cannot be one number any more
+  // (-3.4e38 + log 4), weights still are exp(score - shift) / sum.
+  struct Total {
+    double shift = 0, sum = 1;
+    double lse() const { return shift + std::log(sum); }
+    double weight(double score) const { return std::exp(score - shift) / sum; }
+  };
+
+  Total total_of(const Row& row) const {
     double shift = -std::numeric_limits<double>::infinity();
     const bool has_sink = !problem_.sink_logits.empty();
     double sink = shift;
@@ -179,20 +187,20 @@ class ReferenceAttention {
       shift = std::max(shift, score);
       seen = seen || !(score == -std::numeric_limits<double>::infinity());
     }
-    if (!seen) return shift;
+    if (!seen) return {shift, 1};
     double sum = has_sink ? std::exp(sink - shift) : 0.0;
     for (const double score : row.scores) sum += std::exp(score - shift);
-    return shift + std::log(sum);
+    return {shift, sum};
   }
 
   void forward_row(const Row& row) {
-    const double total = log_sum_exp(row);
-    lse.row(row.b, row.h, row.i)[0] = total;
+    const Total total = total_of(row);
+    lse.row(row.b, row.h, row.i)[0] = total.lse();
     double* result = out.row(row.b, row.h, row.i);
     for (std::size_t n = 0; n < row.scores.size(); ++n) {
       if (row.scores[n] == -std::numeric_limits<double>::infinity()) continue;
       if (std::isfinite(row.scores[n])) max_score = std::max(max_score, std::fabs(row.scores[n]));
-      const double weight = std::exp(row.scores[n] - total);
+      const double weight = total.weight(row.scores[n]);
       const double* value = value_.row(row.b, row.kv_head, row.range.key_begin + std::int64_t(n));
       for (std::int64_t c = 0; c < value_.shape[3]; ++c) result[c] += weight * value[c];
     }
@@ -203,7 +211,7 @@ class ReferenceAttention {
     const std::int64_t head_dim = query_.shape[3];
     const std::int64_t value_dim = value_.shape[3];
     const double* upstream = grad_out.row(row.b, row.h, row.i);
-    const double total = lse.row(row.b, row.h, row.i)[0];
+    const Total total = total_of(row);
     const double offset = grad_lse.row(row.b, row.h, row.i)[0] -
                           dot(upstream, out.row(row.b, row.h, row.i), value_dim);
     const double* query = query_.row(row.b, row.h, row.i);
@@ -211,7 +219,7 @@ class ReferenceAttention {
     for (std::size_t n = 0; n < row.scores.size(); ++n) {
       if (row.scores[n] == -std::numeric_limits<double>::infinity()) continue;
       const std::int64_t j = row.range.key_begin + static_cast<std::int64_t>(n);
-      const double weight = std::exp(row.scores[n] - total);
+      const double weight = total.weight(row.scores[n]);
       const double* value = value_.row(row.b, row.kv_head, j);
       const double grad_score = scale_ * weight * (dot(upstream, value, value_dim) + offset);
       add(grad_query, grad_score, key_.row(row.b, row.kv_head, j), head_dim);

@@ -84,7 +84,7 @@ void check_row_sums(const Problem& problem, const ApproxDOptions& approx_d, std:
       found_capped += record.capped_samples;
       found_floored += record.floored_rows;
     }
-    if (head.keys > 0 && (approx_d.cap || approx_d.floor))
+    if (head.visible > 0 && (approx_d.cap || approx_d.floor))
       expect_log(record.log_tau.at(static_cast<std::size_t>(head.in_group)), plain.log_tau,
                  log_tolerance(head));
     for (std::int64_t i = 0; i < head.rows; ++i)

@@ -1,0 +1,303 @@
+// What a problem hides has no influence: hidden keys and values, whatever they hold, change no bit
+// of a row that does not see them, and get no gradient. For every part of all_parts().
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "subquad/attention.h"
+#include "subquad/error.h"
+#include "support/backward.h"
+#include "support/owned_problem.h"
+#include "support/parts.h"
+
+namespace subquad::testing {
+namespace {
+
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+// A problem, the positions to be overwritten, and the rows that cannot see them.
+struct Scene {
+  std::string name;
+  OwnedProblem owned;
+  std::int64_t key_begin = 0, key_end = 0;      // hidden from rows [row_begin, row_end)
+  std::int64_t query_begin = 0, query_end = 0;  // of later tokens
+  std::int64_t row_begin = 0, row_end = 0;
+  bool causal = false;
+  bool no_row_sees = false;  // the keys are hidden from all rows
+};
+
+Scene make_scene(const std::string& name, std::int64_t queries, std::int64_t keys) {
+  Scene scene{
+      .name = name,
+      .owned = gaussian_problem(
+          {.heads = 2, .queries = queries, .keys = keys, .head_dim = 16, .value_dim = 12}, 91),
+      .row_end = queries};
+  return scene;
+}
+
+Scene padding(MaskKind kind, std::int64_t queries) {
+  const std::int64_t keys = 300, kept = 230;
+  Scene scene =
+      make_scene(kind == MaskKind::boolean ? "boolean padding" : "additive padding", queries, keys);
+  scene.owned.boolean_mask.assign(keys, 1);
+  scene.owned.additive_mask.assign(keys, 0.0F);
+  for (std::int64_t j = kept; j < keys; ++j) {
+    scene.owned.boolean_mask[static_cast<std::size_t>(j)] = 0;
+    scene.owned.additive_mask[static_cast<std::size_t>(j)] = kMinusInfinity;
+  }
+  const void* data = scene.owned.boolean_mask.data();
+  if (kind == MaskKind::additive) data = scene.owned.additive_mask.data();
+  scene.owned.problem.mask = {kind, data, {1, 1, 1, keys}, {keys, keys, keys, 1}};
+  scene.key_begin = kept;
+  scene.key_end = keys;
+  scene.no_row_sees = true;
+  return scene;
+}
+
+// Left padding that is different from row to row, under the diagonal.
+Scene padding_by_row() {
+  const std::int64_t n = 160, hidden = 30;
+  Scene scene = make_scene("a mask for each row", n, n);
+  scene.owned.boolean_mask.assign(static_cast<std::size_t>(n * n), 1);
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j < n; ++j)
+      if (j < hidden || (i + j) % 7 == 0)
+        scene.owned.boolean_mask[static_cast<std::size_t>(i * n + j)] = 0;
+  scene.owned.problem.mask = {
+      MaskKind::boolean, scene.owned.boolean_mask.data(), {1, 1, n, n}, {n * n, n * n, n, 1}};
+  scene.key_end = hidden;
+  scene.no_row_sees = true;
+  return scene;
+}
+
+Scene ragged() {
+  Scene scene = make_scene("ragged", 300, 300);
+  scene.owned.query_offsets = {0, 130, 130, 300};
+  scene.owned.key_offsets = {0, 170, 190, 300};
+  scene.owned.problem.query_offsets = scene.owned.query_offsets;
+  scene.owned.problem.key_offsets = scene.owned.key_offsets;
+  scene.key_begin = 170;
+  scene.key_end = 300;
+  scene.query_begin = 130;
+  scene.query_end = 300;
+  scene.row_end = 130;
+  return scene;
+}
+
+Scene causal(Causal alignment, std::int64_t queries, std::int64_t keys, std::int64_t from,
+             std::int64_t left = -1) {
+  Scene scene = make_scene(left < 0 ? "causal" : "causal with a window", queries, keys);
+  scene.name += alignment == Causal::top_left ? " top_left" : " bottom_right";
+  scene.owned.problem.causal = alignment;
+  scene.owned.problem.window.left = left;
+  const std::int64_t shift = alignment == Causal::top_left ? 0 : keys - queries;
+  scene.key_begin = from;
+  scene.key_end = keys;
+  scene.query_begin = std::clamp<std::int64_t>(from - shift, 0, queries);
+  scene.query_end = queries;
+  scene.row_end = scene.query_begin;
+  scene.causal = true;
+  scene.no_row_sees = scene.query_begin == queries;
+  return scene;
+}
+
+// Keys before the window of the last rows.
+Scene window(Causal alignment) {
+  Scene scene =
+      make_scene(alignment == Causal::none ? "window" : "causal window, older keys", 280, 280);
+  scene.owned.problem.causal = alignment;
+  scene.owned.problem.window.left = 50;
+  if (alignment == Causal::none) scene.owned.problem.window.right = 20;
+  scene.key_end = 100;
+  scene.row_begin = 151;
+  return scene;
+}
+
+using MakeScene = std::function<Scene()>;
+
+const std::vector<MakeScene>& all_scenes() {
+  static const std::vector<MakeScene> scenes{
+      [] { return padding(MaskKind::boolean, 150); },
+      [] { return padding(MaskKind::additive, 150); },
+      [] { return padding(MaskKind::boolean, 5); },
+      [] { return padding(MaskKind::additive, 5); },
+      padding_by_row,
+      ragged,
+      [] { return causal(Causal::top_left, 290, 290, 170); },
+      [] { return causal(Causal::top_left, 290, 290, 289); },
+      [] { return causal(Causal::top_left, 150, 250, 150); },
+      [] { return causal(Causal::bottom_right, 120, 290, 230); },
+      [] { return causal(Causal::bottom_right, 6, 290, 287); },
+      [] { return causal(Causal::top_left, 290, 290, 170, 60); },
+      [] { return window(Causal::none); },
+      [] { return window(Causal::top_left); },
+  };
+  return scenes;
+}
+
+using Fill = std::function<double()>;
+
+void overwrite(TensorBuffer& tensor, std::int64_t begin, std::int64_t end, const Fill& fill) {
+  tensor.for_each([&](auto b, auto h, auto i, auto c) {
+    if (i >= begin && i < end) tensor.set(b, h, i, c, fill());
+  });
+}
+
+struct Garbage {
+  const char* name;
+  std::function<Fill()> make;
+};
+
+std::vector<Garbage> all_garbage() {
+  const auto constant = [](double value) {
+    return [value] { return Fill([value] { return value; }); };
+  };
+  return {{"NaN", constant(std::nan(""))},
+          {"Inf", constant(HUGE_VAL)},
+          {"-Inf", constant(-HUGE_VAL)},
+          {"1e30", constant(1e30)},
+          {"other draws",
+           [] { return Fill([draw = Draw(17)]() mutable { return 3 * draw.normal(); }); }}};
+}
+
+void set_garbage(Scene& scene, const Fill& fill, bool queries) {
+  overwrite(scene.owned.key, scene.key_begin, scene.key_end, fill);
+  overwrite(scene.owned.value, scene.key_begin, scene.key_end, fill);
+  if (queries) overwrite(scene.owned.query, scene.query_begin, scene.query_end, fill);
+}
+
+ForwardRun forward_of(const Scene& scene, const std::string& spec) {
+  return run_forward(scene.owned.problem, DType::f32, 1, {}, spec);
+}
+
+// Rows of [row_begin, row_end) that differ in a bit. NaN differs from everything: no row is NaN.
+std::int64_t changed_rows(const Scene& scene, const ForwardRun& a, const ForwardRun& b) {
+  std::int64_t changed = 0;
+  a.lse.for_each([&](auto batch, auto h, auto i, auto) {
+    if (i < scene.row_begin || i >= scene.row_end) return;
+    bool same = a.lse.get(batch, h, i, 0) == b.lse.get(batch, h, i, 0);
+    for (std::int64_t c = 0; c < a.out.shape()[3]; ++c)
+      same = same && a.out.get(batch, h, i, c) == b.out.get(batch, h, i, c);
+    changed += same ? 0 : 1;
+  });
+  return changed;
+}
+
+// Whether the part takes the problem at all; what it does not take it names.
+bool is_supported(const Scene& scene, const std::string& spec) {
+  try {
+    forward_of(scene, spec);
+    return true;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::invalid_argument) << spec << ": " << error.what();
+    return false;
+  }
+}
+
+bool is_strict(const PartCase& part, const Scene& scene) {
+  const Problem& problem = scene.owned.problem;
+  const bool band =
+      problem.causal != Causal::none || problem.window.left >= 0 || problem.window.right >= 0;
+  const bool everywhere = part.strict == Strict::yes || part.strict == Strict::in_keys;
+  return everywhere || !band || (scene.no_row_sees && part.strict != Strict::no);
+}
+
+void check(const PartCase& part, const std::string& spec, const MakeScene& make) {
+  const Scene before = make();
+  if (spec.empty() || !is_strict(part, before) || !is_supported(before, spec)) return;
+  SCOPED_TRACE(spec + ", " + before.name);
+  const ForwardRun expected = forward_of(before, spec);
+  for (const Garbage& garbage : all_garbage()) {
+    Scene after = make();
+    set_garbage(after, garbage.make(), part.strict != Strict::in_keys);
+    try {
+      EXPECT_EQ(changed_rows(before, expected, forward_of(after, spec)), 0) << garbage.name;
+    } catch (const Error& error) {  // of a row that sees it
+      EXPECT_NE(std::string(error.what()).find("overflow"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(HiddenEntries, ChangeNoBitOfARow) {
+  for (const PartCase& part : all_parts())
+    for (const MakeScene& make : all_scenes())
+      for (const std::string& spec : {part.spec, with_sink_and_window(part.spec)})
+        check(part, spec, make);
+}
+
+TEST(HiddenEntries, EveryPartTakesACausalProblem) {
+  for (const PartCase& part : all_parts())
+    EXPECT_TRUE(is_supported(causal(Causal::top_left, 290, 290, 170), part.spec)) << part.spec;
+}
+
+// What is not strict says so in the path.
+TEST(HiddenEntries, PublishedFormsFeelLaterTokensAndSaySo) {
+  const MakeScene make = [] { return causal(Causal::top_left, 290, 290, 170); };
+  const Scene before = make();
+  for (const PartCase& part : all_parts()) {
+    SCOPED_TRACE(part.spec);
+    const ForwardRun run = forward_of(before, part.spec);
+    EXPECT_EQ(run.report.path.find(":published") != std::string::npos,
+              (part.strict == Strict::published));
+    if (!(part.strict == Strict::published)) continue;
+    Scene after = make();
+    set_garbage(after, all_garbage().back().make(), true);
+    EXPECT_GT(changed_rows(before, run, forward_of(after, part.spec)), 0);
+  }
+}
+
+BackwardRun backward_of(const Scene& scene, const std::string& spec, const ForwardRun& forward) {
+  const Problem& problem = scene.owned.problem;
+  const Upstream upstream = random_upstream(problem, 5, DType::f32);
+  BackwardRun run{TensorBuffer(DType::f32, problem.query.shape),
+                  TensorBuffer(DType::f32, problem.key.shape),
+                  TensorBuffer(DType::f32, problem.value.shape),
+                  {}};
+  Options options;
+  options.threads = 1;
+  run.report = attend_backward(problem, spec, backward_arguments(forward, upstream, run), options);
+  return run;
+}
+
+std::int64_t nonzeros(const TensorBuffer& tensor, std::int64_t begin, std::int64_t end) {
+  std::int64_t count = 0;
+  tensor.for_each([&](auto b, auto h, auto i, auto c) {
+    count += i >= begin && i < end && tensor.get(b, h, i, c) != 0 ? 1 : 0;
+  });
+  return count;
+}
+
+void check_gradients(const PartCase& part, const std::string& spec, const MakeScene& make) {
+  const Scene before = make();
+  if (spec.empty() || !before.no_row_sees || !is_strict(part, before) ||
+      !is_supported(before, spec))
+    return;
+  SCOPED_TRACE(spec + ", " + before.name);
+  const BackwardRun expected = backward_of(before, spec, forward_of(before, spec));
+  for (const Garbage& garbage : all_garbage()) {
+    SCOPED_TRACE(garbage.name);
+    Scene after = make();
+    set_garbage(after, garbage.make(), false);
+    const BackwardRun found = backward_of(after, spec, forward_of(after, spec));
+    EXPECT_TRUE(found.query.words() == expected.query.words());
+    EXPECT_TRUE(found.key.words() == expected.key.words());
+    EXPECT_TRUE(found.value.words() == expected.value.words());
+    EXPECT_EQ(nonzeros(found.key, before.key_begin, before.key_end), 0);
+    EXPECT_EQ(nonzeros(found.value, before.key_begin, before.key_end), 0);
+  }
+}
+
+TEST(HiddenEntries, GetNoGradientAndChangeNone) {
+  for (const PartCase& part : all_parts())
+    for (const MakeScene& make : all_scenes())
+      for (const std::string& spec : {part.spec, with_sink_and_window(part.spec)})
+        check_gradients(part, spec, make);
+}
+
+}  // namespace
+}  // namespace subquad::testing
