@@ -46,7 +46,7 @@ struct Mask {
 // Finite inputs of any size give finite results: a row whose scores or sums overflow float32 is
 // computed again in double (by any method, exactly; `linear` throws instead), and lse ends at the
 // largest float. An Inf or NaN that a row sees shows in it. Gradients of rows with |lse| above
-// 2^20, which float32 cannot tell weights from: in double by `exact`; other methods throw, unless
+// 2^30, which float32 cannot tell weights from: in double by `exact`; other methods throw, unless
 // the row's grad_out and grad_lse are zero.
 // Packed sequences of different lengths: B = 1, query_offsets and key_offsets hold the S + 1
 // cumulative starts of the S sequences along the position dimension; sequence s attends only to

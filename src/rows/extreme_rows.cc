@@ -106,7 +106,7 @@ void refuse_extreme_row(const HeadProblem& head, std::int64_t row,
   throw_invalid(
       "lse: that of query head " + std::to_string(head.query_head(row)) + ", position " +
       std::to_string(head.query_begin + head.position(row)) + " is " + std::to_string(lse) +
-      ", beyond 2^20: float32 cannot tell the row's weights from it; use exact, mask with "
+      ", beyond 2^30: float32 cannot tell the row's weights from it; use exact, mask with "
       "-inf, or scale query and key down");
 }
 

@@ -10,7 +10,7 @@
 
 namespace subquad {
 
-constexpr float kLargestLse = 0x1p20f;
+constexpr float kLargestLse = 0x1p30f;
 
 inline bool is_extreme_lse(float lse) { return std::isfinite(lse) && std::abs(lse) > kLargestLse; }
 
