@@ -63,7 +63,8 @@ void ApplyAdditiveMask(float* scores, const float* mask, int64_t count) {
       [&](float s, int64_t c) {
         if (mask[c] == kMasked) return kMasked;
         const float plain = std::clamp(mask[c], -kPlain, kPlain);
-        return (s + plain * std::numbers::log2e_v<float>)+(mask[c] - plain) * kSlope;
+        const float sum = s + plain * std::numbers::log2e_v<float>;
+        return mask[c] == plain ? sum : sum + (mask[c] - plain) * kSlope;
       });
 }
 

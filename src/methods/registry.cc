@@ -74,7 +74,7 @@ const PartRow kRows[] = {
      "HyperAttention, section 2", nullptr, nullptr, given},
     {"sortlsh", PartKind::heavy,
      "blocks of queries and keys that a Hamming-sorted LSH brings together; `norm` hashes by inner "
-     "product instead of angle, `neighbors` takes the blocks on either side too",
+     "product instead of angle, `neighbors` takes the blocks on either side too; `strict`: below",
      "HyperAttention, Algorithm 1", "block=16,bits=4,rounds=2", "block=N",
      heavy<make_sort_lsh_rule>, sort_lsh_path},
     {"expander", PartKind::heavy,

@@ -1,5 +1,6 @@
 // What a problem hides has no influence: hidden keys and values, whatever they hold, change no bit
 // of a row that does not see them, and get no gradient. For every part of all_parts().
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -11,6 +12,7 @@
 
 #include "subquad/attention.h"
 #include "subquad/error.h"
+#include "subquad/parts.h"
 #include "support/backward.h"
 #include "support/owned_problem.h"
 #include "support/parts.h"
@@ -220,6 +222,16 @@ void check(const PartCase& part, const std::string& spec, const MakeScene& make)
     } catch (const Error& error) {  // of a row that sees it
       EXPECT_NE(std::string(error.what()).find("overflow"), std::string::npos) << error.what();
     }
+  }
+}
+
+TEST(HiddenEntries, AreTriedWithEveryPartOfTheRegistry) {
+  for (const PartInfo& part : method_parts()) {
+    const bool tried = std::any_of(all_parts().begin(), all_parts().end(), [&](const auto& c) {
+      return c.spec.substr(0, c.spec.find('(')) == part.name;
+    });
+    // The caller's own entries, and another name of topk.
+    EXPECT_TRUE(tried || part.name == "given" || part.name == "knn") << part.name;
   }
 }
 

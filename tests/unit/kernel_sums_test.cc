@@ -64,7 +64,8 @@ TEST(KernelSumsArguments, EachErrorNamesItsArgument) {
 }
 
 TEST(KernelSumsArguments, SpecsAreChecked) {
-  const KernelProblem problem = small_cloud().problem();
+  const KernelCloud cloud = small_cloud();
+  const KernelProblem problem = cloud.problem();
   const auto names = [&](const char* spec, const char* what) {
     return error_of(problem, spec).find(what) != std::string::npos;
   };

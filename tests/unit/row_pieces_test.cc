@@ -21,7 +21,9 @@ void check_piece(const HeadProblem& head, const RowPiece& piece, std::int64_t le
     const Range seen = head.visible(row);
     const std::int64_t size = seen.end - seen.begin;
     EXPECT_TRUE(inside(seen, piece.seen));
-    if (head.has_band()) EXPECT_EQ(size <= least, piece.leaf);
+    if (head.has_band()) {
+      EXPECT_EQ(size <= least, piece.leaf);
+    }
     if (piece.leaf) continue;
     EXPECT_TRUE(inside(piece.common, seen));
     EXPECT_LE(size, 2 * (piece.common.end - piece.common.begin));

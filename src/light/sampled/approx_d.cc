@@ -64,12 +64,13 @@ class CappedSampler final : public Sampler {
         log2_floor_(static_cast<std::size_t>(head.group), kNothing),
         gradient_(head, !options.printed) {
     if (options_.strict && head.has_band()) options_.row_sums.cap = options_.row_sums.floor = false;
-    const std::int64_t m = draw_keys();
+    draw_keys();
     const double n = static_cast<double>(visible_.count());
     // log2 of n / m C_i over (heavy sum + tau / kappa); n = 1: no cap.
     log2_cap_ =
         std::log2(row_sums().cap_constant * row_sums().epsilon * row_sums().epsilon / std::log(n));
-    const std::int64_t values = options.value_samples > 0 ? options.value_samples : m;
+    const std::int64_t values =
+        options.value_samples > 0 ? options.value_samples : row_sums().num_samples;
     if (options.with_values)
       values_.emplace(head, ValueDraws{values, options.replace_values, options.strict}, rng,
                       threads);
@@ -144,12 +145,12 @@ class CappedSampler final : public Sampler {
     SampledKeys keys;
   };
 
-  // More draws with replacement than keys: one list for each number of draws. Returns m.
-  std::int64_t draw_keys() {
+  // More draws with replacement than keys: one list for each number of draws.
+  void draw_keys() {
     const std::int64_t n = visible_.count(), m = row_sums().num_samples;
     if (!row_sums().replace || m <= n) {
       keys_.push_back({1, sample_uniformly(head_, visible_.all(), m, row_sums().replace, rng_)});
-      return keys_[0].keys.run(1).keys.count;
+      return;
     }
     std::map<std::int64_t, std::vector<std::int32_t>> by_times;
     const std::vector<std::int64_t> counts = uniform_counts(n, m, rng_);
@@ -159,7 +160,6 @@ class CappedSampler final : public Sampler {
     by_times.erase(0);
     for (auto& [times, keys] : by_times) add_drawn(times, std::move(keys));
     gradient_.set_times(visible_.all(), counts, head_.num_keys);
-    return m;
   }
 
   void add_drawn(std::int64_t times, std::vector<std::int32_t> keys) {
