@@ -7,6 +7,7 @@
 // queries see too few keys for that to pay run exactly.
 // use when: long sequences, and an error as docs/guide/hyper.md states it will do.
 // do not use for: sharp attention at a distance that the hash does not find; an error bound.
+// Assumes what sortlsh and prefix do: alpha and kappa (`subquad diagnose`).
 // cost: n (block + m) entries; onepass n (window + block / 2 + 2 m + 128).
 // parameters: block 256, m 256, bits 8, rounds 1, center true, norm false, neighbors 0 as in
 // sortlsh and uniform (m: 1 to 2^19); causal onepass or recursion, default onepass; window exact

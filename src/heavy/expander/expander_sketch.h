@@ -16,6 +16,7 @@
 // use when: a rule by columns is wanted, as Theorem 1 is stated; mode=leverage, always.
 // do not use for: finding what softmax weighs: the rule is by columns and by squares, so that large
 // negative scores count as heavy, and a row's largest score need not be. Prefer sortlsh for speed.
+// Needs no assumption.
 // cost: flops 2 rows(T) D for each key, D^2 more for |Q k|^2 and 2 n D^2 once, in double, and what
 // the modes' files say of decoding. rows(T): leverage at most min(n, tau D), often far fewer;
 // countsketch 64 tau up to n = 2,048 tau, and as many again for each further factor of 16;

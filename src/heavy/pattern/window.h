@@ -4,6 +4,7 @@
 // sense.
 // use when: neighbours matter: text, images in raster order.
 // do not use for: unordered sets.
+// Needs no assumption: what lies outside is the light part's.
 // cost: 2 (w + rows of a group) (D + Dv) flops a row.
 // parameters: w keys, 1 to 2^30, default 256. Causal: the last w keys up to the query's position.
 // Otherwise w / 2 keys before it, itself, and (w - 1) / 2 after it. left, right: keys before and

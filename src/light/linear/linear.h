@@ -7,6 +7,8 @@
 // matter more than softmax's selectivity; as the complement of exact parts, see below.
 // do not use for: approximating softmax attention of a trained model (large errors, no bound);
 // sliding windows and element masks (errors; use window(..) or given(..) as parts).
+// Assumes nothing as a method of its own; as an approximation of softmax it has no probe but the
+// error that `subquad compare` measures.
 // cost: D (Dv + 1) multiply-adds a row and as many a key; causal about 30 (D + Dv) a row more.
 // Beside heavy parts: causal keys twice, and the heavy entries once more.
 // Alone, a row is divided by its sum as it stands: negative sums (map = none) count in

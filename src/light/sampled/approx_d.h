@@ -17,14 +17,17 @@
 // Under a causal mask the published form is not strict: tau is a maximum over rows of all
 // positions, and the value norms are those of all tokens. strict=true (the default) then goes
 // without tau, that is without both caps (which the paper states for problems without masks), and
-// draws values as rownorm(strict=true) does. cost: 2 n tau_samples D flops a head for tau; then as
-// rownorm. m above n costs as m = n. parameters: m keys drawn for d_i, 1 to 2^30, default 256; eps
-// in (0, 1], default 0.5; kappa at least 1, default 100; cap the constant of line 6, which the
-// paper leaves open, 0 to 1e30 (0: no upper cap), default 100; floor the lower cap, default true;
-// tau_samples rows, 0 to 2^30 (0: m), default 0; values keys drawn by row norm, 0 to 2^30 (0: m),
-// default 0; replace draw independently (the paper's), default true; printed as in Algorithm 3, the
-// values of heavy entries too come from the sample alone, default false; strict no row depends on
-// what a causal mask or window hides from it, default true (false: as published; Report::path says
+// draws values as rownorm(strict=true) does.
+// Assumes small alpha and kappa, as Lemma 1 does (probe_alpha, probe_kappa, lemma_samples; `subquad
+// diagnose`).
+// cost: 2 n tau_samples D flops a head for tau; then as rownorm. m above n costs as m = n.
+// parameters: m keys drawn for d_i, 1 to 2^30, default 256; eps in (0, 1], default 0.5; kappa at
+// least 1, default 100; cap the constant of line 6, which the paper leaves open, 0 to 1e30 (0: no
+// upper cap), default 100; floor the lower cap, default true; tau_samples rows, 0 to 2^30 (0: m),
+// default 0; values keys drawn by row norm, 0 to 2^30 (0: m), default 0; replace draw
+// independently (the paper's), default true; printed as in Algorithm 3, the values of heavy
+// entries too come from the sample alone, default false; strict no row depends on what a causal
+// mask or window hides from it, default true (false: as published; Report::path says
 // approxd:published).
 #pragma once
 

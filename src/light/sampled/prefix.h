@@ -9,6 +9,8 @@
 // operator norm is several times smaller (docs/guide/hyper.md).
 // do not use for: causal problems whose rows have an order of their own: there it makes the
 // executor group rows by position.
+// Assumes columns and rows of even weight beside the heavy parts: alpha and kappa (probe_alpha,
+// probe_kappa; `subquad diagnose`).
 // cost: 2 m (D + Dv) flops a row, and a gather of m keys for each block of up to 264 rows;
 // blocks that see at most m keys take them all and are exact.
 // parameters: m num_samples, 1 to 2^20, default 256.

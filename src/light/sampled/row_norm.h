@@ -10,6 +10,7 @@
 // do not use for: values of equal norm (layer-normed ones nearly are): `uniform` samples the same
 // keys for both sums, whose errors then cancel in their ratio; here they do not. Causal problems:
 // as uniform.
+// Assumes a small stable rank of the softmax matrix (probe_stable_rank; `subquad diagnose`).
 // cost: 2 m (D + Dv) + 2 d D flops a row, and the norms (n Dv flops a head); strict up to twice as
 // many sampled values, all of them visible (as published about half of them are hidden).
 // parameters: m keys drawn for the values, d keys drawn for the weights, both 1 to 2^30, default

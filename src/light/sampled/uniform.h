@@ -8,6 +8,8 @@
 // do not use for: rows whose weight sits on few keys that no heavy part finds; causal problems
 // (early rows may see no sampled key: they are then computed exactly, and counted): see prefix
 // and recursion.
+// Assumes columns and rows of even weight beside the heavy parts: alpha and kappa (probe_alpha,
+// probe_kappa; `subquad diagnose`).
 // cost: 2 m (D + Dv) flops a row, packed once a head; never more than for m = n.
 // parameters: m num_samples, 1 to 2^30 (more than the keys: all of them), default 256; replace
 // draw with replacement (m above n: the number of draws of each key, n entries), default false.
