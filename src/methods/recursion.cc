@@ -111,7 +111,8 @@ class TreeRule final : public HeavyRule {
       for (const CausalNode& node : tree.levels[static_cast<std::size_t>(level)]) {
         const Range part = columns_in(keys.all(), node.keys);
         std::vector<std::int32_t> sorted;
-        for (const std::int32_t i : sort_by_bucket(part_of(buckets.keys, part), part.begin).span())
+        const Scratch<std::int32_t> order = sort_by_bucket(part_of(buckets.keys, part), part.begin);
+        for (const std::int32_t i : order.span())
           sorted.push_back(static_cast<std::int32_t>(keys.all()[i]));
         set->add(sort_by_bucket(part_of(buckets.rows, node.rows), node.rows.begin).span(), sorted);
       }

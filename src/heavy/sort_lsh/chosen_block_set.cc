@@ -26,7 +26,8 @@ std::vector<std::int32_t> choose_blocks(std::span<const std::uint32_t> rows,
   const auto count = static_cast<std::int64_t>(keys.size());
   std::vector<std::int32_t> choice(rows.size());
   std::int64_t low = 0, high = 0;  // the keys of a bucket; buckets of rows come ascending
-  for (const std::int32_t i : sort_by_bucket(rows, 0).span()) {
+  const Scratch<std::int32_t> order = sort_by_bucket(rows, 0);
+  for (const std::int32_t i : order.span()) {
     const std::uint32_t bucket = rows[static_cast<std::size_t>(i)];
     while (low < count && keys[static_cast<std::size_t>(low)] < bucket) ++low;
     high = std::max(high, low);

@@ -28,8 +28,8 @@ SortLshOptions read_options(const SpecPart& spec) {
 // The keys of a list in the order of their buckets.
 std::vector<std::int32_t> sorted_keys(const HashBuckets& buckets, const IndexList& keys) {
   std::vector<std::int32_t> sorted;
-  for (const std::int32_t i : sort_by_bucket(buckets.keys.span(), 0).span())
-    sorted.push_back(static_cast<std::int32_t>(keys[i]));
+  const Scratch<std::int32_t> order = sort_by_bucket(buckets.keys.span(), 0);
+  for (const std::int32_t i : order.span()) sorted.push_back(static_cast<std::int32_t>(keys[i]));
   return sorted;
 }
 
