@@ -349,7 +349,7 @@ class ChangingFile : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(ChangingFile, CutShortIsAnErrorAndWhatWasReadStays) {
-  for (const std::uintmax_t left : {0, 100, 700}) {
+  for (const std::uintmax_t left : std::vector<std::uintmax_t>{0, 100, 700}) {
     write_file(path_, tensors_);
     const TensorFile file = TensorFile::open(path_);
     expect_equal(file.at("a"), tensors_[0]);
