@@ -20,6 +20,11 @@
 namespace subquad::testing {
 namespace {
 
+#ifdef SUBQUAD_SANITIZED
+constexpr std::size_t kEvery = 7;  // of the cases, which then take minutes
+#else
+constexpr std::size_t kEvery = 1;
+#endif
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // A problem, the positions to be overwritten, and the rows that cannot see them.
@@ -236,10 +241,11 @@ TEST(HiddenEntries, AreTriedWithEveryPartOfTheRegistry) {
 }
 
 TEST(HiddenEntries, ChangeNoBitOfARow) {
+  std::size_t turn = 0;
   for (const PartCase& part : all_parts())
     for (const MakeScene& make : all_scenes())
       for (const std::string& spec : {part.spec, with_sink_and_window(part.spec)})
-        check(part, spec, make);
+        if (turn++ % kEvery == 0) check(part, spec, make);
 }
 
 TEST(HiddenEntries, EveryPartTakesACausalProblem) {
