@@ -49,7 +49,8 @@ json parse_json_file(const std::string& path, const std::string& where) {
   try {
     return json::parse(stream, see);
   } catch (const json::parse_error& error) {
-    throw_invalid(fmt::format("{}: not a JSON object or list: wrong at byte {}", where, error.byte));
+    throw_invalid(
+        fmt::format("{}: not a JSON object or list: wrong at byte {}", where, error.byte));
   } catch (const json::exception&) {
     throw_invalid(fmt::format("{}: not a JSON object or list", where));
   }

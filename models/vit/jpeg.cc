@@ -107,8 +107,7 @@ void to_rgb(const std::vector<std::uint8_t>& inks, std::uint8_t* rgb) {
 // Every row of `image`; false: damaged.
 bool read_rows(Decoder& decoder, Image& image) {
   const std::int64_t row = image.width * 3;
-  std::vector<std::uint8_t> inks(
-      decoder.is_cmyk() ? static_cast<std::size_t>(image.width * 4) : 0);
+  std::vector<std::uint8_t> inks(decoder.is_cmyk() ? static_cast<std::size_t>(image.width * 4) : 0);
   for (std::int64_t y = 0; y < image.height; ++y) {
     std::uint8_t* rgb = image.pixels.data() + y * row;
     if (!decoder.read_row(decoder.is_cmyk() ? inks.data() : rgb)) return false;

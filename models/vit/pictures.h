@@ -11,9 +11,10 @@
 namespace subquad::vit {
 
 struct Pictures {
-  std::vector<float> pixels;           // (files.size(), 3, size, size)
-  std::vector<std::int64_t> files;     // numbers of the files that could be read, ascending
-  std::vector<std::string> complaints;  // of the others, in order: one line each that names the file
+  std::vector<float> pixels;        // (files.size(), 3, size, size)
+  std::vector<std::int64_t> files;  // numbers of the files that could be read, ascending
+  std::vector<std::string>
+      complaints;  // of the others, in order: one line each that names the file
 };
 
 // Decoded, resized, cropped and normalised. A file that cannot be read is left out.

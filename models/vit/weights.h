@@ -54,8 +54,8 @@ struct Weights {
 };
 
 // The architecture follows from the shapes. Tensors f32, f16, bf16, or f64, which is converted to
-// f32. Throws Error (invalid_argument) that names file and tensor: missing, of a wrong shape or type, not finite, or
-// unknown (a part that this model does not have is never left out silently).
+// f32. Throws Error (invalid_argument) that names file and tensor: missing, of a wrong shape or
+// type, not finite, or unknown (a part that this model does not have is never left out silently).
 Weights load_weights(const std::string& path, const Config& config);
 
 }  // namespace subquad::vit
