@@ -29,11 +29,14 @@ Tensor parse_npy(std::span<const std::byte> bytes, Storage raw, const std::strin
 
 // The array is all there is: it is read at once.
 Contents read_npy(const Input& input, const std::string& name, const Source& source) {
-  const auto storage = std::make_shared<Storage>();
-  Storage raw;
+  Storage held, raw;
   const auto bytes = input.bytes(0, input.size(), raw);
-  const Tensor tensor = parse_npy(bytes, std::move(raw), name, *storage, source);
-  return {{{name, [storage, tensor](Storage&) { return tensor; }}}, {}};
+  const Tensor tensor = parse_npy(bytes, std::move(raw), name, held, source);
+  const auto read = [held, tensor](Storage& storage) {
+    storage.keep(held);
+    return tensor;
+  };
+  return {{{name, read}}, {}};
 }
 
 }  // namespace subquad::io

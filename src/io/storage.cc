@@ -10,13 +10,13 @@ namespace {
 
 constexpr std::align_val_t alignment{64};
 
-}  // namespace
+void release(std::byte* block) { ::operator delete(block, alignment); }
 
-void Storage::Release::operator()(std::byte* block) const { ::operator delete(block, alignment); }
+}  // namespace
 
 std::span<std::byte> Storage::allocate(std::uint64_t size, const Source& source) {
   try {
-    blocks_.emplace_back(static_cast<std::byte*>(::operator new(size, alignment)));
+    blocks_.emplace_back(static_cast<std::byte*>(::operator new(size, alignment)), release);
     return {blocks_.back().get(), size};
   } catch (const std::bad_alloc&) {
     throw_failed(fmt::format("{}: not enough memory for {} bytes", source.label(), size));

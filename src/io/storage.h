@@ -1,4 +1,4 @@
-// Memory that tensors point into.
+// Memory that tensors point into. A copy shares it.
 #pragma once
 
 #include <cstddef>
@@ -13,18 +13,14 @@ namespace subquad::io {
 
 class Storage {
  public:
-  // Uninitialised, aligned to 64 bytes; lives as long as the Storage. Error (failed) when there is
-  // none.
+  // Uninitialised, aligned to 64 bytes; lives as long as the Storage and
+  // its copies. Error (failed) when there is none.
   std::span<std::byte> allocate(std::uint64_t size, const Source& source);
-  // Takes over what `other` holds.
+  // Shares what `other` holds.
   void keep(Storage other);
 
  private:
-  struct Release {
-    void operator()(std::byte* block) const;
-  };
-
-  std::vector<std::unique_ptr<std::byte, Release>> blocks_;
+  std::vector<std::shared_ptr<std::byte>> blocks_;
 };
 
 }  // namespace subquad::io
