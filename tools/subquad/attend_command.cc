@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <array>
@@ -167,20 +166,20 @@ void run_attend(const AttendOptions& options) {
 
 }  // namespace
 
-void add_attend(CLI::App& app) {
+void add_attend(const Command& app) {
   auto options = std::make_shared<AttendOptions>();
-  CLI::App& command =
-      *app.add_subcommand("attend", "Attention of one layer: tensors in, tensors out");
+  const Command command =
+      app.add_subcommand("attend", "Attention of one layer: tensors in, tensors out");
   command.add_option("INPUT", options->input, "safetensors or npz file with tensors q, k, v")
-      ->required();
+      .required();
   command.add_option("--method", options->method, "The method")
-      ->type_name("SPEC")
-      ->capture_default_str();
+      .type_name("SPEC")
+      .capture_default_str();
   command
       .add_option("--out", options->out, "Write `out` and `lse` to this .safetensors or .npz file")
-      ->type_name("OUT");
+      .type_name("OUT");
   command.add_option("--out-dtype", options->out_dtype, "f32 | bf16 | f16; default: that of q")
-      ->type_name("WORD");
+      .type_name("WORD");
   add_causal(command, options->common);
   add_scale(command, options->common);
   add_tensor_names(command, options->common);

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -116,21 +115,22 @@ void run_bench(const BenchOptions& options) {
 }
 
 // 0 is "not given" here, and no size.
-void add_size(CLI::App& command, const char* name, std::int64_t& target, const char* help) {
-  add_whole(command, name, target, 1, std::int64_t{1} << 32, help)->default_str("");
+void add_size(const Command& command, const char* name, std::int64_t& target, const char* help) {
+  add_whole(command, name, target, 1, std::int64_t{1} << 32, help).default_str("");
 }
 
-void add_shape(CLI::App& command, BenchOptions& options) {
+void add_shape(const Command& command, BenchOptions& options) {
   ShapeOptions& shape = options.shape;
-  auto* input = command.add_option("--input", options.input,
-                                   "`gaussian`, or a safetensors or npz file with q, k, v");
-  input->type_name("FILE")->capture_default_str();
-  auto* problem = command.add_option("--problem", options.problem_file, "A JSON list of shapes");
-  problem->type_name("FILE")->excludes(input);
+  const Option input = command.add_option("--input", options.input,
+                                          "`gaussian`, or a safetensors or npz file with q, k, v");
+  input.type_name("FILE").capture_default_str();
+  const Option problem =
+      command.add_option("--problem", options.problem_file, "A JSON list of shapes");
+  problem.type_name("FILE").excludes(input);
   add_whole_list(command, "--seq", shape.seq, 1, std::int64_t{1} << 32,
                  "Keys a head; several lengths with commas")
-      ->allow_extra_args(true)
-      ->excludes(problem);
+      .allow_extra_args(true)
+      .excludes(problem);
   add_size(command, "--queries", shape.queries,
            "Query rows a head; default: as many as keys, 1 when decoding (1 to 16)");
   add_size(command, "--batch", shape.batch, "Batch elements (1)");
@@ -139,14 +139,14 @@ void add_shape(CLI::App& command, BenchOptions& options) {
   add_size(command, "--head-dim", shape.head_dim, "Channels of queries and keys (64)");
   add_size(command, "--value-dim", shape.value_dim, "Channels of values; default: --head-dim");
   command.add_option("--dtype", shape.dtype, "f32 | bf16 | f16: storage of q, k, v (f32)")
-      ->type_name("WORD");
+      .type_name("WORD");
   command.add_option("--pass", shape.pass, "forward | backward | both | decode (forward)")
-      ->type_name("WORD");
+      .type_name("WORD");
 }
 
-void add_settings(CLI::App& command, BenchOptions& options) {
+void add_settings(const Command& command, BenchOptions& options) {
   command.add_option("--method", options.settings.methods, "Methods beside exact")
-      ->type_name("SPEC");
+      .type_name("SPEC");
   add_whole(command, "--exact-rows", options.settings.exact_rows, 0, std::int64_t{1} << 32,
             "Run exact on N query rows a head only and scale its time up");
   add_whole(command, "--repeats", options.settings.repeats, 0, 10000,
@@ -155,7 +155,7 @@ void add_settings(CLI::App& command, BenchOptions& options) {
 }
 
 // A file brings its own shape: --seq and its like beside it would be ignored.
-void reject_shape_with_file(const CLI::App& command, const BenchOptions& options) {
+void reject_shape_with_file(const Command& command, const BenchOptions& options) {
   if (options.input == "gaussian") return;
   for (const char* name :
        {"--seq", "--batch", "--heads", "--kv-heads", "--head-dim", "--value-dim", "--dtype"}) {
@@ -167,11 +167,11 @@ void reject_shape_with_file(const CLI::App& command, const BenchOptions& options
 
 }  // namespace
 
-void add_bench(CLI::App& app) {
+void add_bench(const Command& app) {
   auto options = std::make_shared<BenchOptions>();
-  CLI::App& bench = *app.add_subcommand("bench", "Speed on synthetic shapes or on a file");
-  bench.require_subcommand(1);
-  CLI::App& command = *bench.add_subcommand(
+  const Command bench = app.add_subcommand("bench", "Speed on synthetic shapes or on a file");
+  bench.require_subcommand();
+  const Command command = bench.add_subcommand(
       "attention", "Exact attention and methods against the machine's measured limit");
   add_settings(command, *options);
   add_shape(command, *options);
@@ -181,7 +181,7 @@ void add_bench(CLI::App& app) {
   add_threads(command, options->common);
   add_json(command, options->common);
   command.footer(std::string(examples) + spec_help);
-  command.callback([options, &command] {
+  command.callback([options, command] {
     reject_shape_with_file(command, *options);
     run_bench(*options);
   });

@@ -3,21 +3,19 @@
 
 #include <string>
 
-namespace CLI {
-class App;  // its header costs seconds: include it only where options are declared
-}
+#include "command.h"
 
 namespace subquad::cli {
 
-void add_attend(CLI::App& app);
+void add_attend(const Command& app);
 // `command_line`: what the user typed, for the report.
-void add_compare(CLI::App& app, const std::string& command_line);
-void add_bench(CLI::App& app);
-void add_diagnose(CLI::App& app);
-void add_info(CLI::App& app);
-void add_kernel(CLI::App& app);
-void add_specs(CLI::App& app);
-void add_synth(CLI::App& app);
-void add_vit(CLI::App& app);
+void add_compare(const Command& app, const std::string& command_line);
+void add_bench(const Command& app);
+void add_diagnose(const Command& app);
+void add_info(const Command& app);
+void add_kernel(const Command& app);
+void add_specs(const Command& app);
+void add_synth(const Command& app);
+void add_vit(const Command& app);
 
 }  // namespace subquad::cli

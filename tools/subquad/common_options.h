@@ -5,12 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "command.h"
 #include "layer.h"
 #include "subquad/attention.h"
-
-namespace CLI {
-class App;  // its header costs seconds: include it only where options are declared
-}
 
 namespace subquad::cli {
 
@@ -26,14 +23,14 @@ struct CommonOptions {
   bool json_on_stdout() const { return json == "-"; }
 };
 
-void add_threads(CLI::App& app, CommonOptions& options);
-void add_seed(CLI::App& app, CommonOptions& options);
-void add_json(CLI::App& app, CommonOptions& options);
-void add_causal(CLI::App& app, CommonOptions& options);
-void add_scale(CLI::App& app, CommonOptions& options);
-void add_tensor_names(CLI::App& app, CommonOptions& options);
-void add_given(CLI::App& app, CommonOptions& options);
-void add_certify(CLI::App& app, CommonOptions& options);
+void add_threads(const Command& app, CommonOptions& options);
+void add_seed(const Command& app, CommonOptions& options);
+void add_json(const Command& app, CommonOptions& options);
+void add_causal(const Command& app, CommonOptions& options);
+void add_scale(const Command& app, CommonOptions& options);
+void add_tensor_names(const Command& app, CommonOptions& options);
+void add_given(const Command& app, CommonOptions& options);
+void add_certify(const Command& app, CommonOptions& options);
 
 // What a spec looks like, for the footers.
 extern const std::string spec_help;

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -56,7 +55,7 @@ const char* const examples =
 
 void run_compare(const CompareOptions& options);
 
-void add_settings(CLI::App& command, CompareOptions& options) {
+void add_settings(const Command& command, CompareOptions& options) {
   add_whole(command, "--repeats", options.settings.repeats, 0, 10000,
             "Timed rounds for each input; 0 fits as many as a few seconds allow");
   add_whole(command, "--seeds", options.settings.seeds, 1, 1000,
@@ -65,7 +64,7 @@ void add_settings(CLI::App& command, CompareOptions& options) {
                    "Leave out op rel, the metric that takes longest");
   command.add_flag("--per-head", options.per_head, "A row for each head in the table");
   command.add_option("--html", options.html, "Write a page with a picture for each input to FILE")
-      ->type_name("FILE");
+      .type_name("FILE");
 }
 
 std::vector<Layer> load_all(const CompareOptions& options) {
@@ -137,18 +136,18 @@ void run_compare(const CompareOptions& options) {
 
 }  // namespace
 
-void add_compare(CLI::App& app, const std::string& command_line) {
+void add_compare(const Command& app, const std::string& command_line) {
   auto options = std::make_shared<CompareOptions>();
   options->command_line = command_line;
-  CLI::App& command = *app.add_subcommand(
+  const Command command = app.add_subcommand(
       "compare", "Exact and approximate attention on the same layers: time, memory and error");
   command.add_option("INPUT", options->inputs, "safetensors or npz files with tensors q, k, v")
-      ->required();
+      .required();
   command
       .add_option("--method", options->settings.methods,
                   "A method; repeat for several. Exact is always run. Default: a small selection")
-      ->allow_extra_args(false)
-      ->type_name("SPEC");
+      .allow_extra_args(false)
+      .type_name("SPEC");
   add_settings(command, *options);
   add_causal(command, options->common);
   add_scale(command, options->common);

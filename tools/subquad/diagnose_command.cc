@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -101,15 +100,15 @@ void run_diagnose(const DiagnoseOptions& options) {
   outputs.commit();
 }
 
-void add_settings(CLI::App& command, DiagnoseOptions& options) {
+void add_settings(const Command& command, DiagnoseOptions& options) {
   DiagnoseSettings& settings = options.settings;
   command.add_option("--method", settings.method, "Heavy parts whose complement kappa compares")
-      ->type_name("SPEC")
-      ->capture_default_str();
+      .type_name("SPEC")
+      .capture_default_str();
   add_positive(command, "--epsilon", settings.epsilon,
                "Error that the lemmas' sample sizes are for")
-      ->type_name("E")
-      ->default_str(fmt::format("{}", settings.epsilon));
+      .type_name("E")
+      .default_str(fmt::format("{}", settings.epsilon));
   add_whole(command, "--skip-columns", settings.skip_columns, 0, std::int64_t{1} << 30,
             "alpha leaves out the first N keys (the paper's section 4.3: 32)");
   add_whole(command, "--rows", settings.rows, 0, std::int64_t{1} << 30,
@@ -118,20 +117,20 @@ void add_settings(CLI::App& command, DiagnoseOptions& options) {
       .add_option("--probes", options.probes,
                   "alpha, kappa, stable_rank; several with commas. Default: all, with --lengths "
                   "alpha")
-      ->allow_extra_args(false)
-      ->type_name("NAME[,..]");
+      .allow_extra_args(false)
+      .type_name("NAME[,..]");
   add_whole_list(command, "--lengths", options.lengths, 0, std::int64_t{1} << 30,
                  "Probe the first N positions of each layer, for every N");
 }
 
 }  // namespace
 
-void add_diagnose(CLI::App& app) {
+void add_diagnose(const Command& app) {
   auto options = std::make_shared<DiagnoseOptions>();
-  CLI::App& command = *app.add_subcommand(
+  const Command command = app.add_subcommand(
       "diagnose", "What the theorems assume of a layer: alpha, kappa, stable rank, sample sizes");
   command.add_option("INPUT", options->inputs, "safetensors or npz files with tensors q, k, v")
-      ->required();
+      .required();
   add_settings(command, *options);
   add_causal(command, options->common);
   add_scale(command, options->common);

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -94,10 +93,10 @@ void run_info(const InfoOptions& options) {
 
 }  // namespace
 
-void add_info(CLI::App& app) {
+void add_info(const Command& app) {
   auto options = std::make_shared<InfoOptions>();
-  CLI::App& command =
-      *app.add_subcommand("info", "The build, the machine and, with --peak, its measured limits");
+  const Command command =
+      app.add_subcommand("info", "The build, the machine and, with --peak, its measured limits");
   command.add_flag("--peak", options->peak,
                    "Measure the multiply-add and memory read rates (two seconds)");
   add_threads(command, options->common);

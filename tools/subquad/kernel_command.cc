@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -205,28 +204,28 @@ void run_kernel(const KernelFiles& files) {
 
 }  // namespace
 
-void add_kernel(CLI::App& app) {
+void add_kernel(const Command& app) {
   auto files = std::make_shared<KernelFiles>();
-  CLI::App& command =
-      *app.add_subcommand("kernel", "Sums of Gaussian kernels: points in, sums out");
+  const Command command =
+      app.add_subcommand("kernel", "Sums of Gaussian kernels: points in, sums out");
   const auto file = [&](const char* name, std::string& target, const char* help) {
-    command.add_option(name, target, help)->type_name("FILE")->required();
+    command.add_option(name, target, help).type_name("FILE").required();
   };
   file("--queries", files->queries.path, "Points (m, D) where the sums are wanted");
   file("--keys", files->keys.path, "Points (n, D) that the kernels stand at");
   file("--x", files->x.path, "What each key adds: (n, C) or (n)");
   file("--out", files->out, "Write the sums to this .npy, .npz or .safetensors file");
   add_positive(command, "--bandwidth", files->bandwidth, "sigma, in the units of the points")
-      ->type_name("S")
-      ->required();
+      .type_name("S")
+      .required();
   for (MatrixFile* matrix : {&files->queries, &files->keys, &files->x})
     command
         .add_option(matrix->option + "-name", matrix->name,
                     "The tensor of " + matrix->option + " where its file has several")
-        ->type_name("NAME");
+        .type_name("NAME");
   command.add_option("--method", files->method, "exact or far(..)")
-      ->type_name("SPEC")
-      ->capture_default_str();
+      .type_name("SPEC")
+      .capture_default_str();
   add_seed(command, files->common);
   add_threads(command, files->common);
   add_json(command, files->common);

@@ -12,7 +12,6 @@
 #include "ending.h"
 #include "guide.h"
 #include "messages.h"
-#include "options.h"
 #include "standard_output.h"
 #include "subquad/error.h"
 
@@ -57,6 +56,16 @@ void locate_guides(CLI::App& app) {
   for (CLI::App* command : app.get_subcommands({})) locate_guides(*command);
 }
 
+// An empty word, as an unset variable of a shell leaves it, is the value of no option of `app` and
+// its commands. Call it when all of them are there.
+void refuse_empty_values(CLI::App& app) {
+  const CLI::Validator filled(
+      [](const std::string& word) { return word.empty() ? "'' is an empty value" : ""; }, "");
+  for (CLI::Option* option : app.get_options())
+    if (option->get_items_expected_max() > 0) option->check(filled);
+  for (CLI::App* command : app.get_subcommands(nullptr)) refuse_empty_values(*command);
+}
+
 // The parser would take the next word for the value.
 void check_values(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
@@ -64,6 +73,18 @@ void check_values(int argc, char** argv) {
     if (word.starts_with("--") && word.find('=') == word.size() - 1)
       throw_invalid(word.substr(0, word.size() - 1) + ": '' is an empty value");
   }
+}
+
+void add_commands(const Command& app, const std::string& command_line) {
+  add_attend(app);
+  add_compare(app, command_line);
+  add_bench(app);
+  add_diagnose(app);
+  add_info(app);
+  add_kernel(app);
+  add_specs(app);
+  add_synth(app);
+  add_vit(app);
 }
 
 int run(int argc, char** argv) {
@@ -75,15 +96,7 @@ int run(int argc, char** argv) {
       "`subquad COMMAND --help` explains each command, with examples.\n"
       "Guides: docs/guide (specs.md: the method strings; cli.md: files, JSON, exit codes).\n"
       "Exit codes: 0 done, 1 the computation or the system failed, 2 bad usage or input.");
-  add_attend(app);
-  add_compare(app, command_line(argc, argv));
-  add_bench(app);
-  add_diagnose(app);
-  add_info(app);
-  add_kernel(app);
-  add_specs(app);
-  add_synth(app);
-  add_vit(app);
+  add_commands(Command(app), command_line(argc, argv));
   locate_guides(app);
   refuse_empty_values(app);
   check_command(app, argc, argv);

@@ -16,30 +16,15 @@ std::vector<std::string> split_lists(const std::vector<std::string>& lists) {
   return words;
 }
 
-CLI::Option* add_word(CLI::App& app, const std::string& name, const std::string& help,
-                      const std::function<void(const std::string&)>& read) {
-  return app.add_option_function<std::string>(name, read, help);
-}
-
-CLI::Option* add_whole_list(CLI::App& app, const std::string& name,
-                            std::vector<std::int64_t>& target, std::int64_t low, std::int64_t high,
-                            const std::string& help) {
+Option add_whole_list(const Command& app, const std::string& name,
+                      std::vector<std::int64_t>& target, std::int64_t low, std::int64_t high,
+                      const std::string& help) {
   const auto read = [&target, name, low, high](const std::vector<std::string>& lists) {
     target.clear();
     for (const std::string& word : split_lists(lists))
       target.push_back(whole_number<std::int64_t>(word, name, low, high));
   };
-  return app.add_option_function<std::vector<std::string>>(name, read, help)
-      ->allow_extra_args(false)
-      ->type_name("N[,N..]");
-}
-
-void refuse_empty_values(CLI::App& app) {
-  const CLI::Validator filled(
-      [](const std::string& word) { return word.empty() ? "'' is an empty value" : ""; }, "");
-  for (CLI::Option* option : app.get_options())
-    if (option->get_items_expected_max() > 0) option->check(filled);
-  for (CLI::App* command : app.get_subcommands(nullptr)) refuse_empty_values(*command);
+  return app.add_words(name, help, read).allow_extra_args(false).type_name("N[,N..]");
 }
 
 }  // namespace subquad::cli

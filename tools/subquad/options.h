@@ -1,14 +1,13 @@
 // Options of the command line with values that are checked strictly.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <type_traits>
 #include <vector>
 
+#include "command.h"
 #include "numbers.h"
 
 namespace subquad::cli {
@@ -16,39 +15,31 @@ namespace subquad::cli {
 // The words between the commas of each of the lists; empty ones, too.
 std::vector<std::string> split_lists(const std::vector<std::string>& lists);
 
-// An option whose value `read` takes, and refuses by an Error.
-CLI::Option* add_word(CLI::App& app, const std::string& name, const std::string& help,
-                      const std::function<void(const std::string&)>& read);
-
 // An option that is a whole number from `low` to `high`; its default is what `target` holds.
 template <typename Integer>
-CLI::Option* add_whole(CLI::App& app, const std::string& name, Integer& target,
-                       std::type_identity_t<Integer> low, std::type_identity_t<Integer> high,
-                       const std::string& help) {
+Option add_whole(const Command& app, const std::string& name, Integer& target,
+                 std::type_identity_t<Integer> low, std::type_identity_t<Integer> high,
+                 const std::string& help) {
   const auto read = [&target, name, low, high](const std::string& word) {
     target = whole_number<Integer>(word, name, low, high);
   };
-  return add_word(app, name, help, read)->type_name("N")->default_str(std::to_string(target));
+  return app.add_word(name, help, read).type_name("N").default_str(std::to_string(target));
 }
 
 // A list of whole numbers with commas.
-CLI::Option* add_whole_list(CLI::App& app, const std::string& name,
-                            std::vector<std::int64_t>& target, std::int64_t low, std::int64_t high,
-                            const std::string& help);
+Option add_whole_list(const Command& app, const std::string& name,
+                      std::vector<std::int64_t>& target, std::int64_t low, std::int64_t high,
+                      const std::string& help);
 
 // A finite number above 0.
 template <typename Real>
-CLI::Option* add_positive(CLI::App& app, const std::string& name, Real& target,
-                          const std::string& help) {
+Option add_positive(const Command& app, const std::string& name, Real& target,
+                    const std::string& help) {
   const auto read = [&target, name](const std::string& word) {
     target = static_cast<Real>(positive_number(word, name));
     if constexpr (std::is_same_v<Real, float>) target = finite_number(word, name);
   };
-  return add_word(app, name, help, read);
+  return app.add_word(name, help, read);
 }
-
-// An empty word, as an unset variable of a shell leaves it, is the value of no option of `app` and
-// its commands. Call it when all of them are there.
-void refuse_empty_values(CLI::App& app);
 
 }  // namespace subquad::cli

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -30,9 +29,10 @@ void run_specs(const SpecsOptions& options) {
 
 }  // namespace
 
-void add_specs(CLI::App& app) {
+void add_specs(const Command& app) {
   auto options = std::make_shared<SpecsOptions>();
-  CLI::App& command = *app.add_subcommand("specs", "The parts of a method, and their parameters");
+  const Command command =
+      app.add_subcommand("specs", "The parts of a method, and their parameters");
   command.add_option("PART", options->part, "Show the parameters of this part");
   command.add_flag("--markdown", options->markdown, "The table of docs/guide/specs.md");
   command.footer(

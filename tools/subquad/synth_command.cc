@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <array>
@@ -71,12 +70,12 @@ void run_synth(const SynthOptions& options) {
 
 }  // namespace
 
-void add_synth(CLI::App& app) {
+void add_synth(const Command& app) {
   auto options = std::make_shared<SynthOptions>();
   PlantedOptions& planted = options->planted;
-  CLI::App& command = *app.add_subcommand(
+  const Command command = app.add_subcommand(
       "synth", "Write a synthetic layer: planted clusters, sinks and a local band");
-  command.add_option("OUT", options->out, "The .safetensors file to write")->required();
+  command.add_option("OUT", options->out, "The .safetensors file to write").required();
   add_whole(command, "--n", planted.n, 1, 1 << 22, "Positions");
   add_whole(command, "--head-dim", planted.head_dim, 1, 512, "Channels of a head");
   add_whole(command, "--heads", planted.heads, 1, 4096, "Query heads");

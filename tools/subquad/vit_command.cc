@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -95,52 +94,52 @@ void run_command(const VitOptions& options) {
   outputs.commit();
 }
 
-void add_files(CLI::App& command, VitOptions& options) {
+void add_files(const Command& command, VitOptions& options) {
   command
       .add_option("--weights", options.weights,
                   "safetensors file with timm's names; config.json beside it is read")
-      ->type_name("FILE")
-      ->required();
+      .type_name("FILE")
+      .required();
   command
       .add_option(
           "--images", options.images,
           "Folder of JPEG and PNG files, or of class folders of them; what cannot be read is "
           "left out")
-      ->type_name("DIR")
-      ->required();
+      .type_name("DIR")
+      .required();
   command
       .add_option("--labels", options.labels,
                   "Lines file,class[,name] under a header; default: labels.csv in DIR, else class "
                   "folders named by number, or one a class")
-      ->type_name("FILE");
+      .type_name("FILE");
   command
       .add_option("--metrics", options.metrics,
                   "Write what paper KVT measures of every block and head to this CSV file")
-      ->type_name("FILE");
+      .type_name("FILE");
   command
       .add_option("--predictions", options.predictions,
                   "Write each picture's five best classes, by every run, to this CSV file")
-      ->type_name("FILE");
+      .type_name("FILE");
 }
 
-void add_choices(CLI::App& command, VitSettings& settings, std::int64_t& limit) {
+void add_choices(const Command& command, VitSettings& settings, std::int64_t& limit) {
   command
       .add_option("--method", settings.methods,
                   "Attention of the chosen layers; repeat for several. Exact is always run")
-      ->allow_extra_args(false)
-      ->type_name("SPEC");
+      .allow_extra_args(false)
+      .type_name("SPEC");
   command
       .add_option("--layers", settings.layers,
                   "Which blocks get the method, counted from 0: all, A, A-B, last:L")
-      ->type_name("WORD")
-      ->capture_default_str();
+      .type_name("WORD")
+      .capture_default_str();
   add_whole(command, "--resolution", settings.resolution, 0, 8192,
             "Side of the square input in pixels, a multiple of the patch size; 0: as trained")
-      ->type_name("R");
+      .type_name("R");
   add_positive(command, "--temperature", settings.temperature,
                "The method's softmax is over scores / T in the chosen layers")
-      ->type_name("T")
-      ->default_str(fmt::format("{}", settings.temperature));
+      .type_name("T")
+      .default_str(fmt::format("{}", settings.temperature));
   add_whole(command, "--batch", settings.batch, 0, 4096, "Pictures at once; 0 chooses");
   add_whole(command, "--limit", limit, 0, std::int64_t{1} << 40,
             "Only the first N pictures, readable or not, in the order of names; 0: all");
@@ -148,9 +147,9 @@ void add_choices(CLI::App& command, VitSettings& settings, std::int64_t& limit) 
 
 }  // namespace
 
-void add_vit(CLI::App& app) {
+void add_vit(const Command& app) {
   auto options = std::make_shared<VitOptions>();
-  CLI::App& command = *app.add_subcommand(
+  const Command command = app.add_subcommand(
       "vit", "A vision transformer on pictures, with the attention of some layers replaced");
   add_files(command, *options);
   add_choices(command, options->settings, options->limit);
