@@ -1,5 +1,7 @@
 #include "methods/method.h"
 
+#include <algorithm>
+
 #include <utility>
 
 #include <fmt/format.h>
@@ -44,6 +46,12 @@ Method& Method::add(std::string_view name, std::shared_ptr<const LightRule> rule
   light = std::move(rule);
   add_name(name);
   return *this;
+}
+
+bool Method::is_strict() const {
+  return (light == nullptr || light->is_strict()) &&
+         std::all_of(heavy.begin(), heavy.end(),
+                     [](const auto& rule) { return rule->is_strict(); });
 }
 
 void Method::add_name(std::string_view name) {

@@ -28,6 +28,8 @@ struct Method {
   Method& add(std::string_view name, std::shared_ptr<const HeavyRule> rule);
   Method& add(std::string_view name, std::shared_ptr<const LightRule> rule);
   void add_name(std::string_view name);
+  // Whether all its rules are; those that say `published` in their names, too.
+  bool is_strict() const;
 };
 
 Method exact_method();

@@ -31,7 +31,7 @@ std::string run_route(const Route& route, const Outputs& outputs, const Options&
   report.exact_heads += counts.exact_heads;
   report.negative_rows += counts.negative_rows;
   total.add(counts);
-  return split_path(*route.method, counts, std::ssize(route.heads));
+  return split_path(*route.method, counts, route.heads);
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ std::string run_route(const Route& route, const BackwardArguments& arguments,
   report.fallback_rows += counts.fallback_rows;
   report.scored_entries += counts.scored_entries;
   report.exact_heads += counts.exact_heads;
-  return split_path(*route.method, counts, std::ssize(route.heads));
+  return split_path(*route.method, counts, route.heads);
 }
 
 // Whether the forward of a recipe that may run exactly after all did so: its rows then are exact up

@@ -20,10 +20,15 @@ std::vector<Route> route_heads(std::span<const HeadProblem> heads, const Method&
   return routes;
 }
 
-std::string split_path(const Method& method, const SplitCounts& counts, std::int64_t heads) {
-  if (counts.exact_heads == 0) return method.names;
-  if (counts.exact_heads == heads) return "exact";
-  return fmt::format("{}[{} of {} heads exact]", method.names, counts.exact_heads, heads);
+std::string split_path(const Method& method, const SplitCounts& counts,
+                       std::span<const HeadProblem> heads) {
+  if (counts.exact_heads > 0 && counts.exact_heads == std::ssize(heads)) return "exact";
+  const bool hides = std::any_of(heads.begin(), heads.end(),
+                                 [](const HeadProblem& head) { return head.has_band(); });
+  std::string path = method.names + (hides && !method.is_strict() ? ":not-strict" : "");
+  if (counts.exact_heads > 0)
+    path += fmt::format("[{} of {} heads exact]", counts.exact_heads, heads.size());
+  return path;
 }
 
 std::string join_paths(const Method& method, const std::vector<std::string>& paths) {

@@ -22,7 +22,9 @@ struct Route {
 std::vector<Route> route_heads(std::span<const HeadProblem> heads, const Method& method);
 
 // What ran on the heads of a route: the method's parts, exact, or how many heads ran exactly.
-std::string split_path(const Method& method, const SplitCounts& counts, std::int64_t heads);
+// Parts that are not strict say so where a causal mask or a window hides entries.
+std::string split_path(const Method& method, const SplitCounts& counts,
+                       std::span<const HeadProblem> heads);
 
 // The path of a report: what ran on each route, "hyper:exact" or "hyper:sortlsh+uniform|exact".
 std::string join_paths(const Method& method, const std::vector<std::string>& paths);

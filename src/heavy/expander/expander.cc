@@ -31,6 +31,7 @@ class ExpanderRule final : public HeavyRule {
         ListLayout{.block_step = head.group, .head_step = 1}));
     return sets;
   }
+  bool is_strict() const override { return false; }  // later queries move the columns' sums
 
  private:
   ExpanderOptions options_;
