@@ -10,6 +10,7 @@
 
 #include "statistical/bounds.h"
 #include "subquad/kernel_sums.h"
+#include "support/draw.h"
 #include "support/isa.h"
 #include "support/kernel_clouds.h"
 
@@ -29,7 +30,7 @@ void expect_rows(const KernelCloud& cloud, const TensorBuffer& out, double relat
   for (std::int64_t b = 0; b < shape[0]; ++b)
     for (std::int64_t h = 0; h < shape[1]; ++h)
       for (std::int64_t i = 0; i < shape[2]; ++i) {
-        const PlainRow row = plain_row(cloud, b, h, i);
+        const PlainSums row = plain_sums(cloud, b, h, i);
         for (std::int64_t c = 0; c < shape[3]; ++c) {
           const auto at = static_cast<std::size_t>(c);
           const double limit = relative * row.size[at] +

@@ -2,7 +2,6 @@
 // probability alpha fails a correct program with probability at most alpha over its random draws.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
 namespace subquad::testing {
@@ -12,23 +11,13 @@ namespace subquad::testing {
 constexpr double false_alarm = 1e-10;
 
 // Kullback-Leibler divergence of Bernoulli(q) from Bernoulli(p).
-inline double bernoulli_divergence(double q, double p) {
-  const auto term = [](double a, double b) { return a <= 0 ? 0.0 : a * std::log(a / b); };
-  return term(q, p) + term(1 - q, 1 - p);
-}
+double bernoulli_divergence(double q, double p);
 
 // Chernoff: Pr[successes out of n at least as far from p as seen] <= 2 exp(-n D(q || p)).
-inline bool binomial_plausible(std::int64_t successes, std::int64_t n, double p) {
-  const double q = static_cast<double>(successes) / static_cast<double>(n);
-  const double limit = std::log(2 / false_alarm);
-  return static_cast<double>(n) * bernoulli_divergence(q, p) <= limit;
-}
+bool binomial_plausible(std::int64_t successes, std::int64_t n, double p);
 
 // Bernstein: the mean of n independent draws, each with the given variance and within `range` of
 // its mean, is farther than this from it with probability at most false_alarm.
-inline double mean_deviation_limit(double variance, double range, std::int64_t n) {
-  const double log_term = std::log(2 / false_alarm), draws = static_cast<double>(n);
-  return std::sqrt(2 * variance * log_term / draws) + 2 * range * log_term / (3 * draws);
-}
+double mean_deviation_limit(double variance, double range, std::int64_t n);
 
 }  // namespace subquad::testing

@@ -1,11 +1,8 @@
 // Whether the errors that a method states for its rows are the errors that it makes.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <string>
-
-#include <gtest/gtest.h>
 
 #include "subquad/attention.h"
 #include "support/forward.h"
@@ -18,40 +15,13 @@ struct ErrorPair {
   double estimated = 0, measured = 0;
 };
 
-inline ErrorPair error_pair(const OwnedProblem& owned, const ReferenceAttention& exact,
-                            const std::string& spec, std::uint64_t seed) {
-  TensorBuffer out(DType::f32, owned.out_shape()), error(DType::f32, owned.row_shape());
-  Options options;
-  options.seed = seed;
-  options.threads = 1;
-  attend(owned.problem, spec, {out.mutable_view(), {}, error.mutable_view()}, options);
-  ErrorPair pair;
-  out.for_each([&](auto b, auto h, auto i, auto c) {
-    pair.measured += std::pow(out.get(b, h, i, c) - exact.out.row(b, h, i)[c], 2);
-  });
-  error.for_each([&](auto b, auto h, auto i, auto c) {
-    pair.estimated += std::pow(error.get(b, h, i, c), 2);
-  });
-  return pair;
-}
+ErrorPair error_pair(const OwnedProblem& owned, const ReferenceAttention& exact,
+                     const std::string& spec, std::uint64_t seed);
 
 // The mean of estimated - measured is 0 up to 7 standard errors (3e-12 for a normal mean) and a
 // share `band` of the measured one, for the terms of order 1 / m that the delta method leaves out.
 // The standard error itself must be small enough for the check to mean something.
-inline void check_calibrated(const OwnedProblem& owned, const std::string& spec, double band = 0.06,
-                             int draws = 400) {
-  const ReferenceAttention exact(owned.problem);
-  double measured = 0, gap = 0, gap_squares = 0;
-  for (int seed = 0; seed < draws; ++seed) {
-    const ErrorPair pair = error_pair(owned, exact, spec, static_cast<std::uint64_t>(seed));
-    measured += pair.measured / draws;
-    gap += (pair.estimated - pair.measured) / draws;
-    gap_squares += std::pow(pair.estimated - pair.measured, 2) / draws;
-  }
-  const double standard_error = std::sqrt((gap_squares - gap * gap) / (draws - 1));
-  EXPECT_LT(7 * standard_error, 0.25 * measured) << spec;
-  EXPECT_LE(std::fabs(gap), 7 * standard_error + band * measured)
-      << spec << ": estimated / measured = " << 1 + gap / measured;
-}
+void check_calibrated(const OwnedProblem& owned, const std::string& spec, double band = 0.06,
+                      int draws = 400);
 
 }  // namespace subquad::testing

@@ -1,10 +1,7 @@
 // Running the library's backward into guarded buffers and comparing with the reference.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-
-#include <gtest/gtest.h>
 
 #include "subquad/attention.h"
 #include "support/forward.h"
@@ -25,61 +22,23 @@ struct Upstream {
   }
 };
 
-inline Upstream random_upstream(const Problem& problem, std::uint64_t seed, DType type,
-                                const Layout& layout = {}) {
-  const Shape4& q = problem.query.shape;
-  Draw draw(seed);
-  Upstream upstream{TensorBuffer(type, {q[0], q[1], q[2], problem.value.shape[3]}, layout),
-                    TensorBuffer(DType::f32, {q[0], q[1], q[2], 1}, layout), draw.chance(0.6)};
-  upstream.out.fill([&] { return draw.normal(); });
-  upstream.lse.fill([&] { return draw.normal(); });
-  return upstream;
-}
+Upstream random_upstream(const Problem& problem, std::uint64_t seed, DType type,
+                         const Layout& layout = {});
 
 struct BackwardRun {
   TensorBuffer query, key, value;
   Report report;
 };
 
-inline BackwardArguments backward_arguments(const ForwardRun& forward, const Upstream& upstream,
-                                            BackwardRun& run) {
-  BackwardArguments arguments;
-  arguments.out = forward.out.view();
-  arguments.lse = forward.lse.view();
-  arguments.grad_out = upstream.out.view();
-  if (upstream.with_lse) arguments.grad_lse = upstream.lse.view();
-  arguments.grad_query = run.query.mutable_view();
-  arguments.grad_key = run.key.mutable_view();
-  arguments.grad_value = run.value.mutable_view();
-  return arguments;
-}
+BackwardArguments backward_arguments(const ForwardRun& forward, const Upstream& upstream,
+                                     BackwardRun& run);
 
-inline BackwardRun run_backward(const Problem& problem, const ForwardRun& forward,
-                                const Upstream& upstream, int threads = 0,
-                                const Layout& layout = {}) {
-  BackwardRun run{TensorBuffer(DType::f32, problem.query.shape, layout),
-                  TensorBuffer(DType::f32, problem.key.shape, layout),
-                  TensorBuffer(DType::f32, problem.value.shape, layout),
-                  {}};
-  Options options;
-  options.threads = threads;
-  run.report = attend_backward(problem, backward_arguments(forward, upstream, run), options);
-  return run;
-}
+BackwardRun run_backward(const Problem& problem, const ForwardRun& forward,
+                         const Upstream& upstream, int threads = 0, const Layout& layout = {});
 
 // Largest difference over the three gradients, each relative to its own largest entry, in units of
 // max(1, largest |score|). The floor covers gradients that are nothing but cancelled rounding.
-inline double gradient_error(const BackwardRun& run, const ReferenceAttention& reference,
-                             const ReferenceAttention::Gradients& expected, double floor) {
-  double largest = 0;
-  const auto add = [&](const TensorBuffer& got, const DenseTensor& want) {
-    const double difference = max_difference(got, want);
-    if (difference > 0) largest = std::max(largest, difference / std::max(want.max_abs(), floor));
-  };
-  add(run.query, expected.query);
-  add(run.key, expected.key);
-  add(run.value, expected.value);
-  return largest / std::max(1.0, reference.max_score);
-}
+double gradient_error(const BackwardRun& run, const ReferenceAttention& reference,
+                      const ReferenceAttention::Gradients& expected, double floor);
 
 }  // namespace subquad::testing

@@ -2,7 +2,6 @@
 // an entry of a causal score matrix. Shares no code with the library.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "subquad/problem.h"
@@ -17,18 +16,6 @@ struct Halves {
 
 // The node of a visible entry of a problem without packed sequences: the keys are cut in half, the
 // first half no smaller, until at most `base` are left.
-inline Halves halves_of(const Problem& problem, std::int64_t base, std::int64_t i,
-                        std::int64_t key) {
-  const std::int64_t keys = problem.key.length();
-  const bool right = problem.causal == Causal::bottom_right;
-  const std::int64_t position = std::min(i + (right ? keys - problem.query.length() : 0), keys - 1);
-  std::int64_t begin = 0, end = keys;
-  while (end - begin > base) {
-    const std::int64_t middle = begin + (end - begin + 1) / 2;
-    if (key < middle && position >= middle) return {begin, middle};
-    (position < middle ? end : begin) = middle;
-  }
-  return {};
-}
+Halves halves_of(const Problem& problem, std::int64_t base, std::int64_t i, std::int64_t key);
 
 }  // namespace subquad::testing

@@ -11,13 +11,6 @@ struct Draws {
   std::uint64_t begin, end;
 };
 
-inline Draws draws(std::uint64_t first, std::uint64_t count) {
-#ifdef SUBQUAD_SANITIZED
-  const std::uint64_t least = count < 3 ? count : 3, third = count / 3;
-  return {first, first + (third > least ? third : least)};
-#else
-  return {first, first + count};
-#endif
-}
+Draws draws(std::uint64_t first, std::uint64_t count);
 
 }  // namespace subquad::testing

@@ -1,11 +1,8 @@
 // Running the library's exact forward into guarded buffers and comparing with the reference.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
+#include <cstdint>
 #include <string>
-
-#include <gtest/gtest.h>
 
 #include "subquad/attention.h"
 #include "support/reference_attention.h"
@@ -18,69 +15,28 @@ struct ForwardRun {
   Report report;
 };
 
-inline ForwardRun run_forward(const Problem& problem, DType out_type, int threads = 0,
-                              const Layout& layout = {}, const std::string& spec = "exact") {
-  const Shape4& q = problem.query.shape;
-  ForwardRun run{TensorBuffer(out_type, {q[0], q[1], q[2], problem.value.shape[3]}, layout),
-                 TensorBuffer(DType::f32, {q[0], q[1], q[2], 1}, layout),
-                 {}};
-  Options options;
-  options.threads = threads;
-  run.report = attend(problem, spec, {run.out.mutable_view(), run.lse.mutable_view(), {}}, options);
-  return run;
-}
+ForwardRun run_forward(const Problem& problem, DType out_type, int threads = 0,
+                       const Layout& layout = {}, const std::string& spec = "exact");
 
 // Arithmetic is f32 whatever the storage: what the output type's own rounding adds is all that
 // differs.
-inline double forward_tolerance(DType out_type) {
-  const double arithmetic = 2e-6;
-  if (out_type == DType::f32) return arithmetic;
-  return arithmetic + std::ldexp(1.0, out_type == DType::bf16 ? -8 : -11);
-}
+double forward_tolerance(DType out_type);
 
 // Where the reference is not finite: exact asks for the same infinity or a NaN too, any for some
 // value that is not finite (a weight of 0 or of 1e-50 makes NaN or Inf out of Inf).
 enum class NonFinite : std::uint8_t { exact, any };
 
-inline bool same_non_finite(double found, double expected, NonFinite rule) {
-  if (rule == NonFinite::any) return !std::isfinite(found) && !std::isfinite(expected);
-  return std::isnan(expected) ? std::isnan(found) : found == expected;
-}
+bool same_non_finite(double found, double expected, NonFinite rule);
 
 // Largest |got - want|, infinite where only one is finite.
-inline double max_difference(const TensorBuffer& got, const DenseTensor& want,
-                             NonFinite rule = NonFinite::exact) {
-  double largest = 0;
-  got.for_each([&](auto b, auto h, auto i, auto c) {
-    const double expected = want.row(b, h, i)[c];
-    const double found = got.get(b, h, i, c);
-    if (same_non_finite(found, expected, rule)) return;
-    const double difference = std::fabs(found - expected);
-    largest = std::isfinite(difference) ? std::max(largest, difference) : HUGE_VAL;
-  });
-  return largest;
-}
+double max_difference(const TensorBuffer& got, const DenseTensor& want,
+                      NonFinite rule = NonFinite::exact);
 
 // The error of an output in units of max(1, largest |score|) * max |V|.
-inline double out_error(const ForwardRun& run, const ReferenceAttention& reference,
-                        NonFinite rule = NonFinite::exact) {
-  const double difference = max_difference(run.out, reference.out, rule);
-  return difference == 0 ? 0
-                         : difference / (std::max(1.0, reference.max_score) * reference.max_value);
-}
+double out_error(const ForwardRun& run, const ReferenceAttention& reference,
+                 NonFinite rule = NonFinite::exact);
 
-inline void expect_forward(const Problem& problem, const ForwardRun& run,
-                           const ReferenceAttention& reference, NonFinite rule = NonFinite::exact) {
-  EXPECT_LE(out_error(run, reference, rule), forward_tolerance(run.out.type()));
-  double largest_lse = 0;
-  for (const double lse : reference.lse.values)
-    if (std::isfinite(lse)) largest_lse = std::max(largest_lse, std::fabs(lse));
-  const double lse_tolerance = 2e-6 * std::max(1.0, reference.max_score) + 1.2e-7 * largest_lse;
-  EXPECT_LE(max_difference(run.lse, reference.lse), lse_tolerance);
-  EXPECT_TRUE(run.out.outside_untouched());
-  EXPECT_TRUE(run.lse.outside_untouched());
-  EXPECT_EQ(run.report.rows,
-            problem.query.batch() * problem.query.heads() * problem.query.length());
-}
+void expect_forward(const Problem& problem, const ForwardRun& run,
+                    const ReferenceAttention& reference, NonFinite rule = NonFinite::exact);
 
 }  // namespace subquad::testing

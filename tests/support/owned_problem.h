@@ -20,9 +20,10 @@ struct OwnedProblem {
   Problem problem;  // views of the above: stays valid when the OwnedProblem moves
   std::string description;
 
-  OwnedProblem() = default;
-  OwnedProblem(OwnedProblem&&) = default;
-  OwnedProblem& operator=(OwnedProblem&&) = default;
+  OwnedProblem();
+  OwnedProblem(OwnedProblem&&) noexcept;
+  OwnedProblem& operator=(OwnedProblem&&) noexcept;
+  ~OwnedProblem();
 
   Shape4 out_shape() const {
     return {query.shape()[0], query.shape()[1], query.shape()[2], value.shape()[3]};
@@ -36,21 +37,7 @@ struct Dimensions {
 };
 
 // Standard normal query, key and value, dense, nothing masked.
-inline OwnedProblem gaussian_problem(const Dimensions& sizes, std::uint64_t seed,
-                                     DType type = DType::f32, double spread = 1.0) {
-  const std::int64_t value_dim = sizes.value_dim > 0 ? sizes.value_dim : sizes.head_dim;
-  OwnedProblem owned;
-  owned.query = TensorBuffer(type, {sizes.batch, sizes.heads, sizes.queries, sizes.head_dim});
-  owned.key = TensorBuffer(type, {sizes.batch, sizes.kv_heads, sizes.keys, sizes.head_dim});
-  owned.value = TensorBuffer(type, {sizes.batch, sizes.kv_heads, sizes.keys, value_dim});
-  Draw draw(seed);
-  owned.query.fill([&] { return spread * draw.normal(); });
-  owned.key.fill([&] { return spread * draw.normal(); });
-  owned.value.fill([&] { return draw.normal(); });
-  owned.problem.query = owned.query.view();
-  owned.problem.key = owned.key.view();
-  owned.problem.value = owned.value.view();
-  return owned;
-}
+OwnedProblem gaussian_problem(const Dimensions& sizes, std::uint64_t seed, DType type = DType::f32,
+                              double spread = 1.0);
 
 }  // namespace subquad::testing

@@ -18,48 +18,7 @@ struct PartCase {
   Strict strict = Strict::yes;
 };
 
-inline const std::vector<PartCase>& all_parts() {
-  static const std::vector<PartCase> parts{
-      {"exact"},
-      {"sink(3)"},
-      {"window(9)"},
-      {"band(left=5,right=7)"},
-      {"sortlsh(block=32,bits=5)"},
-      {"sortlsh(block=16,bits=5,rounds=2,neighbors=1,norm=true)"},
-      {"sortlsh(block=24,center=false)"},
-      {"sortlsh(block=32,bits=5,strict=false)", Strict::published},
-      {"expander(tau=8)", Strict::in_keys},
-      {"topk(k=12)"},
-      {"topk(k=60)"},
-      {"topk(k=12,candidates=lsh,tables=3,bits=4)"},
-      {"topk(k=12,candidates=lsh,tables=2,bits=4,norm=true,probes=2)"},
-      {"topk(k=12,candidates=clusters,clusters=9,probes=3)"},
-      {"topk(k=12,candidates=clusters,clusters=9,probes=3,cluster=kmeans)"},
-      {"topk(k=12,candidates=lsh,tables=3,bits=4,strict=false)", Strict::published},
-      {"topk(k=12,candidates=clusters,clusters=9,probes=3,strict=false)", Strict::published},
-      {"drop"},
-      {"uniform(m=40)"},
-      {"uniform(m=40,replace=true)"},
-      {"uniform(m=4000,replace=true)"},
-      {"prefix(m=40)"},
-      {"rownorm(m=40,d=40)"},
-      {"rownorm(m=40,d=40,replace=true)"},
-      {"rownorm(m=4000,d=4000,replace=true)"},
-      {"rownorm(m=40,d=40,strict=false)", Strict::published},
-      {"approxd(m=40)"},
-      {"approxd(m=40,cap=3,printed=true)"},
-      {"approxd(m=4000,cap=3)"},
-      {"approxd(m=40,strict=false)", Strict::published},
-      {"recursion(block=16,m=20,base=32)"},
-      {"recursion(block=16,m=20,base=32,strict=false)", Strict::published},
-      {"hyper(always=true,block=32,m=20,window=16)"},
-      {"hyper(always=true,block=32,m=20,base=32,causal=recursion)"},
-      {"linear(map=elu)"},
-      {"multipole(clusters=16,fit=32,group=16,chunk=64,always=true)", Strict::no},
-      {"far(always=true,clusters=16,fit=32,chunk=64,certify=0)", Strict::no},
-  };
-  return parts;
-}
+const std::vector<PartCase>& all_parts();
 
 // The part beside patterns; "" where it stands alone.
 inline std::string with_sink_and_window(const std::string& spec) {

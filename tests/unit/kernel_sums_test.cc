@@ -15,6 +15,7 @@
 #include "kernel_sums/query_blocks.h"
 #include "subquad/error.h"
 #include "subquad/kernel_sums.h"
+#include "support/draw.h"
 #include "support/kernel_clouds.h"
 
 namespace subquad::testing {

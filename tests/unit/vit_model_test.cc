@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "io_support.h"
+#include "support/draw.h"
 #include "support/tiny_vit.h"
 #include "vit/agreement.h"
 #include "vit/block_choice.h"
