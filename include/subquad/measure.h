@@ -25,7 +25,8 @@ struct ErrorMetrics {
 
 struct MeasureOptions {
   bool operator_norm = true;  // op_rel by power iteration, else NaN
-  // What softmax_norms() gave for this problem, for several approximations of it; empty: computed.
+  // What softmax_norms() gave for this problem, for several approximations of it (finite); empty:
+  // computed.
   std::span<const double> norms = {};
   int max_iterations = 30;  // of each power iteration
   double tolerance = 1e-3;  // relative change that ends it

@@ -31,7 +31,8 @@ enum class MaskKind : std::uint8_t { none, boolean, additive };
 // per-key padding is a boolean mask of shape (batch, 1, 1, Lk). boolean: one byte an element,
 // nonzero = attend. additive: float32 added to the scaled score, -inf = masked; finite values of
 // any size are finite (a row of -3.4e38 has the mean of its values). Last stride 1; the others as
-// in a TensorView. kind none: no data.
+// in a TensorView. kind none: no data, no shape,
+// no strides.
 struct Mask {
   MaskKind kind = MaskKind::none;
   const void* data = nullptr;
@@ -51,7 +52,7 @@ struct Mask {
 // Packed sequences of different lengths: B = 1, query_offsets and key_offsets hold the S + 1
 // cumulative starts of the S sequences along the position dimension; sequence s attends only to
 // itself. Plain views: the caller keeps all memory alive and unchanged during a call. A view or
-// span with a count but no data is an error.
+// span with a count but no data, or not aligned to its elements, is an error.
 struct Problem {
   TensorView query;
   TensorView key;

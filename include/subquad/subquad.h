@@ -8,8 +8,9 @@
    same name (NULL is fine there). Texts and lists that the library returns belong to it; each
    function says how long they live.
    - Tensors: (batch, head, position, channel); strides are in elements, any value for the first
-     three axes of an input (0 broadcasts), 1 for the last. A tensor that is written must not share
-   a byte with one that is read, with another one or with itself.
+     three axes of an input (0 broadcasts), 1 for the last; data at a multiple of its elements'
+   size. What is written, tensor or list, must not share a byte with what is read, with another one
+   or with itself.
    - Counts: a pointer and its count come together: one without the other is an error. (A list that
      may be empty, as the keys of a given mask, may be so at any pointer.)
    - Threads: any number of threads may call at once, with different outputs. One options, result,
@@ -78,7 +79,7 @@ typedef struct subquad_problem {
   int64_t window_left; /* -1: no limit */
   int64_t window_right;
   int window_bottom_right; /* the window's alignment when causal is none */
-  int mask_kind;           /* subquad_mask_kind */
+  int mask_kind;           /* subquad_mask_kind; none: mask, shape and strides are 0 */
   const void* mask;        /* NULL without a mask */
   int64_t mask_shape[4];   /* (batch, Hq, Lq, Lk); the first three may be 1 */
   int64_t mask_stride[4];
@@ -131,7 +132,7 @@ SUBQUAD_API void subquad_options_free(subquad_options* options);
    - statistics.keep: 0 or more; 0, every key
    - statistics.leading: 0 or more; 0
    ApproxDOptions, SampleOptions (hyper.h)
-   - approxd.heavy: a spec of heavy parts, or ""; sortlsh(block=256)
+   - approxd.heavy: a spec of heavy parts alone, or ""; sortlsh(block=256)
    - approxd.num_samples: 1 to 2^30; 256
    - approxd.epsilon: in (0, 1]; 0.5
    - approxd.kappa: 1 or more; 100
@@ -274,9 +275,9 @@ SUBQUAD_API subquad_status subquad_certify(const subquad_problem* problem,
                                            const subquad_options* options, subquad_result* result);
 
 /* The errors of `approx` against `exact`, both f32 (B, Hq, Lq, Dv). norms: NULL and 0, or the B *
-   Hq numbers of subquad_softmax_norms() for this problem. A row for each query head, then one for
-   all of them (head = -1): head (integer); rel_fro, max_over_vmax, op_rel, rows_over_1pct,
-   rows_over_5pct, rows_over_20pct (numbers). */
+   Hq numbers of subquad_softmax_norms() for this problem, all finite. A row for each query head,
+   then one for all of them (head = -1): head (integer); rel_fro, max_over_vmax, op_rel,
+   rows_over_1pct, rows_over_5pct, rows_over_20pct (numbers). */
 SUBQUAD_API subquad_status subquad_measure_errors(const subquad_problem* problem,
                                                   const subquad_tensor* approx,
                                                   const subquad_tensor* exact, const double* norms,
@@ -440,7 +441,8 @@ SUBQUAD_API subquad_status subquad_file_find(const subquad_file* file, const cha
 SUBQUAD_API const char* subquad_file_metadata(const subquad_file* file, const char* key);
 
 /* Writes a whole file or none; the extension chooses the format. metadata: NULL and 0, or
-   num_metadata pairs of a key and a text, one after the other (safetensors alone). */
+   num_metadata pairs of a key and a text, one after the other (safetensors alone). At most 2^20
+   arrays and as many pairs. */
 SUBQUAD_API subquad_status subquad_write_file(const char* path, const subquad_array* arrays,
                                               int64_t num_arrays, const char* const* metadata,
                                               int64_t num_metadata);

@@ -133,8 +133,11 @@ subquad_status subquad_softmax_norms(const subquad_problem* problem, const subqu
                                      double* norms, int64_t num_norms) {
   return guarded([&] {
     const subquad_options all = options_of(options);
-    fill_numbers(softmax_norms(to_problem(problem), with_run(all.measure, all)), "norms", norms,
-                 "num_norms", num_norms);
+    const Problem given = to_problem(problem);
+    validate(given);
+    const std::span<double> list = to_numbers({"norms", norms, "num_norms", num_norms},
+                                              heads_of("query", given.query), inputs_of(given));
+    std::ranges::copy(softmax_norms(given, with_run(all.measure, all)), list.begin());
   });
 }
 

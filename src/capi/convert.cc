@@ -32,6 +32,9 @@ Mask to_mask(const subquad_problem& from) {
   const auto kind = checked<MaskKind>("mask_kind", from.mask_kind, SUBQUAD_MASK_ADDITIVE);
   if (kind == MaskKind::none && from.mask != nullptr)
     throw_invalid("mask_kind: is none, but there is a mask");
+  const auto is_set = [](const int64_t(&extents)[4]) { return to_shape(extents) != Shape4{}; };
+  if (kind == MaskKind::none && (is_set(from.mask_shape) || is_set(from.mask_stride)))
+    throw_invalid("mask_kind: is none, but mask_shape or mask_stride is set");
   return {kind, from.mask, to_shape(from.mask_shape), to_shape(from.mask_stride)};
 }
 
@@ -67,13 +70,29 @@ void check_pair(const char* name, const void* pointer, const char* count_name, s
     throw_invalid(std::string(name) + ": is NULL, but " + count_name + " is " + text);
 }
 
-void fill_numbers(std::span<const double> numbers, const char* name, double* list,
-                  const char* count_name, std::int64_t count) {
-  check_pair(name, list, count_name, count);
-  if (count != std::ssize(numbers))
-    throw_invalid(std::string(count_name) + ": is " + std::to_string(count) + ", must be " +
-                  std::to_string(numbers.size()));
-  std::copy(numbers.begin(), numbers.end(), list);
+void check_count(const char* count_name, std::int64_t count, std::int64_t most) {
+  if (count > most)
+    throw_invalid(std::string(count_name) + ": is " + std::to_string(count) + ", at most " +
+                  std::to_string(most) + " are supported");
+}
+
+std::int64_t heads_of(const char* name, const TensorView& view) {
+  std::int64_t heads = 0;
+  if (__builtin_mul_overflow(view.batch(), view.heads(), &heads))
+    throw_invalid(std::string(name) + ": too many heads");
+  return heads;
+}
+
+std::span<double> to_numbers(const NumberList& list, std::int64_t wanted,
+                             std::span<const Region> inputs) {
+  check_pair(list.name, list.numbers, list.count_name, list.count);
+  if (list.count != wanted)
+    throw_invalid(std::string(list.count_name) + ": is " + std::to_string(list.count) +
+                  ", must be " + std::to_string(wanted));
+  const std::span<double> numbers{list.numbers, static_cast<std::size_t>(list.count)};
+  check_span(list.name, numbers);
+  check_apart(std::vector<Region>{region_of(list.name, std::span<const double>(numbers))}, inputs);
+  return numbers;
 }
 
 TensorView to_view(const char* name, const subquad_tensor* tensor) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/checks.h"
+#include "core/region.h"
 #include "subquad/attention.h"
 #include "subquad/error.h"
 #include "subquad/problem.h"
@@ -43,7 +45,9 @@ template <typename T>
 std::span<const T> to_span(const char* name, const T* entries, const char* count_name,
                            std::int64_t count) {
   check_pair(name, entries, count_name, count);
-  return {entries, static_cast<std::size_t>(count)};
+  const std::span<const T> list{entries, static_cast<std::size_t>(count)};
+  check_span(name, list);
+  return list;
 }
 // One that may be empty without being absent: then the pointer does not matter.
 template <typename T>
@@ -52,9 +56,22 @@ std::span<const T> to_list(const char* name, const T* entries, const char* count
   return to_span(name, count == 0 ? nullptr : entries, count_name, count);
 }
 
-// Copies into the caller's list, which must have room for just so many.
-void fill_numbers(std::span<const double> numbers, const char* name, double* list,
-                  const char* count_name, std::int64_t count);
+// For lists whose length nothing else tells: no more than anyone would give.
+void check_count(const char* count_name, std::int64_t count, std::int64_t most);
+
+// batch * heads of a view.
+std::int64_t heads_of(const char* name, const TensorView& view);
+
+// A list of the caller's that a call writes.
+struct NumberList {
+  const char* name;
+  double* numbers;
+  const char* count_name;
+  std::int64_t count;
+};
+// It must have room for just so many, and share memory with nothing that the call reads.
+std::span<double> to_numbers(const NumberList& list, std::int64_t wanted,
+                             std::span<const Region> inputs);
 
 // A tensor that the call needs, and one that may be NULL: then the view has no data. A tensor that
 // is there must have data, unless it has no elements.

@@ -1,4 +1,7 @@
 // Probes and layer metrics in C.
+#include <algorithm>
+#include <vector>
+
 #include "capi/convert.h"
 #include "capi/options.h"
 #include "capi/rows.h"
@@ -65,15 +68,24 @@ subquad_status subquad_token_similarity(const subquad_tensor* tokens, double* va
                                         int64_t count) {
   return guarded([&] {
     const TensorView view = to_view("tokens", tokens);
-    fill_numbers(token_similarity(view), "values", values, "count", count);
+    check_view("tokens", view);
+    const std::span<double> list =
+        to_numbers({"values", values, "count", count}, heads_of("tokens", view),
+                   std::vector<Region>{region_of("tokens", view)});
+    std::ranges::copy(token_similarity(view), list.begin());
   });
 }
 
 subquad_status subquad_residual_ratio(const subquad_tensor* branch, const subquad_tensor* main,
                                       double* values, int64_t count) {
   return guarded([&] {
-    fill_numbers(residual_ratio(to_view("branch", branch), to_view("main", main)), "values", values,
-                 "count", count);
+    const TensorView added = to_view("branch", branch), whole = to_view("main", main);
+    check_view("branch", added);
+    check_view("main", whole);
+    const std::span<double> list =
+        to_numbers({"values", values, "count", count}, heads_of("branch", added),
+                   std::vector<Region>{region_of("branch", added), region_of("main", whole)});
+    std::ranges::copy(residual_ratio(added, whole), list.begin());
   });
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "capi/convert.h"
+#include "io/contents.h"
 #include "subquad/io.h"
 
 struct subquad_file {
@@ -19,6 +20,8 @@ static_assert(static_cast<int>(io::ElementType::f64) == SUBQUAD_ELEMENT_F64 &&
 
 namespace {
 
+constexpr std::int64_t kMostEntries = 1 << 20;  // of a file
+
 subquad_array to_array(const io::Tensor& tensor) {
   return {tensor.name.c_str(), static_cast<int>(tensor.type), std::ssize(tensor.shape),
           tensor.shape.empty() ? nullptr : tensor.shape.data(), tensor.data};
@@ -32,6 +35,7 @@ io::Tensor to_tensor(const subquad_array& array) {
     throw_invalid(name + ": unknown type " + std::to_string(array.type));
   tensor.type = static_cast<io::ElementType>(array.type);
   const std::string shape_name = name + ": shape";
+  check_count("num_dimensions", array.num_dimensions, io::max_rank);
   const auto shape =
       to_span(shape_name.c_str(), array.shape, "num_dimensions", array.num_dimensions);
   tensor.shape.assign(shape.begin(), shape.end());
@@ -42,6 +46,7 @@ io::Tensor to_tensor(const subquad_array& array) {
 
 std::map<std::string, std::string> to_metadata(const char* const* texts, std::int64_t count) {
   check_pair("metadata", texts, "num_metadata", count);
+  check_count("num_metadata", count, kMostEntries);
   std::map<std::string, std::string> metadata;
   for (std::int64_t n = 0; n < count; ++n)
     metadata.emplace(required_text("metadata: key", texts[2 * n]),
@@ -93,6 +98,7 @@ const char* subquad_file_metadata(const subquad_file* file, const char* key) {
 subquad_status subquad_write_file(const char* path, const subquad_array* arrays, int64_t num_arrays,
                                   const char* const* metadata, int64_t num_metadata) {
   return guarded([&] {
+    check_count("num_arrays", num_arrays, kMostEntries);
     std::vector<io::Tensor> tensors;
     for (const subquad_array& array : to_list("arrays", arrays, "num_arrays", num_arrays))
       tensors.push_back(to_tensor(array));

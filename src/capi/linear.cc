@@ -1,4 +1,7 @@
 // The state of linear attention in C.
+#include <span>
+#include <vector>
+
 #include "capi/convert.h"
 #include "capi/options.h"
 #include "subquad/linear_attention.h"
@@ -9,6 +12,18 @@ struct subquad_linear_state {
 
 using namespace subquad;
 using namespace subquad::capi;
+
+namespace {
+
+void check_negative_rows(const std::int64_t* count, const TensorView& queries,
+                         const MutableTensorView& out) {
+  const std::span<const std::int64_t> number{count, count == nullptr ? 0U : 1U};
+  check_span("negative_rows", number);
+  check_apart(std::vector<Region>{region_of("negative_rows", number)},
+              std::vector<Region>{region_of("queries", queries), region_of("out", out)});
+}
+
+}  // namespace
 
 extern "C" {
 
@@ -37,9 +52,13 @@ subquad_status subquad_linear_attend(const subquad_linear_state* state,
                                      const subquad_tensor* queries, const subquad_tensor* out,
                                      int threads, int64_t* negative_rows) {
   return guarded([&] {
-    const std::int64_t negative =
-        required("state", state)
-            .state.attend(to_view("queries", queries), to_target("out", out), threads);
+    const subquad_linear_state& from = required("state", state);
+    const TensorView rows = to_view("queries", queries);
+    const MutableTensorView target = to_target("out", out);
+    check_view("queries", rows);
+    check_view("out", target);
+    check_negative_rows(negative_rows, rows, target);
+    const std::int64_t negative = from.state.attend(rows, target, threads);
     if (negative_rows != nullptr) *negative_rows = negative;
   });
 }

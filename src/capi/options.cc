@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "capi/convert.h"
+#include "methods/heavy_method.h"
 
 namespace subquad::capi {
 namespace {
@@ -74,6 +75,11 @@ struct Text {
     fail("none, elu or relu");
   }
 
+  std::string heavy_spec() const {
+    if (!value.empty()) check_heavy_spec(fmt::format("option {}", key), value);
+    return std::string(value);
+  }
+
   std::optional<float> scale() const {
     if (value.empty()) return std::nullopt;
     constexpr double most = std::numeric_limits<float>::max();
@@ -120,7 +126,7 @@ constexpr Key kKeys[] = {
      [](All& o, const Text& t) { o.lemmas.lemma1 = t.number(-kInfinity, kInfinity); }},
     {"lemma2.constant",
      [](All& o, const Text& t) { o.lemmas.lemma2 = t.number(-kInfinity, kInfinity); }},
-    {"approxd.heavy", [](All& o, const Text& t) { o.approx_d.heavy = t.value; }},
+    {"approxd.heavy", [](All& o, const Text& t) { o.approx_d.heavy = t.heavy_spec(); }},
     {"approxd.num_samples",
      [](All& o, const Text& t) {
        o.approx_d.num_samples = t.whole<std::int64_t>(1, kMostSamples);

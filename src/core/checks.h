@@ -19,11 +19,22 @@ namespace subquad {
 inline constexpr std::int64_t kMaxChannels = 512;
 inline constexpr std::int64_t kMaxLength = std::numeric_limits<std::int32_t>::max() / 2;
 
-// A count without its pointer.
+// An address that elements of so many bytes cannot have.
+inline void check_aligned(const std::string& name, const void* data, std::int64_t bytes) {
+  if (reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(bytes) != 0)
+    throw_invalid(
+        fmt::format("{}: its address is no multiple of the {} bytes of an element", name, bytes));
+}
+
+// A count without its pointer, or beyond what memory can hold.
 template <typename T>
 void check_span(const std::string& name, std::span<T> entries) {
-  if (!entries.empty() && entries.data() == nullptr)
+  if (entries.empty()) return;
+  if (entries.data() == nullptr)
     throw_invalid(fmt::format("{}: {} entries, but no data", name, entries.size()));
+  if (entries.size() > static_cast<std::size_t>(kMostBytes) / sizeof(T))
+    throw_invalid(fmt::format("{}: {} entries, beyond any address space", name, entries.size()));
+  check_aligned(name, entries.data(), alignof(T));
 }
 
 // A value of the enumeration, the last of which is `last`.
@@ -33,7 +44,8 @@ void check_enum(const char* name, Enum value, Enum last) {
     throw_invalid(fmt::format("{}: unknown value {}", name, static_cast<unsigned>(value)));
 }
 
-// Extents not negative, data where there are elements, last stride 1, elements that can exist.
+// Extents not negative, data where there are elements, last stride 1, elements that can exist and
+// lie where their type may.
 template <typename View>
 void check_view(const char* name, const View& view) {
   if (view.dtype > DType::f16)
@@ -50,6 +62,7 @@ void check_view(const char* name, const View& view) {
   if (any && view.data == nullptr) throw_invalid(fmt::format("{}: no data", name));
   if (view.shape[3] > 1 && view.stride[3] != 1)
     throw_invalid(fmt::format("{}: last stride is {}, must be 1", name, view.stride[3]));
+  if (any) check_aligned(name, view.data, size_of(view.dtype));
   region_of(name, view);
 }
 

@@ -11,6 +11,12 @@
 namespace subquad {
 namespace {
 
+constexpr std::int64_t kMostRepeats = 1 << 10;  // of a pair of blocks in a list
+
+std::int64_t blocks_in(std::int64_t length, std::int64_t size) {
+  return length / size + (length % size == 0 ? 0 : 1);
+}
+
 class GivenCheck {
  public:
   GivenCheck(const Problem& problem, const GivenMask& mask, std::size_t i)
@@ -88,7 +94,18 @@ class GivenCheck {
       fail("offsets", fmt::format("{} entries, must be none or {} (query heads + 1)", count,
                                   problem_.query.heads() + 1));
     if (count != 0) check_offsets(mask_.blocks.size(), "blocks");
+    check_number_of_blocks();
     for (std::size_t n = 0; n < mask_.blocks.size(); ++n) check_pair(n);
+  }
+
+  // Pairs may be listed more than once, but not more often than anyone would.
+  void check_number_of_blocks() const {
+    const auto count = static_cast<std::int64_t>(mask_.blocks.size());
+    const std::int64_t pairs = blocks_in(problem_.query.length(), mask_.query_block_size) *
+                               blocks_in(problem_.key.length(), mask_.key_block_size);
+    const std::int64_t heads = mask_.offsets.empty() ? 1 : problem_.query.heads();
+    if (pairs == 0 ? count > 0 : count / pairs / heads > kMostRepeats)
+      fail("blocks", fmt::format("{} entries, but there are {} pairs of blocks", count, pairs));
   }
 
   void check_pair(std::size_t n) const {
@@ -100,7 +117,7 @@ class GivenCheck {
   // Block b begins at b * size, which must be below the length.
   void check_block(std::size_t n, const char* side, std::int64_t block, std::int64_t size,
                    std::int64_t length) const {
-    const std::int64_t count = length / size + (length % size == 0 ? 0 : 1);
+    const std::int64_t count = blocks_in(length, size);
     if (block < 0 || block >= count)
       fail("blocks",
            fmt::format("pair {} has {} block {}, but there are {}", n, side, block, count));

@@ -12,8 +12,6 @@
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kMostBytes = std::int64_t{1} << 56;
-
 // step * x with x from 0 to last.
 struct Term {
   std::int64_t step;

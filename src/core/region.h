@@ -13,6 +13,9 @@
 
 namespace subquad {
 
+// More than any process can address.
+inline constexpr std::int64_t kMostBytes = std::int64_t{1} << 56;
+
 // Rows of `width` bytes; along axis k (batch, head, position) count[k] of them, step[k] bytes
 // apart.
 struct Region {

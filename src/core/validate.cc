@@ -38,6 +38,8 @@ void check_mask(const Problem& p) {
   check_enum("mask.kind", mask.kind, MaskKind::additive);
   if (mask.kind == MaskKind::none) {
     if (mask.data != nullptr) throw_invalid("mask: has data, but its kind is none");
+    if (mask.shape != Shape4{} || mask.stride != Shape4{})
+      throw_invalid("mask: has a shape or strides, but its kind is none");
     return;
   }
   const Shape4 full{p.query.batch(), p.query.heads(), p.query.length(), p.key.length()};
@@ -52,6 +54,7 @@ void check_mask(const Problem& p) {
   if (any && mask.data == nullptr) throw_invalid("mask: no data");
   if (mask.shape[3] > 1 && mask.stride[3] != 1)
     throw_invalid(fmt::format("mask: last stride is {}, must be 1", mask.stride[3]));
+  if (any && mask.kind == MaskKind::additive) check_aligned("mask", mask.data, sizeof(float));
   region_of(mask);
 }
 
@@ -62,13 +65,22 @@ void check_sinks(const Problem& p) {
               "query (heads)", p.query.heads());
 }
 
+// Reads no further than to the first entry that is wrong.
 void check_offsets(const char* name, std::span<const std::int64_t> offsets, std::int64_t length) {
+  check_span(name, offsets);
+  if (std::ssize(offsets) - 1 > kMaxLength)
+    throw_invalid(fmt::format("{}: {} sequences, at most {} are supported", name,
+                              offsets.size() - 1, kMaxLength));
   if (offsets.front() != 0)
     throw_invalid(fmt::format("{}: must start with 0, not {}", name, offsets.front()));
-  for (std::size_t s = 1; s < offsets.size(); ++s)
+  for (std::size_t s = 1; s < offsets.size(); ++s) {
     if (offsets[s] < offsets[s - 1])
       throw_invalid(fmt::format("{}: entry {} is {}, below the entry before it ({})", name, s,
                                 offsets[s], offsets[s - 1]));
+    if (offsets[s] > length)
+      throw_invalid(fmt::format("{}: entry {} is {}, but the tensor has {} positions", name, s,
+                                offsets[s], length));
+  }
   if (offsets.back() != length)
     throw_invalid(fmt::format("{}: ends at {}, but the tensor has {} positions", name,
                               offsets.back(), length));
@@ -79,8 +91,6 @@ void check_packed(const Problem& p) {
   if (p.query_offsets.size() != p.key_offsets.size())
     throw_invalid(fmt::format("key_offsets: {} entries, but query_offsets has {}",
                               p.key_offsets.size(), p.query_offsets.size()));
-  check_span("query_offsets", p.query_offsets);
-  check_span("key_offsets", p.key_offsets);
   check_offsets("query_offsets", p.query_offsets, p.query.length());
   check_offsets("key_offsets", p.key_offsets, p.key.length());
   if (p.query.batch() != 1) throw_invalid("query: packed sequences need batch 1");

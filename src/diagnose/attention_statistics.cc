@@ -183,16 +183,16 @@ void check(const std::vector<HeadProblem>& heads, const AttentionStatisticsOptio
   if (options.leading < 0) throw_invalid(fmt::format("leading: {} is below 0", options.leading));
   if (options.positions.empty()) return;
   check_span("positions", options.positions);
-  for (const Position& position : options.positions)
-    if (!std::isfinite(position[0]) || !std::isfinite(position[1]))
-      throw_invalid("positions: must be finite");
-  for (const HeadProblem& head : heads) {
-    const std::int64_t tokens = options.leading + std::ssize(options.positions);
-    if (head.query_len != tokens || head.num_keys != tokens)
+  for (const HeadProblem& head : heads)
+    if (head.query_len != head.num_keys ||
+        head.query_len - options.leading != std::ssize(options.positions))
       throw_invalid(fmt::format("positions: {} and {} leading for {} queries and {} keys",
                                 options.positions.size(), options.leading, head.query_len,
                                 head.num_keys));
-  }
+  if (heads.empty()) return;
+  for (const Position& position : options.positions)
+    if (!std::isfinite(position[0]) || !std::isfinite(position[1]))
+      throw_invalid("positions: must be finite");
 }
 
 }  // namespace

@@ -11,8 +11,9 @@
 
 #include <fmt/format.h>
 
-#include "rows/head_problem.h"
 #include "core/probe_problem.h"
+#include "methods/heavy_method.h"
+#include "rows/head_problem.h"
 #include "subquad/attention.h"
 #include "subquad/error.h"
 #include "subquad/probe.h"
@@ -60,21 +61,10 @@ class RowLogSums {
   std::vector<float> out_, all_, heavy_, heavy_error_;
 };
 
-// With a light part, an unknown part or `exact`, adding the part that drops the rest is refused.
-std::string heavy_alone(const Problem& problem, std::string_view spec) {
-  std::string full = fmt::format("{}+drop", spec);
-  Problem empty = problem;
-  empty.query.shape[2] = empty.key.shape[2] = empty.value.shape[2] = 0;
-  empty.mask = {};
-  empty.query_offsets = empty.key_offsets = {};
-  const Shape4 shape{problem.query.batch(), problem.query.heads(), 0, problem.value.channels()};
-  try {
-    attend(empty, full, {dense_view(static_cast<void*>(nullptr), DType::f32, shape), {}, {}});
-  } catch (const Error& error) {
-    throw Error(error.kind(), fmt::format("heavy_spec '{}': must name heavy parts alone; {}", spec,
-                                          error.what()));
-  }
-  return full;
+// The heavy parts, and the rest dropped.
+std::string heavy_alone(std::string_view spec) {
+  parse_heavy_method("heavy_spec", spec, {});
+  return fmt::format("{}+drop", spec);
 }
 
 // The sums with all scores near 0, order kept: every visible key weighs alike.
@@ -144,7 +134,7 @@ std::vector<Kappa> probe_kappa(const Problem& problem, std::string_view heavy_sp
   check_probe(problem, options.threads);
   Problem bare = without_values(problem);
   bare.sink_logits = {};  // a sink is no entry of A
-  const std::string heavy = heavy_alone(bare, heavy_spec);
+  const std::string heavy = heavy_alone(heavy_spec);
   const Options run{options.threads, options.seed};
   const RowLogSums sums(bare, heavy, run);
   EmptyRows empty(bare, heavy, run);

@@ -163,6 +163,9 @@ void check_arguments(const Problem& problem, const TensorView& approx, const Ten
     throw_invalid(fmt::format("norms: {} entries, must be {} (batch * query heads) or none",
                               options.norms.size(), heads));
   check_span("norms", options.norms);
+  for (const double norm : options.norms)
+    if (!std::isfinite(norm) || norm < 0)
+      throw_invalid(fmt::format("norms: {} is no operator norm (a finite number from 0)", norm));
 }
 
 }  // namespace

@@ -23,15 +23,6 @@ bool is_name(std::string_view text) {
          std::all_of(text.begin(), text.end(), continues_name);
 }
 
-// The spec as an error message shows it: on one line, its beginning when it is long.
-std::string shown(std::string_view text) {
-  constexpr std::size_t longest = 160;
-  std::string line(text.substr(0, longest));
-  const auto hidden = [](char c) { return c < ' ' || c > '~'; };
-  std::replace_if(line.begin(), line.end(), hidden, '?');
-  return text.size() > longest ? line + "..." : line;
-}
-
 class SpecParser {
  public:
   explicit SpecParser(std::string_view text) : text_(text) {}
@@ -127,11 +118,11 @@ class SpecParser {
   [[noreturn]] void fail(const std::string& what) const { fail_at(position_, what); }
 
   [[noreturn]] void fail_at(std::size_t position, const std::string& what) const {
-    const std::string place =
-        position < text_.size()
-            ? fmt::format("character {} ('{}')", position + 1, shown(text_.substr(position, 1)))
-            : std::string("the end");
-    throw_invalid(fmt::format("spec '{}': {} at {}", shown(text_), what, place));
+    const std::string place = position < text_.size()
+                                  ? fmt::format("character {} ('{}')", position + 1,
+                                                shown_spec(text_.substr(position, 1)))
+                                  : std::string("the end");
+    throw_invalid(fmt::format("spec '{}': {} at {}", shown_spec(text_), what, place));
   }
 
   std::string_view text_;
@@ -140,10 +131,18 @@ class SpecParser {
 
 }  // namespace
 
+std::string shown_spec(std::string_view text) {
+  constexpr std::size_t longest = 160;
+  std::string line(text.substr(0, longest));
+  const auto hidden = [](char c) { return c < ' ' || c > '~'; };
+  std::replace_if(line.begin(), line.end(), hidden, '?');
+  return text.size() > longest ? line + "..." : line;
+}
+
 std::vector<SpecPart> parse_spec(std::string_view text) {
   if (text.size() > max_spec_length) {
     throw_invalid(
-        fmt::format("spec '{}': longer than {} characters", shown(text), max_spec_length));
+        fmt::format("spec '{}': longer than {} characters", shown_spec(text), max_spec_length));
   }
   return SpecParser(text).parse();
 }

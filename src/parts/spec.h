@@ -33,6 +33,9 @@ struct SpecPart {
 // Throws Error (invalid_argument) with one line that shows the spec and the position at fault.
 std::vector<SpecPart> parse_spec(std::string_view text);
 
+// A spec as error messages show it: on one line, its beginning when it is long.
+std::string shown_spec(std::string_view text);
+
 // The canonical text of a part: name(key=value,..), without spaces; the name alone when there are
 // no arguments. parse_spec(to_text(part)) gives the part back.
 std::string to_text(const SpecPart& part);

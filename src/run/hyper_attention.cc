@@ -11,6 +11,7 @@
 #include "core/probe_problem.h"
 #include "light/sampled/approx_d.h"
 #include "light/sampled/row_norm_sample.h"
+#include "methods/heavy_method.h"
 #include "rows/visible_keys.h"
 #include "run/call.h"
 #include "run/output_checks.h"
@@ -23,11 +24,7 @@ namespace {
 
 // The heavy parts alone.
 Method parse_heavy(const std::string& heavy, std::span<const GivenMask> given) {
-  if (heavy.empty()) return {};
-  Method method = parse_method(heavy, given);
-  if (method.exact || method.light != nullptr || method.recipe != nullptr)
-    throw_invalid(fmt::format("heavy: '{}' must have heavy parts only", heavy));
-  return method;
+  return heavy.empty() ? Method() : parse_heavy_method("heavy", heavy, given);
 }
 
 void check_sample(const SampleOptions& sample) {

@@ -160,6 +160,75 @@ TEST_F(CApiArguments, OutputsShareNothing) {
   EXPECT_EQ(1, v_[3]);
 }
 
+TEST_F(CApiArguments, CountsThatNoListHas) {
+  for (const std::int64_t count :
+       {std::numeric_limits<std::int64_t>::max(), std::int64_t{1} << 60, std::int64_t{1} << 40}) {
+    expect_broken("query_offsets", [&](auto& p) {
+      p.query_offsets = p.key_offsets = offsets_.data();
+      p.num_offsets = count;
+    });
+    expect_broken("sink_logits", [&](auto& p) {
+      p.sink_logits = sink_.data();
+      p.num_sink_logits = count;
+    });
+  }
+}
+
+// The offsets tell where they end: nothing behind the entry that is wrong is read.
+TEST_F(CApiArguments, OffsetsAreReadUpToTheFirstThatIsWrong) {
+  const std::vector<std::int64_t> beyond{0, 4, 9}, falling{0, 4, 3};
+  const auto with = [](const std::vector<std::int64_t>& offsets) {
+    return [&](subquad_problem& p) {
+      p.query_offsets = p.key_offsets = offsets.data();
+      p.num_offsets = 1 << 20;
+    };
+  };
+  expect_broken("query_offsets: entry 2 is 9, but the tensor has 8 positions", with(beyond));
+  expect_broken("query_offsets: entry 2 is 3, below", with(falling));
+}
+
+TEST_F(CApiArguments, AMaskOfNoKindHasNothing) {
+  expect_broken("mask_kind: is none", [](auto& p) { p.mask_shape[3] = 8; });
+  expect_broken("mask_kind: is none", [](auto& p) { p.mask_stride[3] = 1; });
+}
+
+TEST_F(CApiArguments, AddressesBetweenElements) {
+  std::array<char, 80> bytes{};
+  const auto odd = [&](std::size_t by) { return static_cast<void*>(bytes.data() + by); };
+  const std::size_t by = reinterpret_cast<std::uintptr_t>(bytes.data()) % 2 == 0 ? 1 : 2;
+  const char* const what = "its address is no multiple";
+  for (auto tensor : {&subquad_problem::query, &subquad_problem::key, &subquad_problem::value})
+    for (const int dtype : {SUBQUAD_F32, SUBQUAD_BF16, SUBQUAD_F16})
+      expect_broken(what, [&](auto& p) {
+        (p.*tensor).data = odd(by);
+        (p.*tensor).dtype = dtype;
+      });
+  expect_broken("sink_logits: its address", [&](auto& p) {
+    p.sink_logits = static_cast<const float*>(odd(by));
+    p.num_sink_logits = 1;
+  });
+  expect_broken("query_offsets: its address", [&](auto& p) {
+    p.query_offsets = static_cast<const std::int64_t*>(odd(by));
+    p.key_offsets = offsets_.data();
+    p.num_offsets = 3;
+  });
+  expect_broken("mask: its address", [&](auto& p) {
+    p.mask_kind = SUBQUAD_MASK_ADDITIVE;
+    p.mask = odd(by);
+    p.mask_shape[0] = p.mask_shape[1] = p.mask_shape[2] = p.mask_stride[3] = 1;
+    p.mask_shape[3] = 8;
+  });
+  subquad_tensor row_error = lse_view_;
+  row_error.data = odd(by);
+  expect_refused(subquad_attend(&problem_, "exact", &out_view_, nullptr, &row_error, 1, 0, nullptr),
+                 "row_error: its address");
+  lse_view_.data = odd(by);
+  expect_refused(run(problem_), "lse: its address");
+  out_view_.data = odd(by);
+  expect_refused(run(problem_), "out: its address");
+  for (const char byte : bytes) EXPECT_EQ(0, byte);
+}
+
 TEST_F(CApiArguments, Backward) {
   ASSERT_EQ(SUBQUAD_OK, run(problem_));
   std::array<float, 8> upstream{}, grad{};

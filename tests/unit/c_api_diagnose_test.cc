@@ -1,6 +1,7 @@
 // Measures, probes and layer metrics in C, against C++.
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -71,6 +72,57 @@ TEST_F(CApiDiagnose, Errors) {
                  "norms: is NULL");
   expect_refused(subquad_measure_errors(&problem_, &a, &e, norms.data(), 0, nullptr, nullptr),
                  "num_norms: is 0");
+}
+
+TEST_F(CApiDiagnose, ListsShareNothingWithWhatIsRead) {
+  const std::int64_t count = 8;
+  auto* const query = static_cast<double*>(problem_.query.data);
+  const float before = *static_cast<const float*>(problem_.query.data);
+  expect_refused(subquad_softmax_norms(&problem_, nullptr, query, count),
+                 "norms: shares memory with query");
+  expect_refused(subquad_softmax_norms(&problem_, nullptr, query + 8 * 48 * 4 - 1, count),
+                 "norms: shares memory with query");
+  expect_refused(subquad_token_similarity(&problem_.query, query, count),
+                 "values: shares memory with tokens");
+  std::vector<float> other(8 * 48 * 8, 1.0F);
+  const subquad_tensor main = subquad_dense(other.data(), SUBQUAD_F32, 2, 4, 48, 8);
+  expect_refused(subquad_residual_ratio(&problem_.query, &main, query, count),
+                 "values: shares memory with branch");
+  expect_refused(subquad_residual_ratio(&main, &problem_.query, query, count),
+                 "values: shares memory with main");
+  EXPECT_EQ(before, *static_cast<const float*>(problem_.query.data));
+}
+
+TEST_F(CApiDiagnose, CountsThatNoListHas) {
+  std::vector<double> numbers(8);
+  const std::vector<float> positions(96, 0.0F);
+  for (const std::int64_t count :
+       {std::numeric_limits<std::int64_t>::max(), std::int64_t{1} << 58, std::int64_t{1} << 30}) {
+    expect_refused(
+        subquad_attention_statistics(&problem_, positions.data(), count, nullptr, nullptr),
+        "positions");
+    expect_refused(subquad_softmax_norms(&problem_, nullptr, numbers.data(), count), "num_norms");
+    expect_refused(subquad_token_similarity(&problem_.query, numbers.data(), count), "count");
+    expect_refused(subquad_residual_ratio(&problem_.query, &problem_.query, numbers.data(), count),
+                   "count");
+    const subquad_tensor& rows = problem_.query;
+    expect_refused(
+        subquad_measure_errors(&problem_, &rows, &rows, numbers.data(), count, nullptr, nullptr),
+        "norms");
+  }
+}
+
+TEST_F(CApiDiagnose, NormsAreFiniteNumbersFromZero) {
+  const subquad_tensor& rows = problem_.query;
+  for (const double bad :
+       {-1.0, -std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity(),
+        std::numeric_limits<double>::quiet_NaN()}) {
+    std::vector<double> norms(8, 1.0);
+    norms[5] = bad;
+    expect_refused(
+        subquad_measure_errors(&problem_, &rows, &rows, norms.data(), 8, nullptr, nullptr),
+        "norms: ");
+  }
 }
 
 TEST_F(CApiDiagnose, Alpha) {

@@ -85,6 +85,15 @@ TEST_F(CApiFiles, WhatIsWrongIsNamed) {
   broken("x", {"x", SUBQUAD_ELEMENT_F32, 2, huge, numbers_.data()});
   expect_refused(subquad_write_file(path("c.npz").c_str(), nullptr, 1, nullptr, 0),
                  "arrays: is NULL");
+  for (const std::int64_t count :
+       {std::numeric_limits<std::int64_t>::max(), std::int64_t{1} << 40}) {
+    broken("num_dimensions", {"x", SUBQUAD_ELEMENT_F32, count, shape_.data(), numbers_.data()});
+    expect_refused(subquad_write_file(path("c.npz").c_str(), arrays_.data(), count, nullptr, 0),
+                   "num_arrays: is " + std::to_string(count));
+    const char* texts[] = {"scale", "1"};
+    expect_refused(subquad_write_file(path("c.safetensors").c_str(), nullptr, 0, texts, count),
+                   "num_metadata: is " + std::to_string(count));
+  }
   const char* metadata[] = {"scale", nullptr};
   expect_refused(subquad_write_file(path("c.safetensors").c_str(), nullptr, 0, metadata, 1),
                  "metadata: text: is NULL");

@@ -186,6 +186,22 @@ TEST(CApiLinear, ASavedStateGoesOn) {
   subquad_linear_free(second);
 }
 
+TEST(CApiLinear, TheCountOfNegativeRowsHasItsOwnPlace) {
+  subquad_linear_state* state = nullptr;
+  ASSERT_EQ(SUBQUAD_OK, subquad_linear_create(1, 1, 8, 8, nullptr, &state));
+  std::vector<std::int64_t> rows(16), results(16);  // of 32 floats
+  const subquad_tensor queries = subquad_dense(rows.data(), SUBQUAD_F32, 1, 1, 4, 8),
+                       out = subquad_dense(results.data(), SUBQUAD_F32, 1, 1, 4, 8);
+  expect_refused(subquad_linear_attend(state, &queries, &out, 1, rows.data() + 15),
+                 "negative_rows: shares memory with queries");
+  expect_refused(subquad_linear_attend(state, &queries, &out, 1, results.data()),
+                 "negative_rows: shares memory with out");
+  std::int64_t negative = 9;
+  EXPECT_EQ(SUBQUAD_OK, subquad_linear_attend(state, &queries, &out, 1, &negative));
+  EXPECT_EQ(0, negative);
+  subquad_linear_free(state);
+}
+
 TEST(CApiLinear, BadShapes) {
   subquad_linear_state* state = reinterpret_cast<subquad_linear_state*>(1);
   expect_refused(subquad_linear_create(1, 1, 0, 8, nullptr, &state), "head_dim");

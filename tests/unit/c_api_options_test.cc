@@ -1,5 +1,7 @@
 // Options by key and results by key: every key is taken, used and checked.
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,10 +23,9 @@ TEST(CApiOptions, EveryKeyTakesItsDefaultAndOthersNot) {
   for (std::int64_t n = 0; n < subquad_options_num_keys(); ++n) {
     const std::string key = subquad_options_key(n);
     SCOPED_TRACE(key);
-    if (key == "approxd.heavy") continue;  // any text: the call that uses it reads it
     for (const char* bad : {"maybe", "-1x", " 1", "1 ", "nan", "inf", "1e400", "0x10"})
       expect_refused(subquad_options_set(options.get(), key.c_str(), bad), key);
-    if (key != "linear.scale")
+    if (key != "linear.scale" && key != "approxd.heavy")
       expect_refused(subquad_options_set(options.get(), key.c_str(), ""), key);
     expect_refused(subquad_options_set(options.get(), key.c_str(), nullptr), key);
   }
@@ -102,6 +103,19 @@ TEST(CApiOptions, NumbersOutOfRange) {
   EXPECT_EQ(0, options.get()->run.threads);
 }
 
+TEST(CApiOptions, TheHeavyPartsOfApproxD) {
+  const COptions options;
+  const auto set = [&](const char* spec) {
+    return subquad_options_set(options.get(), "approxd.heavy", spec);
+  };
+  EXPECT_EQ(SUBQUAD_OK, set("sink(2)+given(3)+window(9)"));
+  for (const char* spec : {"uniform", "exact", "far", "recursion", "sink(4)+drop", "nan",
+                           "sink(x=2)", "given(-1)", "given(x=1)", " ", "sink(4)+"})
+    expect_refused(set(spec), "option approxd.heavy '" + std::string(spec) + "': ");
+  expect_refused(set("\xff"), "option approxd.heavy '?': ");
+  EXPECT_EQ("sink(2)+given(3)+window(9)", options.get()->approx_d.heavy);
+}
+
 TEST(CApiOptions, UnknownKeysNameTheKnownOnes) {
   const COptions options;
   expect_refused(subquad_options_set(options.get(), "sed", "1"), "'sed'");
@@ -132,6 +146,36 @@ TEST(CApiOptions, GivenListsAndTheirCounts) {
   EXPECT_EQ(SUBQUAD_OK, subquad_options_add_given_rows(o, offsets, 2, keys, 0));
   EXPECT_EQ(SUBQUAD_OK, subquad_options_add_given_rows(o, offsets, 2, nullptr, 0));
   EXPECT_EQ(2U, o->given.size());
+}
+
+// More than the lists hold: refused before anything behind them is read.
+TEST(CApiOptions, GivenCountsThatNoListHas) {
+  const OwnedProblem owned = gaussian_problem({.queries = 6, .keys = 6, .head_dim = 4}, 1);
+  const subquad_problem problem = c_problem(owned.problem);
+  TensorBuffer buffer(DType::f32, owned.out_shape());
+  const subquad_tensor out = c_tensor(buffer.view());
+  const std::vector<std::int64_t> offsets(7, 0);
+  const std::int32_t keys[1] = {0};
+  const subquad_block_pair blocks[1] = {{0, 0}};
+  const auto attend = [&](subquad_status added, const COptions& options) {
+    return added != SUBQUAD_OK ? added
+                               : subquad_attend_with(&problem, "given", &out, nullptr, nullptr,
+                                                     options.get(), nullptr);
+  };
+  for (const std::int64_t count :
+       {std::numeric_limits<std::int64_t>::max(), std::int64_t{1} << 55, std::int64_t{1} << 40}) {
+    COptions a, b, c, d;
+    const std::int64_t* o = offsets.data();
+    expect_refused(attend(subquad_options_add_given_rows(a.get(), o, count, keys, 1), a),
+                   "offsets");
+    expect_refused(attend(subquad_options_add_given_rows(b.get(), o, 7, keys, count), b), "keys");
+    const auto add = [&](const COptions& to, std::int64_t num_blocks, std::int64_t num_offsets) {
+      return subquad_options_add_given_blocks(to.get(), 2, 2, blocks, num_blocks,
+                                              num_offsets > 0 ? o : nullptr, num_offsets);
+    };
+    expect_refused(attend(add(c, count, 0), c), "blocks");
+    expect_refused(attend(add(d, 1, count), d), "offsets");
+  }
 }
 
 class CApiResult : public ::testing::Test {

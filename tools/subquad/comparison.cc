@@ -116,7 +116,10 @@ MeasureOptions measure_options(const Problem& problem, const CompareSettings& se
   options.operator_norm = settings.operator_norm;
   options.threads = settings.run.threads;
   if (options.operator_norm) norms = softmax_norms(problem, options);
-  options.norms = norms;
+  // A norm that is no number is nothing to start from: the measures then compute it again.
+  const bool finite =
+      std::all_of(norms.begin(), norms.end(), [](double x) { return std::isfinite(x); });
+  if (finite) options.norms = norms;
   return options;
 }
 

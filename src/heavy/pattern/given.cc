@@ -83,11 +83,16 @@ class GivenRule final : public HeavyRule {
 
 }  // namespace
 
-std::unique_ptr<HeavyRule> make_given_rule(const SpecPart& spec, std::span<const GivenMask> given) {
+std::int64_t given_index(const SpecPart& spec) {
   SpecReader reader(spec);
   const std::int64_t i = reader.integer("i", 0, 0, 1 << 20);
   reader.finish();
-  if (i >= static_cast<std::int64_t>(given.size()))
+  return i;
+}
+
+std::unique_ptr<HeavyRule> make_given_rule(const SpecPart& spec, std::span<const GivenMask> given) {
+  const std::int64_t i = given_index(spec);
+  if (i >= std::ssize(given))
     throw_invalid(fmt::format("spec part '{}': there is no given[{}]; {} masks were given",
                               to_text(spec), i, given.size()));
   return std::make_unique<GivenRule>(given[static_cast<std::size_t>(i)]);

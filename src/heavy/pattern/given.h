@@ -9,6 +9,7 @@
 // parameters: i number of the mask in Options::given, default 0. Needs no assumption.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -17,6 +18,9 @@
 #include "subquad/given.h"
 
 namespace subquad {
+
+// The number of the mask that given(i) stands for.
+std::int64_t given_index(const SpecPart& spec);
 
 // The masks must have passed validate_given and outlive the rule.
 std::unique_ptr<HeavyRule> make_given_rule(const SpecPart& spec, std::span<const GivenMask> given);
