@@ -27,12 +27,17 @@ class KeyWatch {
     }
     if (event != json::parse_event_t::key) return;
     const auto& key = parsed.get_ref<const std::string&>();
+    last_ = json(key).dump() + ": ";
     if (!keys_[level].insert(key).second)
       throw_invalid(fmt::format("{}: key {} appears twice", where_, json(key).dump()));
   }
 
+  // The last key seen, for messages; nothing before any.
+  const std::string& last() const { return last_; }
+
  private:
   const std::string& where_;
+  std::string last_;
   std::vector<std::set<std::string>> keys_;  // by depth
 };
 
@@ -51,6 +56,8 @@ json parse_json_file(const std::string& path, const std::string& where) {
   } catch (const json::parse_error& error) {
     throw_invalid(
         fmt::format("{}: not a JSON object or list: wrong at byte {}", where, error.byte));
+  } catch (const json::out_of_range&) {
+    throw_invalid(fmt::format("{}: {}a number beyond what a double holds", where, watch.last()));
   } catch (const json::exception&) {
     throw_invalid(fmt::format("{}: not a JSON object or list", where));
   }

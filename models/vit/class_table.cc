@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -11,17 +13,28 @@
 namespace subquad::vit {
 namespace {
 
-std::vector<std::string> cells_of(const std::string& line) {
+// A line's cells: a cell in quotes may hold commas, and quotes as two of them (RFC 4180).
+std::vector<std::string> cells_of(const std::string& line, const std::string& where) {
   std::vector<std::string> cells(1);
-  for (const char c : line) {
-    if (c == '\r') continue;
-    if (c == ',') {
+  bool quoted = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const bool begins = i == 0 || line[i - 1] == ',';
+    if (line[i] == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"')
+      cells.back() += line[i++];
+    else if (line[i] == '"' && (quoted || begins))
+      quoted = !quoted;
+    else if (line[i] == ',' && !quoted)
       cells.emplace_back();
-    } else {
-      cells.back() += c;
-    }
+    else if (line[i] != '\r')
+      cells.back() += line[i];
   }
+  if (quoted) throw_invalid(fmt::format("{}: a quote does not end", where));
   return cells;
+}
+
+// Some programs write a byte order mark before UTF-8 text.
+std::string without_mark(const std::string& line) {
+  return line.starts_with("\xef\xbb\xbf") ? line.substr(3) : line;
 }
 
 bool parse(const std::string& text, std::int64_t& value) {
@@ -51,13 +64,17 @@ std::int64_t class_number(const std::string& text, std::int64_t classes) {
 }
 
 ClassTable read_class_table(const std::string& path, std::int64_t classes) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    throw_invalid(fmt::format("{}: is a folder, a CSV file is needed", path));
   std::ifstream stream(path, std::ios::binary);
   if (!stream) throw_invalid(fmt::format("{}: cannot be read", path));
   ClassTable found;
   std::string line;
-  for (std::int64_t number = 1; std::getline(stream, line); ++number) {
-    const std::vector<std::string> cells = cells_of(line);
+  std::int64_t number = 1;
+  for (; std::getline(stream, line); ++number) {
     const std::string where = fmt::format("{} line {}", path, number);
+    const auto cells = cells_of(number == 1 ? without_mark(line) : line, where);
     if (number == 1 && (cells.size() < 2 || cells[0] != "file" || cells[1] != "class"))
       throw_invalid(fmt::format("{}: must be a header 'file,class'", where));
     if (number == 1 || (cells.size() == 1 && cells[0].empty())) continue;
@@ -65,6 +82,9 @@ ClassTable read_class_table(const std::string& path, std::int64_t classes) {
     if (!found.emplace(cells[0], class_of(cells[1], where, classes)).second)
       throw_invalid(fmt::format("{}: '{}' comes twice", where, cells[0]));
   }
+  if (stream.bad()) throw_failed(fmt::format("{}: cannot be read", path));
+  if (number == 1)
+    throw_invalid(fmt::format("{}: is empty, a header 'file,class' is missing", path));
   return found;
 }
 

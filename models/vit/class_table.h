@@ -14,8 +14,8 @@ using ClassTable = std::map<std::string, std::int64_t>;
 // A whole number from 0 to `classes` - 1, or -1.
 std::int64_t class_number(const std::string& text, std::int64_t classes);
 
-// Lines file,class[,name] under that header. Throws Error (invalid_argument) that names file and
-// line.
+// A CSV file: lines file,class[,..] under that header; what follows the class is not read. Throws
+// Error (invalid_argument) that names file and line.
 ClassTable read_class_table(const std::string& path, std::int64_t classes);
 
 // The class of each of `names` ("a.jpg", "CLASS/b.png"). Throws Error naming `path` for one without

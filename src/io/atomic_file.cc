@@ -25,6 +25,13 @@ std::string last_error() { return std::generic_category().message(errno); }
   throw_invalid(fmt::format("{}: cannot write: {}", printable(path), reason));
 }
 
+// Whether the path is at fault, not the system.
+bool is_users(int reason) {
+  for (const int own : {ENOENT, ENOTDIR, EISDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG, EROFS})
+    if (reason == own) return true;
+  return false;
+}
+
 // Follows symbolic links whose end does not exist, too.
 fs::path followed(fs::path path, std::error_code& error) {
   constexpr int longest_chain = 40;  // as in the kernel
@@ -73,7 +80,7 @@ void sync_folder(const std::string& path) {
 AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolved(path)), file_(-1) {
   require_replaceable(path_, target_);
   file_ = create_unplaced(target_, temporary_);
-  if (!file_.valid()) refuse(path_, last_error());
+  if (!file_.valid()) is_users(errno) ? refuse(path_, last_error()) : fail("create");
   struct stat status {};
   if (::stat(target_.c_str(), &status) == 0) (void)::fchmod(file_.get(), status.st_mode & 07777);
 }

@@ -122,6 +122,17 @@ TEST_F(BenchTest, FileAsInput) {
   EXPECT_EQ(decode["runs"][0]["causal"], "bottom_right");
 }
 
+// As many positions as the library takes.
+TEST_F(BenchTest, TheLongestSequence) {
+  for (const std::string seq : {"1073741824", "4294967296"}) {
+    expect_error({"bench", "attention", "--seq", seq}, {"--seq", seq, "1073741823"});
+    write_text(path("p.json"), "[{\"seq\": " + seq + "}]");
+    expect_error({"bench", "attention", "--problem", "p.json"}, {"seq", seq, "1073741823"});
+  }
+  write_text(path("p.json"), R"([{"heads": 1, "seq": 1e999}])");
+  expect_error({"bench", "attention", "--problem", "p.json"}, {"--problem p.json", "\"seq\""});
+}
+
 TEST_F(BenchTest, TableGoesToStdout) {
   const Outcome outcome =
       run({"bench", "attention", "--seq", "64", "--heads", "1", "--repeats", "1"});

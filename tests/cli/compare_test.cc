@@ -1,6 +1,7 @@
 // `subquad compare`: the JSON contract, the table and the page.
 #include <cmath>
 
+#include "subquad/io.h"
 #include "support.h"
 
 namespace subquad::test {
@@ -203,6 +204,65 @@ TEST_F(CompareTest, PageSaysWhereItsNumbersComeFrom) {
         "@media print", "max-width: 760px"})
     EXPECT_NE(page.find(words), std::string::npos) << words;
   EXPECT_EQ(page.find("operator</th>"), std::string::npos);  // not measured: no column
+}
+
+// What a file says of itself is shown, not obeyed.
+TEST_F(CompareTest, MetadataWithControlCharacters) {
+  write_layer(path("c.safetensors"), {.metadata = {{"model", "\x1b[31mred\x1b]0;title\x07"},
+                                                   {"note",
+                                                    "two\nlines \xc2\x9b"
+                                                    "31m"}}});
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"compare", "c.safetensors", "--method", "window(8)", "--repeats",
+                                 "1", "--html", "c.html"},
+        {"diagnose", "c.safetensors", "--probes", "alpha"}}) {
+    const Outcome result = run(command);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_NE(result.out.find("model \\x1b[31mred"), std::string::npos) << result.out;
+    for (const char* bad : {"\x1b", "\x07", "\xc2\x9b", "two\nlines"})
+      EXPECT_EQ(result.out.find(bad), std::string::npos) << bad;
+  }
+  const std::string page = read_text(path("c.html"));
+  EXPECT_NE(page.find("model \\x1b[31mred"), std::string::npos);
+  EXPECT_EQ(page.find('\x1b'), std::string::npos);
+  write_layer(path("d.safetensors"), {.metadata = {{"causal", "\x1b[31m"}}});
+  const Outcome error = run({"compare", "d.safetensors"});
+  EXPECT_EQ(error.code, 2);
+  EXPECT_EQ(error.err.find('\x1b'), std::string::npos) << error.err;
+}
+
+TEST_F(CompareTest, ErrorsOfAMethodNameTheFile) {
+  write_layer(path("b.safetensors"), {.metadata = {{"causal", "top_left"}}});
+  const auto refused = [&](const std::vector<std::string>& more,
+                           const std::vector<std::string>& words) {
+    std::vector<std::string> command{"compare", "b.safetensors", "a.safetensors",
+                                     "--json",  "o.json",        "--repeats",
+                                     "1",       "--threads",     "1"};
+    command.insert(command.end(), more.begin(), more.end());
+    const Outcome outcome = run(command);
+    EXPECT_EQ(outcome.code, 2);
+    for (const std::string& word : words)
+      EXPECT_NE(outcome.err.find(word), std::string::npos) << outcome.err;
+    EXPECT_FALSE(std::filesystem::exists(path("o.json")));
+  };
+  // The second alone is not causal.
+  refused({"--method", "recursion"}, {"subquad: a.safetensors: ", "recursion", "causal is none"});
+  refused({"--method", "given"}, {"b.safetensors: --given: ", "there is no given[0]"});
+}
+
+// A row that has a NaN has no norm; what is finite is reported.
+TEST_F(CompareTest, NormsThatAreNoNumbers) {
+  std::vector<float> values(2 * 32 * 8, 0.5F);
+  const std::vector<float> finite = values;
+  values[3] = NAN;
+  const std::vector<io::Tensor> tensors{{"q", io::ElementType::f32, {2, 32, 8}, values.data()},
+                                        {"k", io::ElementType::f32, {2, 32, 8}, finite.data()},
+                                        {"v", io::ElementType::f32, {2, 32, 8}, finite.data()}};
+  io::write_file(path("n.safetensors"), tensors);
+  const auto json =
+      run_json({"compare", "n.safetensors", "--method", "window(8)", "--repeats", "1"});
+  EXPECT_TRUE(runs_of(json, "window(8)").at(0)["op_rel"].is_null());
+  EXPECT_FALSE(runs_of(json, "window(8)").at(2)["op_rel"].is_null());
 }
 
 TEST_F(CompareTest, SyntheticLayersAreLabelled) {

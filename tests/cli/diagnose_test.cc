@@ -195,6 +195,19 @@ TEST_F(DiagnoseTest, MistakesAreNamed) {
   expect_error({"--lengths", "10"}, "30 queries and 40 keys");
 }
 
+TEST_F(DiagnoseTest, OtherPartsThanHeavyOnesAreCalledWhatTheUserCalledThem) {
+  for (const std::string spec :
+       {"exact", "uniform", "drop", "linear", "recursion", "far", "hyper", "sink(4)+uniform(m=9)",
+        "nosuch", "sink(x=2)", "given(0)", "sink("}) {
+    const Outcome outcome = run({"diagnose", "a.safetensors", "--method", spec});
+    EXPECT_EQ(outcome.code, 2) << spec;
+    EXPECT_EQ(outcome.out, "") << spec;
+    EXPECT_EQ(outcome.err.find("subquad: --method '" + spec + "': "), 0U) << outcome.err;
+    EXPECT_EQ(outcome.err.find("heavy_spec"), std::string::npos) << outcome.err;
+    EXPECT_EQ(outcome.err.find("more than one light part"), std::string::npos) << outcome.err;
+  }
+}
+
 // Layers of real models, where the checkout has them.
 TEST_F(DiagnoseTest, RealLayers) {
   const std::filesystem::path data =

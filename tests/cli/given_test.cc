@@ -134,8 +134,9 @@ TEST_F(GivenTest, CompareTakesThemToo) {
 
 TEST_F(GivenTest, BadFilesAndUses) {
   expect_rejected({"--method", "given", "--given", "none.npz"}, {"none.npz"});
-  expect_rejected({"--method", "given"}, {"there is no given[0]"});
-  expect_rejected({"--method", "given(1)", "--given", "rows.npz"}, {"there is no given[1]"});
+  expect_rejected({"--method", "given"}, {"--given: ", "there is no given[0]"});
+  expect_rejected({"--method", "given(1)", "--given", "rows.npz"},
+                  {"--given: ", "there is no given[1]"});
   expect_rejected({"--method", "sink(2)", "--given", "rows.npz"}, {"--given rows.npz", "given(0)"});
   expect_rejected({"--method", "given", "--given", "a.safetensors"},
                   {"a.safetensors", "row_offsets", "blocks"});

@@ -104,6 +104,24 @@ TEST_F(OutputsTest, TwoOutputsInOneFileAreRefused) {
   EXPECT_EQ(read_text(path("old")), "here already");
 }
 
+// Certain to fail at the end: refused at the start, in the words of the option.
+TEST_F(OutputsTest, NamesThatNoResultCanHave) {
+  fs::create_symlink("loop.npz", path("pool.npz"));
+  fs::create_symlink("pool.npz", path("loop.npz"));
+  fs::create_symlink("self.json", path("self.json"));
+  const Words kernel{"kernel", "--queries", "q.npy",       "--keys", "k.npy",
+                     "--x",    "x.npy",     "--bandwidth", "1"};
+  expect_error({"attend", "a.safetensors", "--out", "loop.npz"}, {"--out loop.npz: ", "links"});
+  expect_error({"attend", "a.safetensors", "--json", "self.json"}, {"--json self.json: ", "links"});
+  expect_error(kernel + Words{"--out", "loop.npz"}, {"--out loop.npz: ", "links"});
+  for (const std::string name : {".npz", ".safetensors", "./.npz"}) {
+    const Words words{"--out " + name + ": has no name before the '"};
+    expect_error({"attend", "a.safetensors", "--out", name}, words);
+    expect_error(kernel + Words{"--out", name}, words);
+  }
+  expect_error({"synth", ".safetensors", "--n", "64"}, {"OUT .safetensors: has no name"});
+}
+
 TEST_F(OutputsTest, StandardOutputIsNoPlaceForAFile) {
   expect_error({"attend", "a.safetensors", "--out", "-"}, {"--out", "-"});
   expect_error({"compare", "a.safetensors", "--html", "-"}, {"--html -", "standard output"});
@@ -117,8 +135,9 @@ TEST_F(OutputsTest, StandardOutputIsNoPlaceForAFile) {
 TEST_F(OutputsTest, ALostStandardOutputIsAnError) {
   const std::string matrices = "--queries q.npy --keys k.npy --x x.npy --bandwidth 1";
   for (const std::string& command : std::vector<std::string>{
-           "info", "info --json -", "--help", "attend --help", "--version",
-           "attend a.safetensors --out o.npz --json o.json", "attend a.safetensors --json -",
+           "info", "info --json -", "specs", "specs topk", "specs --markdown", "--help",
+           "attend --help", "--version", "attend a.safetensors --out o.npz --json o.json",
+           "attend a.safetensors --json -",
            "compare a.safetensors --repeats 1 --method window --html o.html --json o.json",
            "compare a.safetensors --repeats 1 --method window --json -",
            "diagnose a.safetensors --json o.json", "kernel " + matrices + " --out o.npy",
@@ -131,6 +150,9 @@ TEST_F(OutputsTest, ALostStandardOutputIsAnError) {
       EXPECT_NE(outcome.err.find("subquad: cannot write to standard output"), std::string::npos)
           << outcome.err;
       EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+      EXPECT_EQ(outcome.err.find("cannot write", outcome.err.find("cannot write") + 1),
+                std::string::npos)
+          << "says it twice: " << outcome.err;
       EXPECT_EQ(files(), before);
     }
   }

@@ -109,7 +109,7 @@ TEST(PointLabels, DoNotOverlap) {
   for (int round = 0; round < 20; ++round) {
     std::vector<PointSpot> points;
     for (int i = 0; i < 8; ++i) points.push_back({spread(draw), spread(draw)});
-    const std::vector<LabelSpot> labels = place_labels(points);
+    const std::vector<LabelSpot> labels = place_labels(points, -1000);
     ASSERT_EQ(labels.size(), points.size());
     for (std::size_t i = 0; i < labels.size(); ++i)
       for (std::size_t j = 0; j < i; ++j)

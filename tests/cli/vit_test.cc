@@ -180,7 +180,8 @@ TEST_F(VitTest, BadWeights) {
   const auto with = [](const std::string& weights) {
     return Words{"vit", "--weights", weights, "--images", "images"};
   };
-  expect_error(with("none.safetensors"), {"none.safetensors"});
+  expect_error(with("none.safetensors"), {"--weights none.safetensors: "});
+  expect_error(with("images"), {"--weights images: "});
   write_text(path("bad.safetensors"), "no weights");
   expect_error(with("bad.safetensors"), {"bad.safetensors"});
   TinyVit missing = tiny_, wrong = tiny_;
@@ -194,20 +195,32 @@ TEST_F(VitTest, BadWeights) {
   expect_error(with("w.safetensors"), {"config.json"});
   write_text(path("config.json"), R"({"num_heads": 2, "mean": null, "num_heads": 2})");
   expect_error(with("w.safetensors"), {"config.json", "\"num_heads\" appears twice"});
+  for (const char* json : {R"({"num_heads": 2, "crop_pct": 1e999})",
+                           R"({"num_heads": 2, "std": [1, -1e999, 1], "mean": null})"}) {
+    write_text(path("config.json"), json);
+    expect_error(
+        with("w.safetensors"),
+        {"config.json", std::string(json).find("crop") != std::string::npos ? "crop_pct" : "std"});
+  }
   write_text(path("config.json"), R"({"num_heads": 2.5})");
   expect_error(with("w.safetensors"), {"config.json", "num_heads", "2.5"});
 }
 
 TEST_F(VitTest, BadImages) {
   std::filesystem::create_directory(path("empty"));
-  expect_error({"vit", "--weights", "w.safetensors", "--images", "empty"}, {"empty", "no .jpg"});
-  expect_error({"vit", "--weights", "w.safetensors", "--images", "none"}, {"none"});
+  expect_error({"vit", "--weights", "w.safetensors", "--images", "empty"},
+               {"--images empty: no .jpg"});
+  expect_error({"vit", "--weights", "w.safetensors", "--images", "none"}, {"--images none: "});
   expect_error({"vit", "--weights", "w.safetensors", "--images", "w.safetensors"},
                {"w.safetensors"});
   picture("images/4.jpeg", 30);
   expect_error(command({}), {"labels.csv", "4.jpeg"});
   write_text(path("labels.csv"), "file,class\n0.jpeg,7\n");
-  expect_error(command({"--labels", "labels.csv"}), {"labels.csv line 2", "7"});
+  expect_error(command({"--labels", "labels.csv"}), {"--labels labels.csv line 2: ", "7"});
+  expect_error(command({"--labels", "images"}), {"--labels images: is a folder"});
+  expect_error(command({"--labels", "none.csv"}), {"--labels none.csv: cannot be read"});
+  write_text(path("labels.csv"), "");
+  expect_error(command({"--labels", "labels.csv"}), {"--labels labels.csv: is empty"});
 }
 
 // ImageNet's kinds: CMYK files, a PNG named .JPEG, and what a Mac leaves behind.
@@ -280,6 +293,16 @@ TEST_F(VitTest, ClassFolders) {
   for (const char* line :
        {"\n\"2/a.jpg\",2,\"exact\",none,1,", "\n\"5/b.jpg\",5,\"exact\",none,1,"})
     EXPECT_NE(csv.find(line), std::string::npos) << line << " in " << csv;
+}
+
+// A name is shown, not obeyed.
+TEST_F(VitTest, NamesWithControlCharacters) {
+  write_text(path("images/\x1b[31m.jpg"), "words");
+  std::filesystem::remove(path("images/labels.csv"));
+  const Outcome outcome = run(command({}));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ((outcome.out + outcome.err).find('\x1b'), std::string::npos);
+  EXPECT_NE(outcome.err.find("images/\\x1b[31m.jpg"), std::string::npos) << outcome.err;
 }
 
 std::vector<Words> cells_of(const std::string& csv) {

@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -249,6 +250,32 @@ TEST(WriteFile, AFailedWriteLeavesTheExistingFileAndNothingElse) {
     std::filesystem::remove(path);
     EXPECT_EQ(folder.file_count(), 0u);
   }
+}
+
+// No more files may be opened while this lives.
+class OpenFileLimit {
+ public:
+  OpenFileLimit() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const int next = ::dup(STDERR_FILENO);
+    ::close(next);
+    rlimit limit = before_;
+    limit.rlim_cur = static_cast<rlim_t>(next);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  OpenFileLimit(const OpenFileLimit&) = delete;
+  OpenFileLimit& operator=(const OpenFileLimit&) = delete;
+  ~OpenFileLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST(WriteFile, WhatTheSystemLacksIsNotTheCallersMistake) {
+  const TemporaryFolder folder;
+  const OpenFileLimit limit;
+  expect_error([&] { write_text(folder / "x.txt", "x"); }, "x.txt: cannot create: Too many open",
+               ErrorKind::failed);
 }
 
 TEST(WriteFile, RefusedInputLeavesTheExistingFile) {

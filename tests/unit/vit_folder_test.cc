@@ -106,6 +106,28 @@ TEST(VitFolder, LabelsOfSubFolders) {
   expect_error([&] { folder.open(5); }, "'a.jpg' is the name of 2 pictures; write 'n1/a.jpg'");
 }
 
+// What spreadsheets, and our own CSV files, write.
+TEST(VitFolder, LabelsInCsvOfOtherPrograms) {
+  const Files folder({"a.jpg", "b, c.jpg", "say \"d\".jpg"});
+  const auto labels = [&](const std::string& text) {
+    touch(folder / "labels.csv", text);
+    return folder.open(5).labels;
+  };
+  const std::string rows =
+      "\"a.jpg\",1,\"tench, Tinca tinca\"\r\n\"b, c.jpg\",\"2\"\r\n\"say "
+      "\"\"d\"\".jpg\",4,x,more\r\n";
+  EXPECT_EQ(labels("file,class,name\r\n" + rows), (Labels{1, 2, 4}));
+  EXPECT_EQ(labels("\"file\",\"class\"\n" + rows), (Labels{1, 2, 4}));
+  EXPECT_EQ(labels("\xef\xbb\xbf"
+                   "file,class\n" +
+                   rows),
+            (Labels{1, 2, 4}));
+  EXPECT_EQ(labels("\xef\xbb\xbf"
+                   "\"file\",class\n" +
+                   rows),
+            (Labels{1, 2, 4}));
+}
+
 TEST(VitFolder, Limit) {
   const Files folder({"0/a.jpg", "1/a.jpg", "1/b.jpg"});
   vit::ImageFolder found = folder.open(2);
@@ -135,6 +157,11 @@ TEST(VitFolder, Refusals) {
                "line 3: 'a.jpg' comes twice");
   expect_error([&] { with_labels("file,class\nb.jpg,1\n"); }, "no class for");
   expect_error([&] { with_labels("file,class\n"); }, "no class for");
+  expect_error([&] { with_labels(""); }, "labels.csv: is empty");
+  expect_error([&] { with_labels("file,class\n\"a.jpg,1\n"); }, "line 2: a quote does not end");
+  expect_error([&] { with_labels("\xef\xbb\xbf\n"); }, "line 1: must be a header");
+  std::filesystem::remove(folder / "labels.csv");
+  expect_error([&] { vit::open_folder(folder / "", folder / "", 5); }, "is a folder");
 }
 
 }  // namespace

@@ -19,7 +19,6 @@
 #include "subquad/info.h"
 #include "subquad/io.h"
 #include "text_table.h"
-#include "user_words.h"
 
 namespace subquad::cli {
 namespace {
@@ -49,8 +48,9 @@ const char* const examples =
 // What is certain to fail at the end fails at the start.
 void check_out(const AttendOptions& options, DType dtype) {
   if (options.out.empty()) return;
-  const bool npz = options.out.ends_with(".npz");
-  if (!npz && !options.out.ends_with(".safetensors")) {
+  const std::string extension = extension_of({"--out", options.out});
+  const bool npz = extension == ".npz";
+  if (!npz && extension != ".safetensors") {
     throw_invalid(fmt::format("--out {}: the name must end in .safetensors or .npz", options.out));
   }
   if (npz && dtype == DType::bf16) {
@@ -154,7 +154,7 @@ void run_attend(const AttendOptions& options) {
                                                 : parse_dtype(options.out_dtype, "--out-dtype");
   check_out(options, dtype);
   const Results results =
-      with_user_words(given.words, [&] { return compute(layer, given, options, dtype); });
+      with_given_words(given, [&] { return compute(layer, given, options, dtype); });
   const RunRecord run = record(options, layer, results);
   Outputs outputs;
   add_out(options, layer, results, outputs);

@@ -116,7 +116,7 @@ void run_bench(const BenchOptions& options) {
 
 // 0 is "not given" here, and no size.
 void add_size(const Command& command, const char* name, std::int64_t& target, const char* help) {
-  add_whole(command, name, target, 1, std::int64_t{1} << 32, help).default_str("");
+  add_whole(command, name, target, 1, kMostPositions, help).default_str("");
 }
 
 void add_shape(const Command& command, BenchOptions& options) {
@@ -127,7 +127,7 @@ void add_shape(const Command& command, BenchOptions& options) {
   const Option problem =
       command.add_option("--problem", options.problem_file, "A JSON list of shapes");
   problem.type_name("FILE").excludes(input);
-  add_whole_list(command, "--seq", shape.seq, 1, std::int64_t{1} << 32,
+  add_whole_list(command, "--seq", shape.seq, 1, kMostPositions,
                  "Keys a head; several lengths with commas")
       .allow_extra_args(true)
       .excludes(problem);
@@ -147,7 +147,7 @@ void add_shape(const Command& command, BenchOptions& options) {
 void add_settings(const Command& command, BenchOptions& options) {
   command.add_option("--method", options.settings.methods, "Methods beside exact")
       .type_name("SPEC");
-  add_whole(command, "--exact-rows", options.settings.exact_rows, 0, std::int64_t{1} << 32,
+  add_whole(command, "--exact-rows", options.settings.exact_rows, 0, kMostPositions,
             "Run exact on N query rows a head only and scale its time up");
   add_whole(command, "--repeats", options.settings.repeats, 0, 10000,
             "Timed rounds; 0 fits as many as a few seconds allow");

@@ -12,8 +12,6 @@
 namespace subquad::cli {
 namespace {
 
-constexpr std::int64_t kMostRows = std::int64_t{1} << 32;
-
 // What the user called a size: a key of the problem file, or an option.
 std::string word_for(const char* key, bool from_file) {
   std::string word = key;
@@ -27,8 +25,8 @@ class SizeCheck {
   SizeCheck(const ProblemSize& size, bool from_file) : size_(size), from_file_(from_file) {}
 
   void check() const {
-    require("seq", size_.seq, 1, kMostRows);
-    require("queries", size_.queries, 1, size_.pass == Pass::decode ? 16 : kMostRows);
+    require("seq", size_.seq, 1, kMostPositions);
+    require("queries", size_.queries, 1, size_.pass == Pass::decode ? 16 : kMostPositions);
     require("batch", size_.batch, 1, 1 << 20);
     require("heads", size_.heads, 1, 1 << 20);
     require("kv_heads", size_.kv_heads, 1, size_.heads);
@@ -75,10 +73,10 @@ std::vector<ProblemSize> sizes_for(const ShapeOptions& options, bool from_file) 
 }
 
 std::int64_t size_in(const std::string& key, const nlohmann::json& value) {
-  const bool whole = value.is_number_unsigned() && value.get<std::uint64_t>() <= kMostRows;
+  const bool whole = value.is_number_unsigned() && value.get<std::uint64_t>() <= kMostPositions;
   if (whole && value.get<std::int64_t>() > 0) return value.get<std::int64_t>();
   throw_invalid(
-      fmt::format("{} {}: is not a whole number from 1 to {}", key, value.dump(), kMostRows));
+      fmt::format("{} {}: is not a whole number from 1 to {}", key, value.dump(), kMostPositions));
 }
 
 std::vector<std::int64_t> sizes_in(const std::string& key, const nlohmann::json& value) {

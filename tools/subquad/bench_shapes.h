@@ -1,12 +1,16 @@
 // The shapes that a benchmark runs: from the command line or from a problem file.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "run_record.h"
 
 namespace subquad::cli {
+
+// As many as the library takes.
+inline constexpr std::int64_t kMostPositions = (std::int64_t{1} << 30) - 1;
 
 // Zero means: not given, take the natural default (see resolve).
 struct ShapeOptions {

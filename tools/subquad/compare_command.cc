@@ -85,10 +85,12 @@ std::vector<Comparison> compare_all(const std::vector<Layer>& layers, const Give
   if (settings.methods.empty()) settings.methods = default_methods;
   std::vector<Comparison> comparisons;
   for (const Layer& layer : layers) {
-    {
-      Progress progress("compare");
-      comparisons.push_back(compare_layer(layer, settings, progress));
-    }
+    with_file(layer.input, [&] {
+      with_given_words(given, [&] {
+        Progress progress("compare");
+        comparisons.push_back(compare_layer(layer, settings, progress));
+      });
+    });
     if (options.common.json_on_stdout()) continue;
     fmt::print("{}\n", comparison_text(comparisons.back(), options.per_head));
     flush_stdout();
@@ -126,8 +128,7 @@ void run_compare(const CompareOptions& options) {
   check_outputs({{"--html", options.html}, {"--json", options.common.json}}, inputs_of(options));
   const std::vector<Layer> layers = load_all(options);
   const GivenFiles given = load_given(options.common.given, options.settings.methods);
-  const std::vector<Comparison> comparisons =
-      with_user_words(given.words, [&] { return compare_all(layers, given, options); });
+  const std::vector<Comparison> comparisons = compare_all(layers, given, options);
   Outputs outputs;
   add_reports(comparisons, options, outputs);
   note_conversions(layers);

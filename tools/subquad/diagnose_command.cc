@@ -11,6 +11,7 @@
 #include "outputs.h"
 #include "standard_output.h"
 #include "subquad/error.h"
+#include "subquad/probe.h"
 #include "user_words.h"
 
 namespace subquad::cli {
@@ -68,15 +69,27 @@ std::vector<Layer> load_all(const DiagnoseOptions& options) {
   return layers;
 }
 
+// A wrong spec is found before the probes that do not need it have run: on a layer of no positions.
+void check_method(const DiagnoseSettings& settings) {
+  Problem empty;
+  empty.query = empty.key = empty.value =
+      dense_view(static_cast<const void*>(nullptr), DType::f32, {1, 1, 0, 1});
+  if (settings.kappa) (void)probe_kappa(empty, settings.method, {1, 0});
+}
+
 std::vector<Diagnosis> diagnose_all(const std::vector<Layer>& layers,
                                     const DiagnoseSettings& settings, bool print) {
+  const UserWords words{{"skip_columns", "--skip-columns"}, {"heavy_spec", "--method"}};
+  with_user_words(words, [&] { check_method(settings); });
   std::vector<Diagnosis> diagnoses;
   for (const Layer& layer : layers) {
-    {
-      Progress progress("diagnose");
-      progress.expect(settings.alpha + settings.kappa + settings.stable_rank);
-      diagnoses.push_back(diagnose_layer(layer, settings, progress));
-    }
+    with_file(layer.input, [&] {
+      with_user_words(words, [&] {
+        Progress progress("diagnose");
+        progress.expect(settings.alpha + settings.kappa + settings.stable_rank);
+        diagnoses.push_back(diagnose_layer(layer, settings, progress));
+      });
+    });
     if (!print) continue;
     fmt::print("{}\n", diagnosis_text(diagnoses.back(), settings));
     flush_stdout();
@@ -90,9 +103,8 @@ void run_diagnose(const DiagnoseOptions& options) {
   check_outputs({{"--json", options.common.json}}, inputs);
   const DiagnoseSettings settings = resolve(options);
   const std::vector<Layer> layers = load_all(options);
-  const UserWords words{{"skip_columns", "--skip-columns"}, {"heavy", "--method"}};
-  const std::vector<Diagnosis> diagnoses = with_user_words(
-      words, [&] { return diagnose_all(layers, settings, !options.common.json_on_stdout()); });
+  const std::vector<Diagnosis> diagnoses =
+      diagnose_all(layers, settings, !options.common.json_on_stdout());
   Outputs outputs;
   outputs.add_json(options.common.json,
                    to_json(machine_record(options.common.threads), diagnoses, settings));

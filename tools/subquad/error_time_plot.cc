@@ -14,7 +14,7 @@ namespace subquad::cli {
 namespace {
 
 // Pixels of the drawing.
-constexpr double width = 600, left = 76, right = 588, top = 58, bottom = 388;
+constexpr double width = 600, left = 112, right = 568, top = 58, bottom = 388;
 constexpr double smallest_error = 1e-7;
 
 struct Placed {
@@ -118,19 +118,29 @@ std::string exact_line(const Frame& frame) {
                "speed-up over exact");
 }
 
-std::string point_marks(const Placed& p, const Frame& frame) {
+// Later points are drawn over earlier ones: one that would be hidden gets a wider circle.
+double radius(const std::vector<Placed>& placed, std::size_t i) {
+  const auto hides = [&](const Placed& later) {
+    return std::hypot(later.x - placed[i].x, later.y - placed[i].y) < 6;
+  };
+  const auto first = placed.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+  return 6 + 4 * static_cast<double>(std::count_if(first, placed.end(), hides));
+}
+
+std::string point_marks(const Placed& p, const Frame& frame, double size) {
   const std::size_t series = (p.number - 1) % 8;
   return fmt::format(
       "<line class='whisker s{0}' x1='{1:.1f}' y1='{4:.1f}' x2='{2:.1f}' y2='{4:.1f}'/>\n"
-      "<circle class='point s{0}' cx='{3:.1f}' cy='{4:.1f}' r='6'><title>{5}</title></circle>\n",
+      "<circle class='point s{0}' cx='{3:.1f}' cy='{4:.1f}' "
+      "r='{6:g}'><title>{5}</title></circle>\n",
       series, frame.x.pixel(p.point.low), frame.x.pixel(p.point.high), p.x, p.y,
-      escaped(p.point.name));
+      escaped(p.point.name), size);
 }
 
 std::string numbers(const std::vector<Placed>& placed) {
   std::vector<PointSpot> spots;
   for (const Placed& p : placed) spots.push_back({p.x, p.y});
-  const std::vector<LabelSpot> labels = place_labels(spots);
+  const std::vector<LabelSpot> labels = place_labels(spots, top);
   std::string svg;
   for (std::size_t i = 0; i < placed.size(); ++i)
     svg += words("number", labels[i].x, labels[i].y, "middle", fmt::format("{}", placed[i].number));
@@ -152,7 +162,8 @@ std::string error_time_svg(const std::vector<PlotPoint>& points, double exact_se
   svg += fmt::format("<rect class='frame' x='{}' y='{}' width='{}' height='{:.1f}'/>\n", left, top,
                      right - left, bottom - top);
   svg += exact_line(frame);
-  for (const Placed& p : placed) svg += point_marks(p, frame);
+  for (std::size_t i = 0; i < placed.size(); ++i)
+    svg += point_marks(placed[i], frame, radius(placed, i));
   return svg + numbers(placed) + "</svg>\n";
 }
 

@@ -139,4 +139,9 @@ GivenFiles load_given(const std::vector<std::string>& paths, std::span<const std
   return files;
 }
 
+std::string in_given_words(const std::string& message, const GivenFiles& given) {
+  const bool missing = message.find("there is no given[") != std::string::npos;
+  return missing ? "--given: " + message : in_user_words(message, given.words);
+}
+
 }  // namespace subquad::cli

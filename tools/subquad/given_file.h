@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "subquad/error.h"
 #include "subquad/given.h"
 #include "user_words.h"
 
@@ -24,5 +25,17 @@ struct GivenFiles {
 // int64. The fields mean what they mean in subquad/given.h. Throws Error, one line, naming file and
 // tensor, also when no method in `specs` has a given part.
 GivenFiles load_given(const std::vector<std::string>& paths, std::span<const std::string> specs);
+
+// An error of the library in the words of --given.
+std::string in_given_words(const std::string& message, const GivenFiles& given);
+
+template <typename Call>
+auto with_given_words(const GivenFiles& given, const Call& call) {
+  try {
+    return call();
+  } catch (const Error& error) {
+    throw Error(error.kind(), in_given_words(error.what(), given));
+  }
+}
 
 }  // namespace subquad::cli

@@ -176,7 +176,8 @@ std::vector<FileArgument> inputs_of(const KernelFiles& files) {
 void check_out(const KernelFiles& files) {
   check_outputs({{"--out", files.out}, {"--json", files.common.json}}, inputs_of(files));
   const std::string& out = files.out;
-  if (out.ends_with(".npy") || out.ends_with(".npz") || out.ends_with(".safetensors")) return;
+  const std::string extension = extension_of({"--out", out});
+  if (extension == ".npy" || extension == ".npz" || extension == ".safetensors") return;
   throw_invalid(fmt::format("--out {}: the name must end in .npy, .npz or .safetensors", out));
 }
 

@@ -10,6 +10,7 @@
 #include "messages.h"
 #include "names.h"
 #include "numbers.h"
+#include "plain_text.h"
 #include "subquad/error.h"
 #include "subquad/io.h"
 #include "user_words.h"
@@ -102,7 +103,7 @@ std::string describe(const Metadata& metadata) {
   }
   const std::string note = lookup(metadata, "note");
   if (!note.empty()) words.push_back(note);
-  return fmt::format("{}", fmt::join(words, ", "));
+  return plain_text(fmt::format("{}", fmt::join(words, ", ")));
 }
 
 // The library checks shapes without knowing the file and its tensors' names.

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "commands.h"
 #include "common_options.h"
@@ -125,8 +126,10 @@ int main(int argc, char** argv) {
     return fail(error.what(), error.kind() == subquad::ErrorKind::invalid_argument ? 2 : 1);
   } catch (const std::bad_alloc&) {
     return fail("out of memory", 1);
+  } catch (const std::system_error& error) {
+    if (std::ferror(stdout) == 0) return fail(error.what(), 1);
+    return fail("cannot write to standard output: " + error.code().message(), 1);
   } catch (const std::exception& error) {
-    const std::string where = std::ferror(stdout) != 0 ? "cannot write to standard output: " : "";
-    return fail(where + error.what(), 1);
+    return fail(error.what(), 1);
   }
 }

@@ -1,13 +1,15 @@
-// Text that is safe inside HTML and SVG.
+// Text that is safe inside HTML and SVG: no markup, no control characters.
 #pragma once
 
 #include <string>
+
+#include "plain_text.h"
 
 namespace subquad::cli {
 
 inline std::string escaped(const std::string& text) {
   std::string result;
-  for (const char c : text) {
+  for (const char c : plain_text(text)) {
     switch (c) {
       case '&':
         result += "&amp;";

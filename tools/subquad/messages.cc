@@ -2,11 +2,13 @@
 
 #include <cstdio>
 
+#include "plain_text.h"
+
 namespace subquad::cli {
 namespace {
 
 void print_line(const std::string& text) {
-  const std::string line = "subquad: " + text.substr(0, text.find('\n')) + "\n";
+  const std::string line = "subquad: " + plain_text(text.substr(0, text.find('\n'))) + "\n";
   (void)std::fputs(line.c_str(), stderr);
 }
 

@@ -43,7 +43,8 @@ void check_writable(const FileArgument& output) {
     refuse(output, fmt::format("folder {} is not writable", folder.string()));
   }
   struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0 && errno != ENOENT) {
+  const bool is_loop = ::stat(path.c_str(), &status) != 0 && errno == ELOOP;
+  if (is_loop || (::lstat(path.c_str(), &status) != 0 && errno != ENOENT)) {
     refuse(output, std::generic_category().message(errno));
   }
 }
@@ -106,6 +107,13 @@ void check_outputs(const std::vector<FileArgument>& outputs,
     for (std::size_t j = 0; j < i; ++j)
       require_different(files[i], files[j], "which would replace it");
   }
+}
+
+std::string extension_of(const FileArgument& output) {
+  const fs::path name = fs::path(output.path).filename();
+  if (name.string().starts_with('.') && name.extension().empty())
+    refuse(output, "has no name before the '" + name.string() + "'");
+  return name.extension();
 }
 
 void Outputs::add_tensors(const std::string& path, std::span<const io::Tensor> tensors,

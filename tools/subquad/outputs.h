@@ -25,6 +25,9 @@ struct FileArgument {
 void check_outputs(const std::vector<FileArgument>& outputs,
                    const std::vector<FileArgument>& inputs);
 
+// ".npz" of "a.npz". Throws Error (invalid_argument) for a file called just so.
+std::string extension_of(const FileArgument& output);
+
 // The results of a command. Destroyed without commit(), none of them appears.
 class Outputs {
  public:

@@ -28,20 +28,21 @@ bool is_free(const LabelSpot& spot, const std::vector<LabelSpot>& labels,
 }
 
 LabelSpot spot_of(const PointSpot& point, const std::vector<LabelSpot>& labels,
-                  const std::vector<PointSpot>& points) {
-  for (int up = 0; up < most_steps; ++up)
-    for (const double side : {beside, -beside, 0.0}) {
-      const LabelSpot spot{point.x + side, point.y + lift - step * up};
-      if (is_free(spot, labels, points)) return spot;
-    }
+                  const std::vector<PointSpot>& points, double ceiling) {
+  for (const double direction : {-step, step})
+    for (int steps = 0; steps < most_steps; ++steps)
+      for (const double side : {beside, -beside, 0.0}) {
+        const LabelSpot spot{point.x + side, point.y + lift + direction * steps};
+        if (spot.y - height >= ceiling && is_free(spot, labels, points)) return spot;
+      }
   return {point.x + beside, point.y + lift};
 }
 
 }  // namespace
 
-std::vector<LabelSpot> place_labels(const std::vector<PointSpot>& points) {
+std::vector<LabelSpot> place_labels(const std::vector<PointSpot>& points, double ceiling) {
   std::vector<LabelSpot> labels;
-  for (const PointSpot& point : points) labels.push_back(spot_of(point, labels, points));
+  for (const PointSpot& point : points) labels.push_back(spot_of(point, labels, points, ceiling));
   return labels;
 }
 

@@ -14,7 +14,7 @@ struct PointSpot {
 };
 
 // Beside each point, where neither a point nor another number is: right or left of it, higher and
-// higher. Pixels; numbers up to two digits of about 13 pixels.
-std::vector<LabelSpot> place_labels(const std::vector<PointSpot>& points);
+// higher up to `ceiling` (a y), then lower. Pixels; numbers up to two digits of about 13 pixels.
+std::vector<LabelSpot> place_labels(const std::vector<PointSpot>& points, double ceiling);
 
 }  // namespace subquad::cli

@@ -41,7 +41,7 @@ std::string note(const PlantedOptions& options) {
 
 // Only safetensors carries the metadata that says the data is synthetic.
 void check_out(const std::string& out) {
-  if (!out.ends_with(".safetensors")) {
+  if (extension_of({"OUT", out}) != ".safetensors") {
     throw_invalid(fmt::format("OUT {}: the name must end in .safetensors", out));
   }
   check_outputs({{"OUT", out}}, {});

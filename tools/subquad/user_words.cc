@@ -4,7 +4,10 @@ namespace subquad::cli {
 
 std::string in_user_words(const std::string& message, const UserWords& words) {
   for (const auto& [name, word] : words) {
-    if (message.starts_with(name + ": ")) return word + message.substr(name.size());
+    if (name.empty() || !message.starts_with(name)) continue;
+    const std::string rest = message.substr(name.size());
+    if (rest.starts_with(": ") || rest.starts_with(" '") || rest.starts_with(" line "))
+      return word + rest;
   }
   return message;
 }

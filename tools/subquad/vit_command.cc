@@ -42,7 +42,10 @@ const char* const examples =
     "Fields of the JSON, preprocessing and positions: docs/guide/vit.md.\n\n";
 
 vit::ImageFolder open_images(const VitOptions& options, const vit::Weights& weights) {
-  vit::ImageFolder folder = vit::open_folder(options.images, options.labels, weights.classes());
+  const UserWords words{{options.labels, "--labels " + options.labels},
+                        {options.images, "--images " + options.images}};
+  vit::ImageFolder folder = with_user_words(
+      words, [&] { return vit::open_folder(options.images, options.labels, weights.classes()); });
   if (options.limit > 0) folder.limit(static_cast<std::size_t>(options.limit));
   return folder;
 }
@@ -74,10 +77,15 @@ VitOutcome compute(const VitOptions& options, const vit::Weights& weights,
                          [&] { return run_vit(weights, folder, settings, progress); });
 }
 
+vit::Weights load(const VitOptions& options) {
+  const vit::Config config = vit::config_beside(options.weights);
+  return with_user_words({{options.weights, "--weights " + options.weights}},
+                         [&] { return vit::load_weights(options.weights, config); });
+}
+
 void run_command(const VitOptions& options) {
   check_files(options, {});
-  const vit::Weights weights =
-      vit::load_weights(options.weights, vit::config_beside(options.weights));
+  const vit::Weights weights = load(options);
   const vit::ImageFolder folder = open_images(options, weights);
   check_files(options, folder.files);
   const VitOutcome outcome = compute(options, weights, folder);
@@ -109,7 +117,8 @@ void add_files(const Command& command, VitOptions& options) {
       .required();
   command
       .add_option("--labels", options.labels,
-                  "Lines file,class[,name] under a header; default: labels.csv in DIR, else class "
+                  "A CSV file: lines file,class[,..] under a header; default: labels.csv in DIR, "
+                  "else class "
                   "folders named by number, or one a class")
       .type_name("FILE");
   command

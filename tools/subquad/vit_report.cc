@@ -9,6 +9,7 @@
 
 #include "csv.h"
 #include "number_text.h"
+#include "plain_text.h"
 #include "text_table.h"
 
 namespace subquad::cli {
@@ -115,13 +116,6 @@ std::string folder_text(const VitOutcome& outcome, const VitFolder& input) {
   return text + fmt::format("labels: {}\n", input.folder.labels_from);
 }
 
-// A name in a message may hold anything.
-std::string one_line(std::string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < ' ') c = '?';
-  return text;
-}
-
 }  // namespace
 
 nlohmann::ordered_json to_json(const MachineRecord& machine, const VitOutcome& outcome,
@@ -135,7 +129,7 @@ std::string complaints_text(const VitOutcome& outcome) {
   std::string text;
   const std::size_t count = outcome.complaints.size(), shown = std::min(count, shown_complaints);
   for (std::size_t i = 0; i < shown; ++i)
-    text += fmt::format("subquad: warning: left out: {}\n", one_line(outcome.complaints[i]));
+    text += fmt::format("subquad: warning: left out: {}\n", plain_text(outcome.complaints[i]));
   if (shown < count)
     text += fmt::format("subquad: warning: left out: {} more pictures\n", count - shown);
   return text;
