@@ -31,8 +31,7 @@ enum class MaskKind : std::uint8_t { none, boolean, additive };
 // per-key padding is a boolean mask of shape (batch, 1, 1, Lk). boolean: one byte an element,
 // nonzero = attend. additive: float32 added to the scaled score, -inf = masked; finite values of
 // any size are finite (a row of -3.4e38 has the mean of its values). Last stride 1; the others as
-// in a TensorView. kind none: no data, no shape,
-// no strides.
+// in a TensorView. kind none: no data, no shape, no strides.
 struct Mask {
   MaskKind kind = MaskKind::none;
   const void* data = nullptr;
