@@ -9,8 +9,8 @@
    function says how long they live.
    - Tensors: (batch, head, position, channel); strides are in elements, any value for the first
      three axes of an input (0 broadcasts), 1 for the last; data at a multiple of its elements'
-   size. What is written, tensor or list, must not share a byte with what is read, with another one
-   or with itself.
+     size. What is written, tensor or list, must not share a byte with what is read, with another
+     one or with itself.
    - Counts: a pointer and its count come together: one without the other is an error. (A list that
      may be empty, as the keys of a given mask, may be so at any pointer.)
    - Threads: any number of threads may call at once, with different outputs. One options, result,
