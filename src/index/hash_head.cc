@@ -97,18 +97,17 @@ class Keys {
 
 class Rows {
  public:
-  Rows(const HeadProblem& head, const Range& rows) : head_(head), rows_(rows) {}
-  std::int64_t count() const { return rows_.end - rows_.begin; }
+  Rows(const HeadProblem& head, const IndexList& rows) : head_(head), rows_(rows) {}
+  std::int64_t count() const { return rows_.count; }
   // A negative scale turns the angles round: hash scale * q.
   void load(std::int64_t begin, std::int64_t count, float* out) const {
-    load_head_rows(head_, head_.problem->query,
-                   index_range(rows_.begin + begin, rows_.begin + begin + count),
+    load_head_rows(head_, head_.problem->query, rows_.slice(begin, count),
                    head_.scale_log2 < 0 ? -1.0f : 1.0f, out, head_.head_dim());
   }
 
  private:
   const HeadProblem& head_;
-  Range rows_;
+  IndexList rows_;
 };
 
 bool is_finite(const float* x, std::int64_t width) {
@@ -201,7 +200,8 @@ Scratch<std::uint32_t> bucket_all(const Hyperplanes& planes, const Vectors& vect
 HashBuckets hash_head(const HeadProblem& head, const Rng& rng, std::int64_t round,
                       const HashOptions& options, int threads) {
   const IndexList keys = index_range(0, head.num_keys);
-  return hash_scope(head, rng, round, options, {{0, head.num_rows()}, keys, keys}, threads);
+  return hash_scope(head, rng, round, options, {index_range(0, head.num_rows()), keys, keys},
+                    threads);
 }
 
 HashBuckets hash_scope(const HeadProblem& head, const Rng& rng, std::int64_t round,

@@ -41,7 +41,7 @@ HashBuckets hash_head(const HeadProblem& head, const Rng& rng, std::int64_t roun
 // What is hashed together. The mean that `center` takes off and the largest norm of `norm` are
 // those of `reference`: what the other keys hold moves no bucket but their own.
 struct HashScope {
-  Range rows;
+  IndexList rows;
   IndexList keys;
   IndexList reference;
 };

@@ -11,6 +11,7 @@
 #include "index/hash_head.h"
 #include "light/sampled/sampled_keys.h"
 #include "core/sampling.h"
+#include "rows/placed_rows.h"
 #include "rows/visible_keys.h"
 
 namespace subquad {
@@ -74,9 +75,16 @@ Range common_keys(const HeadProblem& head, const CausalNode& node, std::int64_t 
   return {begin, std::max(begin, std::min({node.keys.end, first.end, last.end}))};
 }
 
-std::span<const std::uint32_t> part_of(const Scratch<std::uint32_t>& codes, const Range& range) {
-  return codes.span().subspan(static_cast<std::size_t>(range.begin),
-                              static_cast<std::size_t>(range.end - range.begin));
+// The items of a list that lie in the range, in the order of their codes.
+std::vector<std::int32_t> sorted_part(const IndexList& items, const Scratch<std::uint32_t>& codes,
+                                      const Range& range) {
+  const Range part = columns_in(items, range);
+  const auto codes_there = codes.span().subspan(static_cast<std::size_t>(part.begin),
+                                                static_cast<std::size_t>(part.end - part.begin));
+  std::vector<std::int32_t> sorted;
+  const Scratch<std::int32_t> order = sort_by_bucket(codes_there, part.begin);
+  for (const std::int32_t i : order.span()) sorted.push_back(static_cast<std::int32_t>(items[i]));
+  return sorted;
 }
 
 // One set a level, the nodes of the level its rectangles; the triangles first.
@@ -103,19 +111,15 @@ class TreeRule final : public HeavyRule {
   // As published: hashed once, rows and keys of each node sorted.
   Sets sorted_blocks(const HeadProblem& head, const CausalTree& tree, const VisibleKeys& keys,
                      const Rng& rng, int threads) const {
-    const HashBuckets buckets = hash_scope(head, rng, 0, options_.hash,
-                                           {{0, head.num_rows()}, keys.all(), keys.all()}, threads);
+    const PlacedRows rows(head);
+    const HashBuckets buckets =
+        hash_scope(head, rng, 0, options_.hash, {rows.all(), keys.all(), keys.all()}, threads);
     Sets sets(tree.levels.size());
     parallel_for(threads, std::ssize(sets), [&](std::int64_t level) {
       auto set = std::make_unique<BlockSet>(head, options_.block);
-      for (const CausalNode& node : tree.levels[static_cast<std::size_t>(level)]) {
-        const Range part = columns_in(keys.all(), node.keys);
-        std::vector<std::int32_t> sorted;
-        const Scratch<std::int32_t> order = sort_by_bucket(part_of(buckets.keys, part), part.begin);
-        for (const std::int32_t i : order.span())
-          sorted.push_back(static_cast<std::int32_t>(keys.all()[i]));
-        set->add(sort_by_bucket(part_of(buckets.rows, node.rows), node.rows.begin).span(), sorted);
-      }
+      for (const CausalNode& node : tree.levels[static_cast<std::size_t>(level)])
+        set->add(sorted_part(rows.all(), buckets.rows, node.rows),
+                 sorted_part(keys.all(), buckets.keys, node.keys));
       sets[static_cast<std::size_t>(level)] = std::move(set);
     });
     return sets;

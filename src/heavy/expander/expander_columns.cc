@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "core/threads.h"
+#include "rows/placed_rows.h"
 
 namespace subquad {
 namespace {
@@ -39,7 +40,7 @@ void load_rows_of(const HeadProblem& head, const Range& range, QueryRows& querie
   for (std::int64_t i = range.begin; i < range.end; ++i) {
     source.base = head.row_in(head.problem->query, i);
     float* row = queries.values.data() + i * queries.width;
-    if (kernels::all_finite(source)) {
+    if (kernels::all_finite(source) && sees_any(head, i)) {
       kernels::load_rows(source, 1.0f, row, queries.width, queries.width);
     } else {
       std::fill(row, row + queries.width, 0.0f);

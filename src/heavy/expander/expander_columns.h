@@ -11,7 +11,8 @@
 namespace subquad {
 
 // All rows of a head as f32, times a power of two (the largest entry lies in [1/2, 1)): whether an
-// entry is heavy does not depend on the scale. A row with an Inf or a NaN is zero.
+// entry is heavy does not depend on the scale. A row with an Inf or a NaN is zero, and so is
+// one that sees no key.
 struct QueryRows {
   std::int64_t count = 0;
   std::int64_t width = 0;

@@ -1,7 +1,8 @@
 // Heavy entries of the score matrix by its columns: every (i, j) with
 //     (Q K^T)_ij^2 >= |Q K^T e_j|^2 / tau,
 // found without forming Q K^T. The rows i are those of a HeadProblem (stacked query heads); masks
-// and causality play no part here. tau is a share: a column has at most tau heavy entries.
+// and causality play no part here, but that rows which see no key are left out. tau is a share: a
+// column has at most tau heavy entries.
 //
 // source: HyperAttention, Corollary 2: sketch T Q once, (T Q) k_j for each column, decode
 // candidates from it and evaluate them exactly. |Q k_j|^2 = k_j^T (Q^T Q) k_j and the test of a
@@ -25,8 +26,9 @@
 // parameters: tau 1 to 2^20, default 64; mode, default leverage; width counters a table for each
 // unit of tau, 1 to 4,096, default 32 (countsketch) or 2 (expander); repetitions independent
 // sketches whose candidates are joined, 1 to 64, default 2.
-// Columns of zeros, keys and queries with an Inf or a NaN: nothing is heavy there. A sketch is f32:
-// next to a row that is 1e6 times longer, entries are lost in its rounding (leverage loses none).
+// Columns of zeros, keys and queries with an Inf or a NaN, queries that see no key: nothing is
+// heavy there. A sketch is f32: next to a row that is 1e6 times longer, entries are lost in its
+// rounding (leverage loses none).
 #pragma once
 
 #include <cstdint>

@@ -63,10 +63,21 @@ void BlockSet::add_block(std::int32_t block, std::span<const std::int32_t> rows,
   const IndexList placed = place(rows, block, rows_, used_rows_, row_block_);
   key_blocks_.push_back(place(keys, block, keys_, used_keys_, key_block_));
   rectangle_of_block_.push_back(static_cast<std::int32_t>(rectangles_.size()) - 1);
-  for (std::int64_t begin = 0; begin < placed.count; begin += largest_group_) {
-    groups_.push_back(placed.slice(begin, std::min(largest_group_, placed.count - begin)));
+  add_groups(placed, block);
+}
+
+void BlockSet::add_groups(const IndexList& rows, std::int32_t block) {
+  for (std::int64_t begin = 0; begin < rows.count; begin += largest_group_) {
+    groups_.push_back(rows.slice(begin, std::min(largest_group_, rows.count - begin)));
     block_of_group_.push_back(block);
   }
+}
+
+void BlockSet::add_rest() {
+  const std::int64_t first = used_rows_;
+  for (std::int64_t row = 0; row < row_block_.size(); ++row)
+    if (row_block_[row] == kNoRowBlock) rows_[used_rows_++] = static_cast<std::int32_t>(row);
+  add_groups({rows_.data() + first, 0, used_rows_ - first, true}, kNoRowBlock);
 }
 
 const BlockSet::Rectangle& BlockSet::rectangle_of(std::int32_t block) const {
@@ -87,6 +98,7 @@ std::int32_t BlockSet::neighbor(std::int32_t block, std::int64_t step) const {
 
 void BlockSet::add_runs(const IndexList& rows, std::int64_t group, RunList& runs) const {
   const std::int32_t block = block_of_group_[static_cast<std::size_t>(group)];
+  if (block == kNoRowBlock) return;
   const Range steps = this->steps(block);
   for (std::int64_t step = steps.begin; step < steps.end; ++step)
     runs.add({.rows = {0, rows.count},

@@ -20,6 +20,8 @@ class BlockSet final : public HeavySet {
   // Adds a rectangle: its rows and keys, in order, are cut into ceil(keys / block) blocks that
   // differ by at most one item, so that none is ragged. Rectangles must share no row.
   void add(std::span<const std::int32_t> rows, std::span<const std::int32_t> keys);
+  // Puts the rows of no rectangle into groups that meet no key: the groups then hold every row.
+  void add_rest();
 
   RowOrder row_order() const override { return RowOrder::own; }
   std::span<const IndexList> row_groups() const override { return groups_; }
@@ -36,6 +38,7 @@ class BlockSet final : public HeavySet {
 
   IndexList place(std::span<const std::int32_t> ids, std::int32_t block, Scratch<std::int32_t>& out,
                   std::int64_t& used, Scratch<std::int32_t>& labels) const;
+  void add_groups(const IndexList& rows, std::int32_t block);
   void add_block(std::int32_t block, std::span<const std::int32_t> rows,
                  std::span<const std::int32_t> keys);
   const Rectangle& rectangle_of(std::int32_t block) const;

@@ -53,8 +53,8 @@ ChosenBlockSet::ChosenBlockSet(const HeadProblem& head, std::int64_t neighbors)
 void ChosenBlockSet::add(const Range& rows, const IndexList& keys, std::int64_t block,
                          const BlockHash& hash, const Rng& rng, int threads) {
   if (rows.empty() || keys.count == 0) return;
-  const HashBuckets buckets =
-      hash_scope(head_, rng, hash.round, hash.options, {rows, keys, keys}, threads);
+  const HashBuckets buckets = hash_scope(head_, rng, hash.round, hash.options,
+                                         {index_range(rows.begin, rows.end), keys, keys}, threads);
   const Scratch<std::int32_t> order = sort_by_bucket(buckets.keys.span(), 0);
   std::vector<std::int32_t> sorted;
   std::vector<std::uint32_t> codes;

@@ -5,6 +5,7 @@
 #include "heavy/sort_lsh/block_set.h"
 #include "heavy/sort_lsh/chosen_block_set.h"
 #include "index/hash_head.h"
+#include "rows/placed_rows.h"
 #include "rows/row_pieces.h"
 #include "rows/visible_keys.h"
 
@@ -25,11 +26,12 @@ SortLshOptions read_options(const SpecPart& spec) {
   return options;
 }
 
-// The keys of a list in the order of their buckets.
-std::vector<std::int32_t> sorted_keys(const HashBuckets& buckets, const IndexList& keys) {
+// The items of a list in the order of their buckets.
+std::vector<std::int32_t> sorted_items(const Scratch<std::uint32_t>& buckets,
+                                       const IndexList& items) {
   std::vector<std::int32_t> sorted;
-  const Scratch<std::int32_t> order = sort_by_bucket(buckets.keys.span(), 0);
-  for (const std::int32_t i : order.span()) sorted.push_back(static_cast<std::int32_t>(keys[i]));
+  const Scratch<std::int32_t> order = sort_by_bucket(buckets.span(), 0);
+  for (const std::int32_t i : order.span()) sorted.push_back(static_cast<std::int32_t>(items[i]));
   return sorted;
 }
 
@@ -52,10 +54,12 @@ class SortLshRule final : public HeavyRule {
   // As published: rows and keys sorted, blocks on the diagonal.
   std::unique_ptr<HeavySet> sort_all(const HeadProblem& head, const VisibleKeys& keys,
                                      const Rng& rng, std::int64_t round, int threads) const {
-    const HashBuckets buckets = hash_scope(head, rng, round, options_.hash,
-                                           {{0, head.num_rows()}, keys.all(), keys.all()}, threads);
+    const PlacedRows rows(head);
+    const HashBuckets buckets =
+        hash_scope(head, rng, round, options_.hash, {rows.all(), keys.all(), keys.all()}, threads);
     auto set = std::make_unique<BlockSet>(head, options_.block, options_.neighbors);
-    set->add(sort_by_bucket(buckets.rows.span(), 0).span(), sorted_keys(buckets, keys.all()));
+    set->add(sorted_items(buckets.rows, rows.all()), sorted_items(buckets.keys, keys.all()));
+    set->add_rest();
     return set;
   }
 

@@ -30,7 +30,7 @@ std::int64_t default_bits(std::int64_t num_keys) {
 class HashTable {
  public:
   HashTable(HashBuckets buckets, const HashScope& scope)
-      : first_row_(scope.rows.begin),
+      : first_row_(scope.rows.first),
         rows_(std::move(buckets.rows)),
         near_(std::move(buckets.near)),
         keys_(sort_by_bucket(buckets.keys.span(), 0)),
@@ -139,7 +139,8 @@ KeptLists search_lsh(const HeadProblem& head, std::int64_t k, const LshOptions& 
   const std::vector<std::int32_t> everywhere = non_finite_keys(head, keys.all());
   KeptLists kept(head.num_rows(), std::min(k, head.num_keys));
   for (const RowPiece& piece : search_pieces(head, k, options.strict)) {
-    const HashScope scope{piece.rows, keys.inside(piece.seen), keys.inside(piece.common)};
+    const HashScope scope{index_range(piece.rows.begin, piece.rows.end), keys.inside(piece.seen),
+                          keys.inside(piece.common)};
     std::vector<HashTable> tables;
     if (!piece.leaf && scope.keys.count > 0)
       tables = build_tables(head, options, scope, rng, threads);
