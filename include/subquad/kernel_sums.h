@@ -18,7 +18,8 @@ namespace subquad {
 // A point with a NaN has a NaN kernel with everything: such a key makes its head's outputs NaN,
 // such a query its own row. A point with an infinite coordinate (and no NaN) is infinitely far from
 // everything: such a key adds nothing, such a query's row is zero. A value that is Inf or NaN
-// reaches its column of every row, as 0 * NaN does where the kernel is too small for a float.
+// reaches its column of every row, as 0 * NaN does where the kernel is too small for a float. Sums
+// of finite values are finite where `out` can hold them, +-Inf beyond.
 struct KernelProblem {
   TensorView query;
   TensorView key;

@@ -11,6 +11,9 @@
 namespace subquad {
 namespace {
 
+// The fit squares values, and adds what it corrects.
+constexpr float kLargestValue = 0x1p96f;
+
 FarRun run_exactly(const KernelHead& head, const char* why, float* out, const Rng& rng,
                    int threads) {
   const std::int64_t entries = exact_sums(head, out, rng, threads);
@@ -51,7 +54,8 @@ class FarKeys final : public MetKeys {
 
 FarRun far_sums(const KernelHead& head, const KernelFarOptions& options, float* out, const Rng& rng,
                 int threads) {
-  if (!head.finite_values) return run_exactly(head, "values", out, rng, threads);
+  if (!head.finite_values || head.largest_value > kLargestValue)
+    return run_exactly(head, "values", out, rng, threads);
   if (head.num_keys == 0 || head.num_queries == 0)
     return run_exactly(head, "empty", out, rng, threads);
   const std::int64_t most = row_block_size(head.dim + 1, head.channels);

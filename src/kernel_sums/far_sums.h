@@ -11,7 +11,8 @@
 // use when: thousands of queries and keys, and a bandwidth that gives a query hundreds of
 // neighbours.
 // do not use for: bandwidths below the distance of a key to its 100th neighbour: what is left of
-// the sum is local (with error= that ends as exact); values with Inf or NaN (runs exactly).
+// the sum is local (with error= that ends as exact); values with Inf or NaN, or above 2^96 (runs
+// exactly).
 // cost: clusters + opened keys + (fit and scouts) n / m a query, times 2 (D + C) flops; one pass
 // over the keys to cluster them.
 // parameters: clusters 1 to 4,096, default 256; order 0 | 2 | best (of the two, by the

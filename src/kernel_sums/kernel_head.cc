@@ -1,6 +1,7 @@
 #include "kernel_sums/kernel_head.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -63,6 +64,20 @@ void keep_finite_keys(KernelHead& head, std::int64_t count) {
   }
 }
 
+// Kernels are at most 1: sums stay below keys times the largest value.
+void shift_values(KernelHead& head) {
+  constexpr int kMost = 125;  // exponent of a safe sum
+  for (const float x :
+       head.values.span().first(static_cast<std::size_t>(head.num_keys * head.channels)))
+    head.largest_value = std::max(head.largest_value, std::abs(x));
+  if (head.largest_value == 0) return;
+  const int growth = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(head.num_keys)));
+  const int bits = std::ilogb(head.largest_value) + growth + 1;
+  head.value_shift = std::max(0, bits - kMost);
+  if (head.value_shift == 0) return;
+  for (float& x : head.values.span()) x = std::ldexp(x, -head.value_shift);
+}
+
 void check_extent(const KernelHead& head, double bandwidth) {
   float largest = 0;
   const auto grow = [&](const float* data, std::int64_t count) {
@@ -91,6 +106,7 @@ KernelHead load_kernel_head(const KernelProblem& problem, std::int64_t batch, st
   keep_finite_keys(result, problem.key.length());
   result.finite_values = kernels::all_finite({result.values.data(), DType::f32, result.channels,
                                               result.channels, nullptr, 0, result.num_keys});
+  if (result.finite_values) shift_values(result);
   check_extent(result, problem.bandwidth);
   return result;
 }

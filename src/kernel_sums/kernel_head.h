@@ -20,6 +20,9 @@ struct KernelHead {
   std::vector<std::int64_t> zero_rows;
   bool nan_key = false;
   bool finite_values = true;
+  // Values are those of the problem times 2^-value_shift: 0 unless their sums might overflow.
+  int value_shift = 0;
+  float largest_value = 0;  // as given; of finite ones
 
   const float* query(std::int64_t i) const { return queries.data() + i * dim; }
   KeyRows key_rows() const { return {keys.data(), values.data(), num_keys, dim, channels}; }

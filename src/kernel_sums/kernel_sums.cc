@@ -66,8 +66,9 @@ std::optional<KernelFarOptions> read_method(std::string_view spec) {
   return std::nullopt;
 }
 
-void store(const MutableTensorView& out, std::int64_t offset, const float* row) {
-  kernels::store_row(row, out.channels(), 1.0f, out.dtype,
+void store(const MutableTensorView& out, std::int64_t offset, const float* row,
+           float factor = 1.0f) {
+  kernels::store_row(row, out.channels(), factor, out.dtype,
                      static_cast<char*>(out.data) + offset * size_of(out.dtype));
 }
 
@@ -80,7 +81,7 @@ void write_head(const KernelHead& head, const float* sums, const MutableTensorVi
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (std::int64_t i = 0; i < head.num_queries; ++i)
     store(out, out.offset(batch, index, head.row_of[static_cast<std::size_t>(i)]),
-          sums + i * head.channels);
+          sums + i * head.channels, std::ldexp(1.0f, head.value_shift));
   fill(head.nan_rows, nan);
   fill(head.zero_rows, 0);
   if (!head.nan_key) return;

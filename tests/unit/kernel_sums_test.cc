@@ -181,6 +181,25 @@ TEST(KernelSumsSpecialValues, NanValueReachesItsColumnOfEveryRow) {
     }
 }
 
+// Near the largest float: sums of both signs that fit, and more draws of it than fit.
+TEST(KernelSumsSpecialValues, HugeValuesHaveFiniteSumsWhereTheseFit) {
+  for (const std::string spec : {"exact", "far(clusters=8,fit=16,order=0)", "far(error=0.01)"})
+    for (const double size : {1e30, 3.4e38}) {
+      KernelCloud cloud = small_cloud();
+      Draw draw(5);
+      cloud.value.fill([&] { return draw.one_of({-size, size}); });
+      const KernelRun got = run_kernel_sums(cloud.problem(), spec);
+      EXPECT_EQ(got.report.path, spec == "exact" ? spec : "far:exact(values)");
+      got.out.for_each([&](auto b, auto h, auto i, auto c) {
+        const double sum = plain_row(cloud, b, h, i).sum[static_cast<std::size_t>(c)];
+        if (std::fabs(sum) < 3.4e38)
+          EXPECT_NEAR(got.out.get(b, h, i, c), sum, 1e-4 * size) << spec << i;
+        else
+          EXPECT_EQ(got.out.get(b, h, i, c), sum > 0 ? kInfinity : -kInfinity) << spec << i;
+      });
+    }
+}
+
 TEST(KernelSumsDeterminism, ThreadsDoNotChangeTheBitsSeedsDo) {
   const KernelCloud cloud =
       normal_cloud({.heads = 2, .queries = 1500, .keys = 1300, .dim = 5, .channels = 3}, 0.7, 6);
