@@ -37,7 +37,9 @@ struct CertificateOptions {
 
 // a: a row of the output; e: the same row by exact attention (f32 arithmetic). Elements that are
 // equal, or both NaN, differ by 0; any other Inf or NaN makes the row's error infinite, and is left
-// out of |e|. 0 / 0 counts as 0 (a row that sees no key), x / 0 as infinity.
+// out of |e|. 0 / 0 counts as 0 (a row that sees no key), x / 0 as infinity. A row e that is not
+// finite has no error to bound: if a is Inf and NaN where e is, both bounds are NaN, and `worst` is
+// such a row.
 struct Certificate {
   std::int64_t rows = 0;        // recomputed exactly
   std::int64_t total_rows = 0;  // of the call
@@ -49,7 +51,7 @@ struct Certificate {
   double largest_row_error_to_rms = 0;
   double rms_row_norm = 0;  // root mean square of |e|_2 over the recomputed rows
   // Of the recomputed rows: an estimate of the call's rel_fro (subquad/measure.h), not a bound. One
-  // row that was not drawn can hold any share of it.
+  // row that was not drawn can hold any share of it. NaN if e holds nothing finite but zeros.
   double rel_fro = 0;
   struct Place {
     std::int64_t batch = -1, head = -1, position = -1;  // as in the query tensor; -1 without rows

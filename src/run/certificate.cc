@@ -88,6 +88,7 @@ std::vector<Item> make_items(const std::vector<HeadSample>& samples, std::int64_
 
 struct RowError {
   double error_squares = 0, exact_squares = 0;
+  bool finite = true;  // the exact row
 };
 
 RowError row_error(const std::vector<float>& approx, const std::vector<float>& exact) {
@@ -98,7 +99,10 @@ RowError row_error(const std::vector<float>& approx, const std::vector<float>& e
     const double error = same ? 0 : a - e;
     sums.error_squares +=
         std::isfinite(error) ? error * error : std::numeric_limits<double>::infinity();
-    if (std::isfinite(e)) sums.exact_squares += e * e;
+    if (std::isfinite(e))
+      sums.exact_squares += e * e;
+    else
+      sums.finite = false;
   }
   return sums;
 }
@@ -157,6 +161,9 @@ std::vector<RowError> recompute(const std::vector<HeadSample>& samples, std::int
   return errors;
 }
 
+// An exact row that is not finite has no error, unless the output differs from it.
+bool is_unbounded(const RowError& row) { return !row.finite && std::isfinite(row.error_squares); }
+
 double ratio(double part, double whole) { return part == 0 ? 0 : part / whole; }
 
 Certificate::Place place_of(const std::vector<HeadSample>& samples, std::int64_t n) {
@@ -187,6 +194,12 @@ void add_errors(const std::vector<HeadSample>& samples, std::span<const RowError
   result.rel_fro = std::sqrt(ratio(error_squares, exact_squares));
   result.rms_row_norm = std::sqrt(exact_squares / static_cast<double>(errors.size()));
   result.largest_row_error_to_rms = ratio(std::sqrt(largest_squares), result.rms_row_norm);
+  const auto unbounded = std::find_if(errors.begin(), errors.end(), is_unbounded);
+  if (unbounded == errors.end() || std::isinf(result.largest_row_error)) return;
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  result.worst = place_of(samples, unbounded - errors.begin());
+  result.largest_row_error = result.largest_row_error_to_rms = kNone;
+  if (exact_squares == 0) result.rel_fro = kNone;
 }
 
 }  // namespace

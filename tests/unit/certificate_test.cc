@@ -225,14 +225,25 @@ class NonFinite : public ::testing::Test {
   TensorBuffer out;
 };
 
-TEST_F(NonFinite, EqualPatternsAreNoError) {
+// Nothing differs, and nothing is certified.
+TEST_F(NonFinite, EqualPatternsHaveNoBound) {
   ASSERT_TRUE(std::isnan(out.get(0, 0, 5, 1)));
   ASSERT_EQ(out.get(0, 0, 5, 2), infinity);
   const Certificate got = all_rows();
-  EXPECT_LE(got.largest_row_error, 1e-6);
+  EXPECT_TRUE(std::isnan(got.largest_row_error));
+  EXPECT_TRUE(std::isnan(got.largest_row_error_to_rms));
+  EXPECT_EQ(got.worst.position, 0);
   EXPECT_LE(got.rel_fro, 1e-6);
   EXPECT_TRUE(std::isfinite(got.rms_row_norm));
   EXPECT_GT(got.rms_row_norm, 0);
+}
+
+TEST_F(NonFinite, OutputsOfNanAloneHaveNoErrorAtAll) {
+  owned.value.fill([] { return not_a_number; });
+  attend(owned.problem, "exact", {out.mutable_view(), {}, {}});
+  const Certificate got = all_rows();
+  EXPECT_TRUE(std::isnan(got.largest_row_error));
+  EXPECT_TRUE(std::isnan(got.rel_fro));
 }
 
 TEST_F(NonFinite, EveryOtherPatternIsAnInfiniteError) {

@@ -35,6 +35,12 @@ std::optional<Certificate> certificate_of(const Problem& problem, const Buffer& 
 }
 
 std::string certificate_text(const Certificate& certificate) {
+  if (std::isnan(certificate.largest_row_error))
+    return fmt::format(
+        "no bound on the errors: of {} rows recomputed exactly some are not finite, the first at "
+        "batch {}, head {}, position {}",
+        certificate.rows, certificate.worst.batch, certificate.worst.head,
+        certificate.worst.position);
   const std::string bound = bound_text(certificate.largest_row_error);
   if (certificate.rows == certificate.total_rows) {
     return fmt::format("all {} rows, recomputed exactly, have an error of at most {}; rel Fro {}",
