@@ -68,6 +68,32 @@ void ApplyAdditiveMask(float* scores, const float* mask, int64_t count) {
       });
 }
 
+// 0 * x is NaN unless x is finite. Four sums, so that none waits for the one before.
+HWY_INLINE bool finite_row(const float* scores, int64_t count) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto zero = hn::Zero(d);
+  auto a = zero, b = zero, e = zero, f = zero;
+  int64_t c = 0;
+  for (; c + 4 * lanes <= count; c += 4 * lanes) {
+    a = hn::MulAdd(hn::LoadU(d, scores + c), zero, a);
+    b = hn::MulAdd(hn::LoadU(d, scores + c + lanes), zero, b);
+    e = hn::MulAdd(hn::LoadU(d, scores + c + 2 * lanes), zero, e);
+    f = hn::MulAdd(hn::LoadU(d, scores + c + 3 * lanes), zero, f);
+  }
+  for (; c + lanes <= count; c += lanes) a = hn::MulAdd(hn::LoadU(d, scores + c), zero, a);
+  float tail = 0;
+  for (; c < count; ++c) tail += 0.0f * scores[c];
+  const auto sum = hn::Add(hn::Add(a, b), hn::Add(e, f));
+  return hn::AllTrue(d, hn::Eq(sum, zero)) && tail == 0.0f;
+}
+
+bool FiniteScores(const float* scores, int64_t stride, int64_t rows, int64_t columns) {
+  for (int64_t r = 0; r < rows; ++r)
+    if (!finite_row(scores + r * stride, columns)) return false;
+  return true;
+}
+
 void AddBias(float* scores, const float* bias, int64_t count) {
   const D d;
   for_row(
@@ -125,6 +151,7 @@ namespace subquad::kernels {
 
 HWY_EXPORT(ApplyBooleanMask);
 HWY_EXPORT(ApplyAdditiveMask);
+HWY_EXPORT(FiniteScores);
 HWY_EXPORT(AddBias);
 HWY_EXPORT(MaskOutside);
 HWY_EXPORT(MaskInside);
@@ -135,6 +162,10 @@ void apply_boolean_mask(float* scores, const std::uint8_t* mask, std::int64_t co
 }
 void apply_additive_mask(float* scores, const float* mask, std::int64_t count) {
   HWY_DYNAMIC_DISPATCH(ApplyAdditiveMask)(scores, mask, count);
+}
+bool finite_scores(const float* scores, std::int64_t stride, std::int64_t rows,
+                   std::int64_t columns) {
+  return HWY_DYNAMIC_DISPATCH(FiniteScores)(scores, stride, rows, columns);
 }
 void add_bias(float* scores, const float* bias, std::int64_t count) {
   HWY_DYNAMIC_DISPATCH(AddBias)(scores, bias, count);

@@ -12,6 +12,10 @@ void apply_boolean_mask(float* scores, const std::uint8_t* mask, std::int64_t co
 // in the mask wins over NaN in the score.
 void apply_additive_mask(float* scores, const float* mask, std::int64_t count);
 
+// Whether all scores of `rows` rows, `stride` floats apart, are finite.
+bool finite_scores(const float* scores, std::int64_t stride, std::int64_t rows,
+                   std::int64_t columns);
+
 // scores[c] += bias[c].
 void add_bias(float* scores, const float* bias, std::int64_t count);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "rows/attend_tile.h"
 #include "kernels/backward.h"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::int64_t kMaxPanelRows = 32;
 constexpr std::array<float, kMaxPanelRows> kNoOffset{};
+constexpr float kLowest = std::numeric_limits<float>::lowest();
 
 kernels::RowSource select(kernels::RowSource source, const IndexList& keys, const Range& columns) {
   source.ids = keys.ids;
@@ -50,8 +52,11 @@ void BackwardTile::compute_panel(const HeadProblem& head, const BackwardRows& ro
                                  const TileEntries& entries) {
   const std::int64_t width = columns_.end - columns_.begin, count = panel.end - panel.begin;
   float* weights = weights_.data() + at * stride_;
-  kernels::gemm({rows.query(panel.begin), head_dim_, 1}, keys.keys_from(columns_.begin), count,
-                width, head_dim_, weights, stride_, false);
+  const kernels::RightMatrix columns = keys.keys_from(columns_.begin);
+  kernels::gemm({rows.query(panel.begin), head_dim_, 1}, columns, count, width, head_dim_, weights,
+                stride_, false);
+  const Products scores = products(weights_, rows.query(panel.begin), panel, at, head_dim_);
+  mend_overflows(scores, find_overflows(scores, columns), kLowest);
   finish_weights(head, rows, panel, at, keys.keys(), keys.bias(), entries.left_out);
   if (wanted_.scores()) compute_gradients(rows, panel, at, keys, entries.sums);
 }
@@ -73,21 +78,37 @@ void BackwardTile::finish_weights(const HeadProblem& head, const BackwardRows& r
 void BackwardTile::compute_gradients(const BackwardRows& rows, const Range& panel, std::int64_t at,
                                      const BackwardKeys& keys, Sums sums) {
   const std::int64_t width = columns_.end - columns_.begin, count = panel.end - panel.begin;
-  if (sums != Sums::weights)
-    kernels::gemm({rows.grad_out(panel.begin), value_dim_, 1}, keys.values_from(columns_.begin),
-                  count, width, value_dim_, gradients_.data() + at * stride_, stride_, false);
-  finish_gradients(rows, panel, at, sums);
+  if (sums == Sums::weights) return finish_gradients(rows, panel, at, sums, {});
+  const kernels::RightMatrix columns = keys.values_from(columns_.begin);
+  kernels::gemm({rows.grad_out(panel.begin), value_dim_, 1}, columns, count, width, value_dim_,
+                gradients_.data() + at * stride_, stride_, false);
+  const Products dots = products(gradients_, rows.grad_out(panel.begin), panel, at, value_dim_);
+  finish_gradients(rows, panel, at, sums, find_overflows(dots, columns));
 }
 
-// grad_out . value becomes dL/d score.
+Products BackwardTile::products(Scratch<float>& data, const float* left, const Range& panel,
+                                std::int64_t at, std::int64_t depth) {
+  return {data.data() + at * stride_,    stride_, panel.end - panel.begin,
+          columns_.end - columns_.begin, left,    depth};
+}
+
+// grad_out . value becomes dL/d score; what float32 lost of the first enters in double.
 void BackwardTile::finish_gradients(const BackwardRows& rows, const Range& panel, std::int64_t at,
-                                    Sums sums) {
+                                    Sums sums, const std::vector<Overflow>& lost) {
   const std::int64_t width = columns_.end - columns_.begin, count = panel.end - panel.begin;
   float* gradients = gradients_.data() + at * stride_;
   for (std::int64_t r = 0; sums == Sums::weights && r < count; ++r)
     std::fill_n(gradients + r * stride_, width, 0.0f);
+  const float* offset = sums == Sums::values ? kNoOffset.data() : rows.offset(panel.begin);
   kernels::score_gradient_rows(weights_.data() + at * stride_, gradients, stride_, count, width,
-                               sums == Sums::values ? kNoOffset.data() : rows.offset(panel.begin));
+                               offset);
+  for (const Overflow& one : lost) {
+    const std::int64_t place = one.row * stride_ + one.column;
+    const float weight = weights_[at * stride_ + place];
+    if (!kernels::is_masked(weight))
+      gradients[place] =
+          static_cast<float>(double{weight} * (one.product + double{offset[one.row]}));
+  }
 }
 
 void BackwardTile::add_products(BackwardRows& rows, const Range& part, const BackwardKeys& keys,
@@ -114,16 +135,23 @@ void BackwardTile::run_streamed(const HeadProblem& head, BackwardRows& rows, con
   const std::int64_t count = part.end - part.begin;
   const kernels::RowSource key_rows = select(head.keys(), keys, columns_);
   kernels::stream_scores(rows.query(part.begin), count, key_rows, weights_.data(), stride_);
+  const Products scores = products(weights_, rows.query(part.begin), part, 0, head_dim_);
+  mend_overflows(scores, find_overflows(scores, key_rows), kLowest);
   finish_weights(head, rows, part, 0, keys, bias, entries.left_out);
-  if (wanted_.scores()) {
-    if (entries.sums != Sums::weights)
-      kernels::stream_scores(rows.grad_out(part.begin), count,
-                             select(head.values(), keys, columns_), gradients_.data(), stride_);
-    finish_gradients(rows, part, 0, entries.sums);
-  }
+  if (wanted_.scores()) stream_gradients(head, rows, part, keys, entries.sums);
   if (wanted_.query) stream_grad_query(rows, part, key_rows);
   add_outer_products(rows, part, entries.sums, sums);
   entries_ += count * (columns_.end - columns_.begin);
+}
+
+void BackwardTile::stream_gradients(const HeadProblem& head, const BackwardRows& rows,
+                                    const Range& part, const IndexList& keys, Sums sums) {
+  if (sums == Sums::weights) return finish_gradients(rows, part, 0, sums, {});
+  const kernels::RowSource values = select(head.values(), keys, columns_);
+  kernels::stream_scores(rows.grad_out(part.begin), part.end - part.begin, values,
+                         gradients_.data(), stride_);
+  const Products dots = products(gradients_, rows.grad_out(part.begin), part, 0, value_dim_);
+  finish_gradients(rows, part, 0, sums, find_overflows(dots, values));
 }
 
 // A key with an Inf or NaN reaches the rows that see it, and no others.

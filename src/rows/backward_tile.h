@@ -9,6 +9,7 @@
 #include "rows/backward_keys.h"
 #include "rows/backward_rows.h"
 #include "rows/backward_sums.h"
+#include "rows/overflows.h"
 #include "rows/row_block.h"
 #include "rows/score_filter.h"
 
@@ -52,7 +53,13 @@ class BackwardTile {
   void finish_weights(const HeadProblem& head, const BackwardRows& rows, const Range& panel,
                       std::int64_t at, const IndexList& keys, const float* bias,
                       const EntrySets& left_out);
-  void finish_gradients(const BackwardRows& rows, const Range& panel, std::int64_t at, Sums sums);
+  // Products of a panel's rows (queries, or grad_outs) and the columns, as they stand in `data`.
+  Products products(Scratch<float>& data, const float* left, const Range& panel, std::int64_t at,
+                    std::int64_t depth);
+  void finish_gradients(const BackwardRows& rows, const Range& panel, std::int64_t at, Sums sums,
+                        const std::vector<Overflow>& lost);
+  void stream_gradients(const HeadProblem& head, const BackwardRows& rows, const Range& part,
+                        const IndexList& keys, Sums sums);
   void stream_grad_query(BackwardRows& rows, const Range& part, const kernels::RowSource& keys);
   void add_outer_products(const BackwardRows& rows, const Range& part, Sums of,
                           const KeySums& sums);

@@ -1,8 +1,9 @@
 #include "rows/extreme_rows.h"
 
 #include <algorithm>
-#include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "kernels/pack.h"
 #include "rows/head_rows.h"
@@ -103,11 +104,10 @@ void refuse_extreme_row(const HeadProblem& head, std::int64_t row,
                         const BackwardArguments& arguments) {
   const float lse = read_f32(head, arguments.lse, row);
   if (!is_extreme_lse(lse) || !has_gradient(head, row, arguments)) return;
-  throw_invalid(
-      "lse: that of query head " + std::to_string(head.query_head(row)) + ", position " +
-      std::to_string(head.query_begin + head.position(row)) + " is " + std::to_string(lse) +
-      ", beyond 2^30: float32 cannot tell the row's weights from it; use exact, mask with "
-      "-inf, or scale query and key down");
+  throw_invalid(fmt::format(
+      "lse: that of query head {}, position {} is {:g}, beyond 2^30: float32 cannot tell the row's "
+      "weights from it; use exact, mask with -inf, or scale query and key down",
+      head.query_head(row), head.query_begin + head.position(row), lse));
 }
 
 }  // namespace subquad

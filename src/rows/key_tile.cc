@@ -1,6 +1,9 @@
 #include "rows/key_tile.h"
 
+#include <limits>
+
 #include "kernels/gemm.h"
+#include "rows/overflows.h"
 
 namespace subquad {
 namespace {
@@ -18,6 +21,11 @@ std::int64_t round_up(std::int64_t value, std::int64_t step) {
 
 }  // namespace
 
+float lowest_score(const HeadProblem& head) {
+  using Float = std::numeric_limits<float>;
+  return head.problem->mask.kind == MaskKind::additive ? Float::quiet_NaN() : Float::lowest();
+}
+
 KeyTile::KeyTile(std::int64_t head_dim, std::int64_t value_dim, std::int64_t capacity)
     : head_dim_(head_dim),
       panel_(kernels::blocking().panel),
@@ -27,6 +35,7 @@ KeyTile::KeyTile(std::int64_t head_dim, std::int64_t value_dim, std::int64_t cap
 void KeyTile::pack(const HeadProblem& head, const IndexList& keys, const float* bias) {
   keys_ = keys;
   bias_ = bias;
+  lowest_ = lowest_score(head);
   key_panel_stride_ = kernels::pack_transposed(select(head.keys(), keys), packed_keys_.data());
   values_.pack(select(head.values(), keys));
 }
@@ -34,8 +43,11 @@ void KeyTile::pack(const HeadProblem& head, const IndexList& keys, const float* 
 void KeyTile::score(const float* queries, std::int64_t rows, const Range& columns, float* scores,
                     std::int64_t stride) const {
   const float* packed = packed_keys_.data() + columns.begin / panel_ * key_panel_stride_;
-  kernels::gemm({queries, head_dim_, 1}, {packed, key_panel_stride_, panel_}, rows,
-                columns.end - columns.begin, head_dim_, scores, stride, false);
+  const kernels::RightMatrix keys{packed, key_panel_stride_, panel_};
+  const std::int64_t count = columns.end - columns.begin;
+  kernels::gemm({queries, head_dim_, 1}, keys, rows, count, head_dim_, scores, stride, false);
+  const Products products{scores, stride, rows, count, queries, head_dim_};
+  mend_overflows(products, find_overflows(products, keys), lowest_);
 }
 
 void KeyTile::multiply_values(const float* weights, std::int64_t stride, std::int64_t rows,

@@ -18,6 +18,11 @@ namespace subquad {
 
 enum class TileType : std::uint8_t { f32 };  // panels of f32, whatever the tensors' type
 
+// What stands for a score below all floats: the lowest of them, which loses against every other. A
+// finite mask that is added would make it -inf, a hidden key: NaN there, and the row ends in
+// double.
+float lowest_score(const HeadProblem& head);
+
 class KeyTile {
  public:
   KeyTile(std::int64_t head_dim, std::int64_t value_dim, std::int64_t capacity);
@@ -33,6 +38,8 @@ class KeyTile {
   std::int64_t value_dim() const { return values_.width(); }
 
   // scores[r * stride + c] = query r . key columns.begin + c; queries one after the other, f32.
+  // Finite for finite queries and keys, or, where float32 cannot hold them, as lowest_score() and
+  // +inf.
   // columns.begin is a multiple of the panel width; room for whole vectors of columns.
   void score(const float* queries, std::int64_t rows, const Range& columns, float* scores,
              std::int64_t stride) const;
@@ -48,6 +55,7 @@ class KeyTile {
   std::int64_t head_dim_, panel_;
   IndexList keys_;
   const float* bias_ = nullptr;
+  float lowest_ = 0;  // score
   Scratch<float> packed_keys_;
   std::int64_t key_panel_stride_ = 0;
   RowPanels values_;

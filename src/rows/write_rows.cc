@@ -47,16 +47,23 @@ void write_row(const HeadProblem& head, std::int64_t row, const Partial& sums, s
         l == 0.0f ? kMasked : from_log2(sums.m[r] + std::log2(l));
 }
 
+[[noreturn]] void refuse_sums(float l) {
+  if (std::isinf(inverse_of(l)))
+    throw_invalid("query, key: sums of features underflow float32; scale the inputs up");
+  throw_invalid("query, key, value: sums of features overflow float32; scale the inputs down");
+}
+
 // Whether float32 overflowed on the row's way: a sum or an average that is not finite, or scores of
 // -inf alone where the row may see keys. What is Inf or NaN by the inputs is not told apart here.
 bool is_lost(const HeadProblem& head, std::int64_t row, const Partial& sums, std::int64_t r) {
   if (sums.m[r] == kMasked) return !head.visible(row).empty();
-  const float* o = sums.o + r * sums.o_stride;
-  // Scores there are base 2 as they come; only masks are bent.
-  if (std::abs(sums.m[r]) > kLastPlainLog2 && head.problem->mask.kind != MaskKind::additive)
+  const float *o = sums.o + r * sums.o_stride, inverse = inverse_of(sums.l[r]);
+  // Scores there are base 2 as they come; only masks are bent. Low ones are usual behind a mask.
+  const bool low = sums.m[r] < -kLastPlainLog2;
+  if (sums.m[r] > kLastPlainLog2 || (low && head.problem->mask.kind != MaskKind::additive))
     return true;
   return !std::isfinite(sums.l[r]) || !std::isfinite(sums.m[r]) ||
-         !std::all_of(o, o + sums.value_dim, [](float x) { return std::isfinite(x); });
+         !std::all_of(o, o + sums.value_dim, [&](float x) { return std::isfinite(x * inverse); });
 }
 
 }  // namespace
@@ -81,8 +88,7 @@ std::int64_t write_signed_rows(const HeadProblem& head, const IndexList& rows, c
                                const Outputs& outputs) {
   std::int64_t negative = 0;
   for (std::int64_t r = 0; r < rows.count; ++r) {
-    if (is_lost(head, rows[r], sums, r) && sees_only_finite(head, rows[r]))
-      throw_invalid("query, key, value: sums of features overflow float32; scale the inputs down");
+    if (is_lost(head, rows[r], sums, r) && sees_only_finite(head, rows[r])) refuse_sums(sums.l[r]);
     join_sink(sums, r, head.sink_log2(rows[r]));
     const float l = sums.l[r];
     write_row(head, rows[r], sums, r, std::isfinite(l) ? inverse_of(l) : kNaN, outputs);

@@ -20,8 +20,8 @@ void write_rows(const HeadProblem& head, const IndexList& rows, const Partial& s
                 const Outputs& outputs, std::vector<std::int32_t>* rejected = nullptr);
 
 // As above for a method that divides by any sum: a sum of 0 gives zeros and lse = -inf, a negative
-// one lse = NaN, one that is not finite NaN; Error (invalid_argument) if a row's sums overflow
-// though all that it sees is finite. Returns the number of negative sums.
+// one lse = NaN, one that is not finite NaN; Error (invalid_argument) if a row's sums overflow, or
+// their inverse does, though all that it sees is finite. Returns the number of negative sums.
 std::int64_t write_signed_rows(const HeadProblem& head, const IndexList& rows, const Partial& sums,
                                const Outputs& outputs);
 

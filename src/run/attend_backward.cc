@@ -1,9 +1,11 @@
 // attend_backward(): checks, then the backward pass of the method that the spec names.
+#include <cmath>
 #include <iterator>
 
 #include "core/checks.h"
 #include "exact/backward.h"
 #include "core/given_check.h"
+#include "kernels/pack.h"
 #include "run/call.h"
 #include "methods/method.h"
 #include "run/route.h"
@@ -62,6 +64,42 @@ void check_arguments(const Problem& problem, const BackwardArguments& arguments)
     throw_invalid("grad_query, grad_key, grad_value: none has data, ask for at least one");
 }
 
+bool all_finite(const TensorView& view) {
+  if (view.empty() || !has_elements(view)) return true;
+  for (std::int64_t b = 0; b < view.batch(); ++b)
+    for (std::int64_t h = 0; h < view.heads(); ++h) {
+      const auto* base =
+          static_cast<const char*>(view.data) + view.offset(b, h, 0) * size_of(view.dtype);
+      if (!kernels::all_finite(
+              {base, view.dtype, view.stride[2], view.channels(), nullptr, 0, view.length()}))
+        return false;
+    }
+  return true;
+}
+
+// -inf is the lse of a row that sees nothing.
+bool all_known(const TensorView& lse) {
+  bool known = true;
+  for (std::int64_t b = 0; b < lse.batch(); ++b)
+    for (std::int64_t h = 0; h < lse.heads(); ++h)
+      for (std::int64_t i = 0; i < lse.length(); ++i)
+        known = known && static_cast<const float*>(lse.data)[lse.offset(b, h, i)] < HUGE_VALF;
+  return known;
+}
+
+// Error (invalid_argument) where float32 overflowed on the way: gradients that are not finite
+// though all that they come from is.
+void check_gradients(const Problem& problem, const BackwardArguments& arguments) {
+  if (all_finite(arguments.grad_query) && all_finite(arguments.grad_key) &&
+      all_finite(arguments.grad_value))
+    return;
+  if (all_finite(problem.query) && all_finite(problem.key) && all_finite(problem.value) &&
+      all_finite(arguments.out) && all_finite(arguments.grad_out) &&
+      all_finite(arguments.grad_lse) && all_known(arguments.lse))
+    throw_invalid(
+        "query, key, value, grad_out: their gradients overflow float32; scale grad_out down");
+}
+
 // Returns the path taken.
 std::string run_route(const Route& route, const BackwardArguments& arguments,
                       const Options& options, Call& call) {
@@ -99,12 +137,14 @@ Report attend_backward(const Problem& problem, std::string_view spec,
     call.report().exact_heads = std::ssize(call.heads());
     call.report().scored_entries += exact_backward(call.heads(), arguments, call.threads());
     call.report().path = method.names + ":exact:backward";
+    check_gradients(problem, arguments);
     return call.close();
   }
   std::vector<std::string> paths;
   for (const Route& route : route_heads(call.heads(), method))
     paths.push_back(run_route(route, arguments, options, call));
   call.report().path = join_paths(method, paths) + ":backward";
+  check_gradients(problem, arguments);
   return call.close();
 }
 

@@ -46,7 +46,7 @@ OwnedProblem with_mask(std::int64_t queries, std::int64_t keys, const std::vecto
   return owned;
 }
 
-void expect_exact(const Problem& problem) {
+void expect_exact(const Problem& problem, double lse_error = 5e-7) {
   const ReferenceAttention reference(problem);
   on_every_isa([&] {
     const ForwardRun run = run_forward(problem, DType::f32);
@@ -54,7 +54,7 @@ void expect_exact(const Problem& problem) {
     run.lse.for_each([&](auto b, auto h, auto i, auto) {
       const double expected = reference.lse.row(b, h, i)[0];
       EXPECT_NEAR(run.lse.get(b, h, i, 0), std::fmin(FLT_MAX, std::fmax(-FLT_MAX, expected)),
-                  1e-5 + 5e-7 * std::fabs(expected));
+                  1e-5 + lse_error * std::fabs(expected));
     });
   });
 }
@@ -98,6 +98,25 @@ TEST(FiniteInputs, OverflowingScoresAndSumsAreComputedInDouble) {
     }
 }
 
+// The sums of a score overflow float32 on the way, the score itself does or does not.
+TEST(FiniteInputs, OneHugeKeyIsNotHidden) {
+  constexpr double kCancels = 1e-5;  // of large terms of a score
+  for (const std::int64_t queries : {1, 40})
+    for (const double size : {1e38, 3e38}) {
+      OwnedProblem owned = gaussian_problem({.queries = queries, .keys = 70, .head_dim = 8}, 12);
+      for (std::int64_t c = 0; c < 8; ++c) owned.key.set(0, 0, 5, c, size);
+      expect_exact(owned.problem, kCancels);
+      OwnedProblem masked = with_mask(queries, 70, {0.0F, -1.0F, -FLT_MAX});
+      for (std::int64_t c = 0; c < 8; ++c) masked.key.set(0, 0, 4, c, size);
+      expect_exact(masked.problem, kCancels);
+      // What overflows cancels.
+      owned.query.for_each([&](auto b, auto h, auto i, auto c) {
+        owned.query.set(b, h, i, c, (c < 4 ? 2.0 : -2.0) * static_cast<double>(i % 3));
+      });
+      expect_exact(owned.problem);
+    }
+}
+
 // Every score is -inf in float32.
 TEST(FiniteInputs, RowsOfHugeNegativeScoresAreNotMasked) {
   OwnedProblem owned = gaussian_problem({.queries = 3, .keys = 5, .head_dim = 2}, 9);
@@ -122,6 +141,75 @@ void expect_finite_or_named(const Problem& problem, const std::string& spec) {
     EXPECT_TRUE(all_finite(run.lse));
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::invalid_argument) << error.what();
+  }
+}
+
+// The same of the gradients; a forward that is refused has none.
+void expect_finite_gradients_or_named(const Problem& problem, const std::string& spec) {
+  try {
+    const ForwardRun forward = run_forward(problem, DType::f32, 1, {}, spec);
+    Upstream upstream = random_upstream(problem, 3, DType::f32);
+    upstream.out.fill([] { return 1.0; });
+    BackwardRun run{TensorBuffer(DType::f32, problem.query.shape),
+                    TensorBuffer(DType::f32, problem.key.shape),
+                    TensorBuffer(DType::f32, problem.value.shape),
+                    {}};
+    attend_backward(problem, spec, backward_arguments(forward, upstream, run));
+    EXPECT_TRUE(all_finite(run.query) && all_finite(run.key) && all_finite(run.value));
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::invalid_argument) << error.what();
+    EXPECT_EQ(std::string(error.what()).find("00000"), std::string::npos) << error.what();
+  }
+}
+
+TEST(FiniteInputs, HaveGradientsThatAreFiniteOrNamed) {
+  for (const PartCase& part : all_parts())
+    for (const Causal causal : {Causal::none, Causal::top_left}) {
+      SCOPED_TRACE(part.spec);
+      const auto make = [&] {
+        OwnedProblem owned = gaussian_problem({.queries = 70, .keys = 70, .head_dim = 8}, 13);
+        owned.problem.causal = causal;
+        return owned;
+      };
+      OwnedProblem values = make(), key = make(), value = make();
+      values.value.fill([] { return 3.4e38; });
+      expect_finite_gradients_or_named(values.problem, part.spec);
+      for (std::int64_t c = 0; c < 8; ++c) key.key.set(0, 0, 5, c, 3e38);
+      expect_finite_gradients_or_named(key.problem, part.spec);
+      for (const double size : {3.4e38, -1e38}) {
+        for (std::int64_t c = 0; c < 8; ++c) value.value.set(0, 0, 5, c, size);
+        expect_finite_gradients_or_named(value.problem, part.spec);
+      }
+    }
+}
+
+// grad_out . value overflows where the weight is small: the gradient is as it should be.
+TEST(FiniteInputs, ProductsThatOverflowBesideSmallWeightsCount) {
+  for (const std::int64_t queries : {2, 40}) {
+    OwnedProblem owned = gaussian_problem({.queries = queries, .keys = 37, .head_dim = 8}, 14);
+    for (std::int64_t c = 0; c < 8; ++c) owned.value.set(0, 0, 5, c, 3.4e38);
+    owned.query.fill([] { return 1.0; });
+    for (std::int64_t c = 0; c < 8; ++c) owned.key.set(0, 0, 5, c, -15.0);
+    const ReferenceAttention reference(owned.problem);
+    Upstream upstream = random_upstream(owned.problem, 3, DType::f32);
+    upstream.out.fill([] { return 1.0; });
+    upstream.with_lse = false;
+    const BackwardRun run =
+        run_backward(owned.problem, run_forward(owned.problem, DType::f32), upstream);
+    const auto expected =
+        reference.backward(read_tensor(upstream.out.view()), upstream.dense_lse());
+    EXPECT_LE(gradient_error(run, reference, expected, 1e-3), 2e-5);
+  }
+}
+
+TEST(FiniteInputs, TooSmallForSumsOfFeaturesAreNamed) {
+  for (const std::string spec : {"linear(map=relu)", "linear(map=none)"}) {
+    OwnedProblem owned = gaussian_problem({.queries = 40, .keys = 40, .head_dim = 8}, 15);
+    Draw draw(16);
+    owned.query.fill([&] { return 1e-40 * draw.normal(); });
+    expect_finite_or_named(owned.problem, spec);
+    owned.problem.causal = Causal::top_left;
+    expect_finite_or_named(owned.problem, spec);
   }
 }
 

@@ -1,7 +1,10 @@
 // Masks on rows of scores against a plain loop, on every instruction set.
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -134,6 +137,26 @@ TEST(KernelsFilter, EqualLabels) {
     for (std::int32_t label = 0; label <= 4; ++label)
       check([&](float* s, std::int64_t n) { kernels::mask_equal(s, labels.data(), n, label); },
             [&](float s, std::size_t c) { return labels[c] == label ? -infinity : s; });
+  });
+}
+
+TEST(KernelsFilter, FiniteScoresFindsEveryOther) {
+  on_every_isa([] {
+    for (std::int64_t columns = 1; columns <= 70; ++columns) {
+      std::vector<float> scores(3 * 72, infinity);  // behind the columns
+      for (std::int64_t r = 0; r < 3; ++r)
+        std::fill_n(scores.begin() + r * 72, columns, r == 1 ? -3e38F : 1e-40F);
+      ASSERT_TRUE(kernels::finite_scores(scores.data(), 72, 3, columns)) << columns;
+      for (const float wild : {infinity, -infinity, std::nanf("")}) {
+        float& one = scores[static_cast<std::size_t>(2 * 72 + columns / 2)];
+        float& last = scores[static_cast<std::size_t>(72 + columns - 1)];
+        for (float* place : {&one, &last}) {
+          const float before = std::exchange(*place, wild);
+          ASSERT_FALSE(kernels::finite_scores(scores.data(), 72, 3, columns)) << columns;
+          *place = before;
+        }
+      }
+    }
   });
 }
 
