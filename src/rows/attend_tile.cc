@@ -100,11 +100,8 @@ struct StreamedKeys {
 void stream_filtered(const HeadProblem& head, const RowBlock& rows, const Range& part,
                      const StreamedKeys& met, const EntrySets& left_out, ScorePanel& panel) {
   const std::int64_t count = part.end - part.begin;
-  const kernels::RowSource keys = select(head.keys(), met.keys, met.columns);
-  kernels::stream_scores(rows.query(part.begin), count, keys, panel.data(), panel.stride());
-  const Products products{panel.data(), panel.stride(),         count,
-                          keys.count,   rows.query(part.begin), rows.head_dim()};
-  mend_overflows(products, find_overflows(products, keys), lowest_score(head));
+  stream_scores(rows.query(part.begin), count, select(head.keys(), met.keys, met.columns),
+                lowest_score(head), panel.data(), panel.stride());
   filter_panel(head, rows.rows().slice(part.begin, count), met.keys, met.columns, met.bias,
                left_out, rows.limits().from(part.begin), panel);
 }

@@ -134,9 +134,7 @@ void BackwardTile::run_streamed(const HeadProblem& head, BackwardRows& rows, con
   if (columns_.empty()) return;
   const std::int64_t count = part.end - part.begin;
   const kernels::RowSource key_rows = select(head.keys(), keys, columns_);
-  kernels::stream_scores(rows.query(part.begin), count, key_rows, weights_.data(), stride_);
-  const Products scores = products(weights_, rows.query(part.begin), part, 0, head_dim_);
-  mend_overflows(scores, find_overflows(scores, key_rows), kLowest);
+  stream_scores(rows.query(part.begin), count, key_rows, kLowest, weights_.data(), stride_);
   finish_weights(head, rows, part, 0, keys, bias, entries.left_out);
   if (wanted_.scores()) stream_gradients(head, rows, part, keys, entries.sums);
   if (wanted_.query) stream_grad_query(rows, part, key_rows);

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kernels/filter.h"
+#include "kernels/stream.h"
 
 namespace subquad {
 namespace {
@@ -72,6 +73,13 @@ void mend_overflows(const Products& products, const std::vector<Overflow>& found
       value = static_cast<float>(one.product);
     products.data[one.row * products.stride + one.column] = value;
   }
+}
+
+void stream_scores(const float* queries, std::int64_t rows, const kernels::RowSource& keys,
+                   float lowest, float* scores, std::int64_t stride) {
+  kernels::stream_scores(queries, rows, keys, scores, stride);
+  const Products products{scores, stride, rows, keys.count, queries, keys.width};
+  mend_overflows(products, find_overflows(products, keys), lowest);
 }
 
 }  // namespace subquad

@@ -32,4 +32,8 @@ std::vector<Overflow> find_overflows(const Products& products, const kernels::Ro
 // Puts them right: what float32 cannot hold becomes `lowest` below and +inf above.
 void mend_overflows(const Products& products, const std::vector<Overflow>& found, float lowest);
 
+// kernels::stream_scores() of `rows` queries, put right.
+void stream_scores(const float* queries, std::int64_t rows, const kernels::RowSource& keys,
+                   float lowest, float* scores, std::int64_t stride);
+
 }  // namespace subquad

@@ -111,6 +111,18 @@ TEST_F(CertifyTest, SaysItInWords) {
   EXPECT_NE(all.out.find("all 384 rows, recomputed exactly"), std::string::npos) << all.out;
 }
 
+TEST_F(CertifyTest, OutputsOfNanAreNotCertified) {
+  std::string bytes = read_text(path("a.safetensors"));
+  std::fill_n(bytes.end() - 2 * 96 * 8 * 4, 2 * 96 * 8 * 4, '\xff');  // v: NaN
+  write_text(path("nan.safetensors"), bytes);
+  const auto words = run({"attend", "nan.safetensors", "--certify", "59"});
+  EXPECT_NE(words.out.find("no bound on the errors: of 59 rows recomputed exactly some are not "),
+            std::string::npos)
+      << words.out;
+  const auto json = run_json({"attend", "nan.safetensors", "--certify", "59"});
+  EXPECT_TRUE(json["runs"][0]["certificate"]["largest_row_error"].is_null());
+}
+
 TEST_F(CertifyTest, RowsMustBeACount) {
   for (const char* bad : {"0", "-1", "2.5", "many"})
     for (const char* command : {"attend", "compare"})

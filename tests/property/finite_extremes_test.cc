@@ -117,6 +117,22 @@ TEST(FiniteInputs, OneHugeKeyIsNotHidden) {
     }
 }
 
+// A row whose weight is all on it keeps it among its k keys.
+TEST(FiniteInputs, OneHugeKeyIsAmongTheTop) {
+  for (const std::int64_t queries : {1, 5, 40}) {
+    OwnedProblem owned = gaussian_problem({.queries = queries, .keys = 70, .head_dim = 8}, 12);
+    owned.query.for_each([&](auto b, auto h, auto i, auto c) {
+      owned.query.set(b, h, i, c, c < 3 ? -1.5 : 1.5);  // -inf on the way, a large score at last
+    });
+    for (std::int64_t c = 0; c < 8; ++c) owned.key.set(0, 0, 5, c, 2e38);
+    for (const std::string spec : {"exact", "topk(k=4)", "topk(k=4,candidates=lsh)"}) {
+      const ForwardRun run = run_forward(owned.problem, DType::f32, 1, {}, spec);
+      for (std::int64_t i = 0; i < queries; ++i)
+        EXPECT_EQ(run.out.get(0, 0, i, 0), owned.value.get(0, 0, 5, 0)) << spec;
+    }
+  }
+}
+
 // Every score is -inf in float32.
 TEST(FiniteInputs, RowsOfHugeNegativeScoresAreNotMasked) {
   OwnedProblem owned = gaussian_problem({.queries = 3, .keys = 5, .head_dim = 2}, 9);

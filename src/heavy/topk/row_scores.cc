@@ -1,7 +1,9 @@
 #include "heavy/topk/row_scores.h"
 
+#include <limits>
+
 #include "kernels/select.h"
-#include "kernels/stream.h"
+#include "rows/overflows.h"
 
 namespace subquad {
 
@@ -12,7 +14,8 @@ std::span<const float> RowScores::of(std::int64_t row, const IndexList& keys) {
   source.ids = keys.ids;
   source.first = keys.first;
   source.count = keys.count;
-  kernels::stream_scores(query_.query(0), 1, source, scores_.data(), keys.count);
+  stream_scores(query_.query(0), 1, source, std::numeric_limits<float>::lowest(), scores_.data(),
+                keys.count);
   filter_row(head_, row, keys, {0, keys.count}, nullptr, scores_.data(), filter_);
   kernels::raise_nan(scores_.data(), keys.count);
   return scores_;

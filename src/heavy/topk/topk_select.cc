@@ -3,16 +3,17 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
 #include "core/threads.h"
 #include "rows/attend_tile.h"
+#include "rows/overflows.h"
 #include "rows/tile_sizes.h"
 #include "heavy/topk/candidates.h"
 #include "heavy/topk/topk_sample.h"
 #include "kernels/select.h"
-#include "kernels/stream.h"
 
 namespace subquad {
 namespace {
@@ -97,8 +98,8 @@ class Worker {
               const Range& columns) {
     const kernels::RowSource source =
         head_.keys().slice(keys.first + columns.begin, columns.end - columns.begin);
-    kernels::stream_scores(rows.query(part.begin), part.end - part.begin, source, panel_.data(),
-                           panel_.stride());
+    stream_scores(rows.query(part.begin), part.end - part.begin, source,
+                  std::numeric_limits<float>::lowest(), panel_.data(), panel_.stride());
     for (std::int64_t r = part.begin; r < part.end; ++r)
       filter_row(head_, rows.rows()[r], keys, columns, nullptr,
                  panel_.data() + (r - part.begin) * panel_.stride(), panel_.filter());
