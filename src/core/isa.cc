@@ -11,6 +11,7 @@
 
 #include <hwy/highway.h>
 
+#include "core/amx.h"
 #include "subquad/error.h"
 #include "subquad/info.h"
 
@@ -22,12 +23,13 @@ struct Isa {
   std::int64_t target;
 };
 
+// AMX is no target of Highway's: its code is kernels/tiles, beside the vectors of avx3.
+constexpr std::int64_t kAmx = std::int64_t{1} << 61;
+static_assert((HWY_TARGETS & kAmx) == 0);
+
 // Best first. NEON stands for ARM machines, where it is all there is besides scalar code.
-constexpr Isa kSets[] = {{"avx3", HWY_AVX3},
-                         {"avx2", HWY_AVX2},
-                         {"sse4", HWY_SSE4},
-                         {"neon", HWY_NEON},
-                         {"scalar", HWY_SCALAR}};
+constexpr Isa kSets[] = {{"amx", kAmx},      {"avx3", HWY_AVX3}, {"avx2", HWY_AVX2},
+                         {"sse4", HWY_SSE4}, {"neon", HWY_NEON}, {"scalar", HWY_SCALAR}};
 
 std::vector<std::string> names_in(std::int64_t targets) {
   std::vector<std::string> names;
@@ -38,7 +40,8 @@ std::vector<std::string> names_in(std::int64_t targets) {
 
 // What the machine can do, before anything was lowered.
 std::int64_t machine_targets() {
-  static const std::int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
+  static const std::int64_t targets =
+      (hwy::SupportedTargets() & HWY_TARGETS) | (machine_has_amx() ? kAmx : 0);
   return targets;
 }
 
@@ -64,8 +67,8 @@ void lower_to(const std::string& name, const char* source) {
     throw_invalid(fmt::format("{}: '{}' is not one of this machine's instruction sets ({})", source,
                               name, fmt::join(supported, ", ")));
   const std::int64_t targets = targets_up_to(name);
-  hwy::SetSupportedTargetsForTest(targets);
-  hwy::GetChosenTarget().Update(targets);
+  hwy::SetSupportedTargetsForTest(targets & HWY_TARGETS);
+  hwy::GetChosenTarget().Update(targets & HWY_TARGETS);
   selected() = names_in(targets).front();
 }
 
@@ -86,8 +89,11 @@ void select_isa(const std::string& name) {
   lower_to(name.empty() ? environment_isa() : name, "isa");
 }
 
-std::vector<std::string> compiled_isas() { return names_in(HWY_TARGETS); }
+std::vector<std::string> compiled_isas() {
+  return names_in(HWY_TARGETS | (compiled_with_amx() ? kAmx : 0));
+}
 std::vector<std::string> supported_isas() { return names_in(machine_targets()); }
 std::string selected_isa() { return selected(); }
+bool amx_selected() { return selected() == kSets[0].name; }
 
 }  // namespace subquad

@@ -1,0 +1,196 @@
+// AMX: tile products of bf16 pairs (TDPBF16PS), AVX-512 between them.
+//
+// Registers 0 to 3 sum 32 x 32 elements, 4 and 5 hold left tiles, 6 and 7 right tiles: four
+// products for four loads. A sum is stored just before its register is needed again, not at once.
+#include "core/amx_build.h"
+#include "kernels/tiles/tile_engine.h"
+
+#if SUBQUAD_AMX
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/tiles/tile_exp2.h"
+
+// Not for the whole file: headers must not compile for machines that have it.
+#define SUBQUAD_TILE_CODE \
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512bf16,amx-tile,amx-bf16")))
+
+namespace subquad::kernels {
+namespace {
+
+constexpr long kTileBytes = 64;  // of a row
+constexpr std::int64_t kScoreBytes = kStepKeys * 4;
+
+// The intrinsics do not tell the compiler that they read memory.
+inline void finish_writes() { asm volatile("" ::: "memory"); }
+
+struct alignas(64) TileConfig {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {};
+  std::uint8_t rows[16] = {};
+};
+static_assert(sizeof(TileConfig) == 64);
+
+SUBQUAD_TILE_CODE void amx_open() {
+  TileConfig config;
+  for (int i = 0; i < 8; ++i) {
+    config.row_bytes[i] = kTileBytes;
+    config.rows[i] = kTileRows;
+  }
+  finish_writes();
+  _tile_loadconfig(&config);
+}
+
+SUBQUAD_TILE_CODE void amx_close() { _tile_release(); }
+
+// Loads two left and two right tiles.
+#define SUBQUAD_LOAD_FACTORS(left0, left1, right0, right1) \
+  _tile_loadd(4, left0, kTileBytes);                       \
+  _tile_loadd(6, right0, kTileBytes);                      \
+  _tile_loadd(5, left1, kTileBytes);                       \
+  _tile_loadd(7, right1, kTileBytes)
+
+#define SUBQUAD_MULTIPLY   \
+  _tile_dpbf16ps(0, 4, 6); \
+  _tile_dpbf16ps(1, 4, 7); \
+  _tile_dpbf16ps(2, 5, 6); \
+  _tile_dpbf16ps(3, 5, 7)
+
+SUBQUAD_TILE_CODE void amx_scores(const Tile* queries, const Tile* keys, std::int64_t depth,
+                                  float* scores) {
+  finish_writes();
+  float* const below = scores + kTileRows * kStepKeys;
+  const Tile *left0 = queries, *left1 = queries + depth;
+  const Tile *right0 = keys, *right1 = keys + depth;
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (std::int64_t t = 0; t < depth; ++t) {
+    SUBQUAD_LOAD_FACTORS(left0 + t, left1 + t, right0 + t, right1 + t);
+    SUBQUAD_MULTIPLY;
+  }
+  right0 += 2 * depth;
+  right1 += 2 * depth;
+  SUBQUAD_LOAD_FACTORS(left0, left1, right0, right1);
+  _tile_stored(0, scores, kScoreBytes);
+  _tile_zero(0);
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_stored(1, scores + 16, kScoreBytes);
+  _tile_zero(1);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_stored(2, below, kScoreBytes);
+  _tile_zero(2);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_stored(3, below + 16, kScoreBytes);
+  _tile_zero(3);
+  _tile_dpbf16ps(3, 5, 7);
+  for (std::int64_t t = 1; t < depth; ++t) {
+    SUBQUAD_LOAD_FACTORS(left0 + t, left1 + t, right0 + t, right1 + t);
+    SUBQUAD_MULTIPLY;
+  }
+  _tile_stored(0, scores + 32, kScoreBytes);
+  _tile_stored(1, scores + 48, kScoreBytes);
+  _tile_stored(2, below + 32, kScoreBytes);
+  _tile_stored(3, below + 48, kScoreBytes);
+}
+
+// 32 weights in the order of weight_key(), from the units of 32 scores.
+SUBQUAD_TILE_CODE inline __m512i exp2_words(__m512i units, __m512i table) {
+  // Bytes of a word's upper half get no correction.
+  const __m512i correction =
+      _mm512_maskz_permutexvar_epi8(0x5555555555555555, _mm512_srli_epi16(units, 3), table);
+  return _mm512_srli_epi16(_mm512_subs_epu16(units, correction), 2);
+}
+
+SUBQUAD_TILE_CODE inline __m512i units_of(const float* scores, __m512 factor, __m512 offset) {
+  // The form without a mask trips g++ 12's warning about its own header.
+  return _mm512_maskz_cvtps_epi32(0xFFFF, _mm512_fmadd_ps(_mm512_load_ps(scores), factor, offset));
+}
+
+SUBQUAD_TILE_CODE bool amx_weights(const WeightStep& step) {
+  const __m512i table = _mm512_loadu_si512(exp2_corrections().data());
+  const __m512bh ones = (__m512bh)_mm512_set1_epi16(0x3F80);
+  const __m512 factor = _mm512_set1_ps(step.factor);
+  __m512i top = _mm512_setzero_si512();
+  for (std::int64_t r = 0; r < kPanelRows; ++r) {
+    const float* scores = step.scores + r * kStepKeys;
+    const __m512 offset = _mm512_set1_ps(step.offsets[r]);
+    const __m512i units0 = _mm512_packus_epi32(units_of(scores, factor, offset),
+                                               units_of(scores + 16, factor, offset));
+    const __m512i units1 = _mm512_packus_epi32(units_of(scores + 32, factor, offset),
+                                               units_of(scores + 48, factor, offset));
+    top = _mm512_max_epu16(top, _mm512_max_epu16(units0, units1));
+    const __m512i words0 = exp2_words(units0, table), words1 = exp2_words(units1, table);
+    Tile* tiles = step.weights + r / kTileRows * step.stride;
+    _mm512_store_si512(tiles[0].bits + r % kTileRows * kTileDepth, words0);
+    _mm512_store_si512(tiles[1].bits + r % kTileRows * kTileDepth, words1);
+    __m512 sum = _mm512_load_ps(step.old_sums + r * kSumLanes);
+    sum = _mm512_dpbf16_ps(sum, (__m512bh)words0, ones);
+    sum = _mm512_dpbf16_ps(sum, (__m512bh)words1, ones);
+    _mm512_store_ps(step.new_sums + r * kSumLanes, sum);
+  }
+  return _mm512_cmpeq_epi16_mask(top, _mm512_set1_epi16(-1)) != 0;
+}
+
+SUBQUAD_TILE_CODE void amx_values(const ValueStep& step) {
+  finish_writes();
+  const Tile *left0 = step.weights, *left1 = step.weights + step.stride;
+  const auto stride = static_cast<long>(step.out_stride * 4);
+  for (std::int64_t c = 0; c < step.columns; c += 2) {
+    float* const out = step.out + c * kTileColumns;
+    float* const below = out + kTileRows * step.out_stride;
+    _tile_loadd(0, out, stride);
+    _tile_loadd(1, out + 16, stride);
+    _tile_loadd(2, below, stride);
+    _tile_loadd(3, below + 16, stride);
+    const Tile* right = step.values + c;
+    for (std::int64_t h = 0; h < step.half_steps; ++h, right += step.columns) {
+      SUBQUAD_LOAD_FACTORS(left0 + h, left1 + h, right, right + 1);
+      SUBQUAD_MULTIPLY;
+    }
+    _tile_stored(0, out, stride);
+    _tile_stored(1, out + 16, stride);
+    _tile_stored(2, below, stride);
+    _tile_stored(3, below + 16, stride);
+  }
+}
+
+SUBQUAD_TILE_CODE double amx_rounds(std::int64_t repeats) {
+  static const Tile zeros{};
+  amx_open();
+  SUBQUAD_LOAD_FACTORS(&zeros, &zeros, &zeros, &zeros);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (std::int64_t k = 0; k < repeats; ++k) {
+    SUBQUAD_MULTIPLY;
+  }
+  amx_close();
+  return 4 * 2.0 * kTileRows * kTileColumns * kTileDepth * static_cast<double>(repeats);
+}
+
+#undef SUBQUAD_LOAD_FACTORS
+#undef SUBQUAD_MULTIPLY
+
+}  // namespace
+
+const TileEngine* amx_engine() {
+  static constexpr TileEngine engine{"amx",       amx_open,   amx_close, amx_scores,
+                                     amx_weights, amx_values, amx_rounds};
+  return &engine;
+}
+
+}  // namespace subquad::kernels
+
+#else
+
+namespace subquad::kernels {
+
+const TileEngine* amx_engine() { return nullptr; }
+
+}  // namespace subquad::kernels
+
+#endif

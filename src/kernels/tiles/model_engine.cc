@@ -1,0 +1,107 @@
+// The tile instructions in plain C++, bit for bit: what the other bodies are measured by.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/half.h"
+#include "kernels/tiles/tile_engine.h"
+#include "kernels/tiles/tile_pack.h"
+
+namespace subquad::kernels {
+namespace {
+
+constexpr float kSmallest = std::numeric_limits<float>::min();  // that is no denormal
+
+float flushed(float value) {
+  return std::abs(value) < kSmallest ? std::copysign(0.0f, value) : value;
+}
+float element(std::uint16_t bits) { return flushed(bf16_to_f32(bits)); }
+
+// TDPBF16PS for one element: products of even and of odd positions go their own ways from zero.
+float add_products(float sum, const std::uint16_t* left, const Tile& right, std::int64_t column) {
+  float even = 0, odd = 0;
+  for (std::int64_t i = 0; i < kTileRows; ++i) {
+    const std::uint16_t* pair = right.bits + i * kTileDepth + 2 * column;
+    even = flushed(std::fma(element(left[2 * i]), element(pair[0]), even));
+    odd = flushed(std::fma(element(left[2 * i + 1]), element(pair[1]), odd));
+  }
+  return flushed(flushed(sum) + flushed(even + odd));
+}
+
+// out (16, 16), rows `stride` apart.
+void multiply_tiles(const Tile& left, const Tile& right, float* out, std::int64_t stride) {
+  for (std::int64_t r = 0; r < kTileRows; ++r)
+    for (std::int64_t c = 0; c < kTileColumns; ++c)
+      out[r * stride + c] = add_products(out[r * stride + c], left.bits + r * kTileDepth, right, c);
+}
+
+void model_scores(const Tile* queries, const Tile* keys, std::int64_t depth, float* scores) {
+  std::fill_n(scores, kPanelRows * kStepKeys, 0.0f);
+  for (std::int64_t r = 0; r < kPanelRows / kTileRows; ++r)
+    for (std::int64_t c = 0; c < kStepKeys / kTileColumns; ++c)
+      for (std::int64_t t = 0; t < depth; ++t)
+        multiply_tiles(queries[r * depth + t], keys[c * depth + t],
+                       scores + r * kTileRows * kStepKeys + c * kTileColumns, kStepKeys);
+}
+
+// As CVTPS2DQ and PACKUSDW have it: what is no int32 becomes the smallest one, and that 0.
+std::uint16_t units_of(float x) {
+  if (!(std::abs(x) < 0x1p31f)) return 0;
+  return static_cast<std::uint16_t>(std::clamp(std::nearbyint(x), 0.0f, 65535.0f));
+}
+
+std::uint16_t& weight_at(const WeightStep& step, std::int64_t r, std::int64_t key) {
+  Tile& tile = step.weights[r / kTileRows * step.stride + key / kTileDepth];
+  return tile.bits[r % kTileRows * kTileDepth + weight_column(key % kTileDepth)];
+}
+
+// VDPBF16PS with ones: the odd one of a pair first.
+void add_weights(const WeightStep& step, std::int64_t r) {
+  for (std::int64_t lane = 0; lane < kSumLanes; ++lane) {
+    float sum = step.old_sums[r * kSumLanes + lane];
+    for (std::int64_t half = 0; half < kStepKeys; half += kTileDepth)
+      for (const std::int64_t column : {2 * lane + 1, 2 * lane})
+        sum += element(weight_at(step, r, half + weight_key(column)));
+    step.new_sums[r * kSumLanes + lane] = sum;
+  }
+}
+
+bool model_weights(const WeightStep& step) {
+  std::uint16_t top = 0;
+  for (std::int64_t r = 0; r < kPanelRows; ++r) {
+    for (std::int64_t key = 0; key < kStepKeys; ++key) {
+      const float score = step.scores[r * kStepKeys + key];
+      const std::uint16_t units = units_of(std::fma(score, step.factor, step.offsets[r]));
+      top = std::max(top, units);
+      weight_at(step, r, key) = exp2_bits(units);
+    }
+    add_weights(step, r);
+  }
+  return top == 65535;
+}
+
+void model_values(const ValueStep& step) {
+  for (std::int64_t r = 0; r < kPanelRows / kTileRows; ++r)
+    for (std::int64_t c = 0; c < step.columns; ++c)
+      for (std::int64_t h = 0; h < step.half_steps; ++h)
+        multiply_tiles(step.weights[r * step.stride + h], step.values[h * step.columns + c],
+                       step.out + r * kTileRows * step.out_stride + c * kTileColumns,
+                       step.out_stride);
+}
+
+double model_rounds(std::int64_t repeats) {
+  Tile left{}, right{};
+  float out[kTileRows * kTileColumns] = {};
+  for (std::int64_t k = 0; k < repeats; ++k) multiply_tiles(left, right, out, kTileColumns);
+  return 2.0 * kTileRows * kTileColumns * kTileDepth * static_cast<double>(repeats);
+}
+
+}  // namespace
+
+const TileEngine& model_engine() {
+  static constexpr TileEngine engine{"model",       [] {},        [] {},       model_scores,
+                                     model_weights, model_values, model_rounds};
+  return engine;
+}
+
+}  // namespace subquad::kernels

@@ -1,0 +1,27 @@
+// exp2 straight to the bits of bf16.
+//
+// With x in units of 1/512 octave and the exponent's bias added, the bits of 2^x are x / 4, but for
+// the mantissa, which is not linear: 2^f = 1 + f - c(f), 0 <= c < 0.087. A table gives c. Relative
+// error below 0.0057, 0.0018 in the mean square; rounding to bf16 alone has 0.0039 and 0.0017.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace subquad::kernels {
+
+constexpr int kExp2Entries = 64, kUnitsAnEntry = 8, kUnitsAStep = 4;
+// Added to x by whoever makes units of it: half a step of the mantissa, less half a unit because
+// what is left of a step is cut off.
+constexpr float kExp2Rounding = 1.5f;
+
+// In units.
+const std::array<std::uint8_t, kExp2Entries>& exp2_corrections();
+
+inline std::uint16_t exp2_bits(std::uint16_t units) {
+  const auto entry = static_cast<std::size_t>(units / kUnitsAnEntry % kExp2Entries);
+  const std::uint8_t correction = exp2_corrections()[entry];
+  return static_cast<std::uint16_t>((units > correction ? units - correction : 0) / kUnitsAStep);
+}
+
+}  // namespace subquad::kernels

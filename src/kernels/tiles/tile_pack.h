@@ -1,0 +1,38 @@
+// Packs rows of bf16 into tiles.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/pack.h"
+#include "kernels/tiles/tile_engine.h"
+
+namespace subquad::kernels {
+
+constexpr std::int64_t tiles_along(std::int64_t channels) {
+  return (channels + kTileDepth - 1) / kTileDepth;
+}
+
+// Largest magnitude of a row, as bits without a sign; NaN and Inf are above all numbers. And the
+// sum of its magnitudes.
+std::uint16_t largest_bits(const std::uint16_t* row, std::int64_t width);
+float sum_of_magnitudes(const std::uint16_t* row, std::int64_t width);
+
+// One row of a tile row of queries: channel 32 t + c at out[t].bits[32 r + c], zero beyond `width`.
+void pack_query_row(const std::uint16_t* row, std::int64_t width, std::int64_t r, Tile* out);
+
+// One column of a tile column of keys: channels 32 t + 2 i, + 1 in row i of out[t].
+void pack_key_column(const std::uint16_t* row, std::int64_t width, std::int64_t c, Tile* out);
+
+// A half step of values: 32 rows; row k of the source is nullptr or has `width` channels. Tile t of
+// `columns` holds channels [16 t, 16 t + 16). Keys stand in the order that weights come in.
+void pack_values(const std::uint16_t* const* rows, std::int64_t width, std::int64_t columns,
+                 Tile* out);
+
+// Where key k of a half step stands along the summed index of weights and values: vectors of 16
+// scores are narrowed and joined lane by lane.
+constexpr std::int64_t weight_column(std::int64_t k) { return k % 16 / 4 * 8 + k / 16 * 4 + k % 4; }
+constexpr std::int64_t weight_key(std::int64_t column) {
+  return column / 8 * 4 + column % 8 / 4 * 16 + column % 4;
+}
+
+}  // namespace subquad::kernels

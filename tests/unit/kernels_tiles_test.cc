@@ -1,0 +1,281 @@
+// Tiles of bf16: packing, exp2, the model of the tile instructions against double sums, and AMX
+// against the model bit for bit.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/amx.h"
+#include "core/memory.h"
+#include "kernels/half.h"
+#include "kernels/tiles/tile_engine.h"
+#include "kernels/tiles/tile_pack.h"
+#include "support/draw.h"
+
+namespace subquad::testing {
+namespace {
+
+using kernels::kPanelRows, kernels::kStepKeys, kernels::kSumLanes, kernels::kTileDepth;
+using kernels::Tile;
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+std::vector<std::uint16_t> normal_bits(Draw& draw, std::int64_t count) {
+  std::vector<std::uint16_t> bits(static_cast<std::size_t>(count));
+  for (auto& b : bits) b = f32_to_bf16(static_cast<float>(draw.normal()));
+  return bits;
+}
+
+// Any pattern at all, NaN, Inf and denormals too.
+std::uint16_t any_bits(Draw& draw) { return static_cast<std::uint16_t>(draw.integer(0, 65535)); }
+
+Scratch<Tile> random_tiles(Draw& draw, std::int64_t count, bool any) {
+  Scratch<Tile> tiles(count);
+  for (Tile& tile : tiles.span())
+    for (std::uint16_t& b : tile.bits)
+      b = any && draw.chance(0.02) ? any_bits(draw)
+                                   : f32_to_bf16(static_cast<float>(draw.normal()));
+  return tiles;
+}
+
+// Same bits; any NaN for any NaN.
+std::int64_t count_differences(const float* a, const float* b, std::int64_t count) {
+  std::int64_t differences = 0;
+  for (std::int64_t i = 0; i < count; ++i)
+    differences += std::memcmp(a + i, b + i, 4) != 0 && !(std::isnan(a[i]) && std::isnan(b[i]));
+  return differences;
+}
+
+const kernels::TileEngine* hardware() {
+  return machine_has_amx() ? kernels::amx_engine() : nullptr;
+}
+
+#define REQUIRE_AMX() \
+  if (hardware() == nullptr) GTEST_SKIP() << "no AMX here, or a build without it"
+
+TEST(KernelsTiles, ScoresOfPackedRows) {
+  Draw draw(1);
+  for (const std::int64_t width : {1, 2, 31, 32, 33, 64, 100, 128, 200}) {
+    const std::int64_t depth = kernels::tiles_along(width);
+    const auto queries = normal_bits(draw, kPanelRows * width);
+    const auto keys = normal_bits(draw, kStepKeys * width);
+    Scratch<Tile> q(2 * depth), k(4 * depth);
+    for (std::int64_t r = 0; r < kPanelRows; ++r)
+      kernels::pack_query_row(queries.data() + r * width, width, r % 16, &q[r / 16 * depth]);
+    for (std::int64_t j = 0; j < kStepKeys; ++j)
+      kernels::pack_key_column(keys.data() + j * width, width, j % 16, &k[j / 16 * depth]);
+    Scratch<float> scores(kPanelRows * kStepKeys);
+    kernels::model_engine().scores(q.data(), k.data(), depth, scores.data());
+    for (std::int64_t r = 0; r < kPanelRows; ++r)
+      for (std::int64_t j = 0; j < kStepKeys; ++j) {
+        double sum = 0, size = 0;
+        for (std::int64_t c = 0; c < width; ++c) {
+          const double product =
+              double{bf16_to_f32(queries[static_cast<std::size_t>(r * width + c)])} *
+              double{bf16_to_f32(keys[static_cast<std::size_t>(j * width + c)])};
+          sum += product;
+          size += std::abs(product);
+        }
+        ASSERT_NEAR(scores[r * kStepKeys + j], sum, 1e-6 * size) << width;
+      }
+  }
+}
+
+TEST(KernelsTiles, WeightColumnsAreAPermutation) {
+  std::vector<std::int64_t> seen;
+  for (std::int64_t k = 0; k < kTileDepth; ++k) {
+    EXPECT_EQ(kernels::weight_key(kernels::weight_column(k)), k);
+    seen.push_back(kernels::weight_column(k));
+  }
+  std::sort(seen.begin(), seen.end());
+  for (std::int64_t k = 0; k < kTileDepth; ++k) EXPECT_EQ(seen[static_cast<std::size_t>(k)], k);
+}
+
+// Scores, weights, sums of weights and outputs of one step.
+struct StepRun {
+  Scratch<Tile> weights{4};
+  Scratch<float> sums{kPanelRows * kSumLanes};
+  bool reached = false;
+};
+
+StepRun run_weights(const kernels::TileEngine& engine, const Scratch<float>& scores, float factor,
+                    const std::vector<float>& offsets) {
+  StepRun run;
+  const Scratch<float> before = [] {
+    Scratch<float> zeros(kPanelRows * kSumLanes);
+    std::fill_n(zeros.data(), zeros.size(), 0.25F);
+    return zeros;
+  }();
+  const kernels::TileScope scope(engine);
+  run.reached = engine.weights({scores.data(), factor, offsets.data(), run.weights.data(), 2,
+                                before.data(), run.sums.data()});
+  return run;
+}
+
+float weight_of(const StepRun& run, std::int64_t r, std::int64_t key) {
+  const Tile& tile = run.weights[r / 16 * 2 + key / 32];
+  return bf16_to_f32(tile.bits[r % 16 * 32 + kernels::weight_column(key % 32)]);
+}
+
+TEST(KernelsTiles, WeightsAreExp2WithinTheStatedError) {
+  Draw draw(2);
+  Scratch<float> scores(kPanelRows * kStepKeys);
+  double sum = 0;
+  for (int round = 0; round < 50; ++round) {
+    for (float& s : scores.span()) s = static_cast<float>(-std::abs(draw.normal()));
+    const float scale = draw.one_of({1.0F, 0.18F, 30.0F, -1.0F});
+    std::vector<float> offsets;
+    for (std::int64_t r = 0; r < kPanelRows; ++r)
+      offsets.push_back(kernels::weight_offset(static_cast<float>(draw.integer(5, 9))));
+    const StepRun run =
+        run_weights(kernels::model_engine(), scores, scale * kernels::kOctave, offsets);
+    EXPECT_FALSE(run.reached);
+    for (std::int64_t r = 0; r < kPanelRows; ++r) {
+      double row = 0.25 * kSumLanes, lanes = 0;
+      for (std::int64_t j = 0; j < kStepKeys; ++j) {
+        const double m = double{kernels::kExponentBias} -
+                         double{offsets[static_cast<std::size_t>(r)] - kernels::kExp2Rounding} /
+                             double{kernels::kOctave};
+        const double expected = std::exp2(double{scores[r * kStepKeys + j]} * double{scale} - m);
+        ASSERT_NEAR(weight_of(run, r, j), expected,
+                    double{kernels::kWeightError} * expected + 0x1p-126);
+        if (expected >= 0x1p-126) sum += double{weight_of(run, r, j)} / expected - 1;
+        row += double{weight_of(run, r, j)};
+      }
+      for (std::int64_t lane = 0; lane < kSumLanes; ++lane)
+        lanes += double{run.sums[r * kSumLanes + lane]};
+      ASSERT_NEAR(lanes, row, 1e-5 * row);
+    }
+  }
+  EXPECT_LE(std::abs(sum / (50 * kPanelRows * kStepKeys)), 1e-4);  // rounded both ways alike
+}
+
+TEST(KernelsTiles, WhatIsHiddenOrNoNumberWeighsNothing) {
+  Scratch<float> scores(kPanelRows * kStepKeys);
+  const float values[] = {-infinity, infinity, std::nanf(""), -1e30F, -127.5F, 0.0F, -126.0F, 0.5F};
+  for (std::int64_t i = 0; i < scores.size(); ++i) scores[i] = values[i % 8];
+  const StepRun run = run_weights(kernels::model_engine(), scores, kernels::kOctave,
+                                  std::vector<float>(kPanelRows, kernels::weight_offset(0)));
+  EXPECT_FALSE(run.reached);
+  for (std::int64_t r = 0; r < kPanelRows; ++r)
+    for (std::int64_t j = 0; j < kStepKeys; ++j) {
+      const float expected[] = {0, 0, 0, 0, 0, 1, 0x1p-126F, std::sqrt(2.0F)};
+      const float found = weight_of(run, r, j);
+      ASSERT_NEAR(std::abs(found) < 0x1p-126F ? 0 : found, expected[j % 8],
+                  0.006 * expected[j % 8]);
+    }
+}
+
+TEST(KernelsTiles, AWeightOfTwoIsReported) {
+  Scratch<float> scores(kPanelRows * kStepKeys);
+  for (const float score : {1.0F, 1e3F, 1e6F}) {
+    std::fill_n(scores.data(), scores.size(), -5.0F);
+    scores[777] = score;
+    const std::vector<float> offsets(kPanelRows, kernels::weight_offset(0));
+    EXPECT_TRUE(run_weights(kernels::model_engine(), scores, kernels::kOctave, offsets).reached);
+    if (const auto* amx = hardware(); amx != nullptr) {
+      EXPECT_TRUE(run_weights(*amx, scores, kernels::kOctave, offsets).reached);
+    }
+  }
+}
+
+// Values in packed order times weights in theirs: the sum over keys.
+TEST(KernelsTiles, ValuesMeetTheirWeights) {
+  Draw draw(3);
+  constexpr std::int64_t kWidth = 45, kColumns = 4, kHalves = 3;
+  const auto values = normal_bits(draw, kHalves * 32 * kWidth);
+  Scratch<Tile> packed(kHalves * kColumns), weights(2 * kHalves);
+  for (std::int64_t h = 0; h < kHalves; ++h) {
+    const std::uint16_t* rows[32];
+    for (std::int64_t k = 0; k < 32; ++k)
+      rows[k] = h == 2 && k > 20 ? nullptr : values.data() + (h * 32 + k) * kWidth;
+    kernels::pack_values(rows, kWidth, kColumns, &packed[h * kColumns]);
+  }
+  const auto weight_bits = normal_bits(draw, kPanelRows * kHalves * 32);
+  for (std::int64_t r = 0; r < kPanelRows; ++r)
+    for (std::int64_t k = 0; k < kHalves * 32; ++k)
+      weights[r / 16 * kHalves + k / 32].bits[r % 16 * 32 + kernels::weight_column(k % 32)] =
+          weight_bits[static_cast<std::size_t>(r * kHalves * 32 + k)];
+  Scratch<float> out(kPanelRows * 64);
+  std::fill_n(out.data(), out.size(), 1.0F);
+  kernels::model_engine().values(
+      {weights.data(), kHalves, kHalves, packed.data(), kColumns, out.data(), 64});
+  for (std::int64_t r = 0; r < kPanelRows; ++r)
+    for (std::int64_t c = 0; c < 64; ++c) {
+      double sum = 1;
+      for (std::int64_t k = 0; k < 85 && c < kWidth; ++k)
+        sum += double{bf16_to_f32(weight_bits[static_cast<std::size_t>(r * kHalves * 32 + k)])} *
+               double{bf16_to_f32(values[static_cast<std::size_t>(k * kWidth + c)])};
+      ASSERT_NEAR(out[r * 64 + c], sum, 1e-4);
+    }
+}
+
+TEST(KernelsTiles, MagnitudesOfARow) {
+  const std::vector<std::uint16_t> row{f32_to_bf16(1.0F), f32_to_bf16(-3.0F), f32_to_bf16(0.5F)};
+  EXPECT_EQ(kernels::largest_bits(row.data(), 3), f32_to_bf16(3.0F));
+  EXPECT_EQ(kernels::sum_of_magnitudes(row.data(), 3), 4.5F);
+  EXPECT_GT(kernels::largest_bits(std::vector<std::uint16_t>{0xFFC0}.data(), 1), 0x7F80);
+}
+
+TEST(KernelsTiles, AmxScoresAreTheModelsBits) {
+  REQUIRE_AMX();
+  Draw draw(4);
+  for (int round = 0; round < 40; ++round) {
+    const std::int64_t depth = draw.integer(1, 8);
+    const Scratch<Tile> q = random_tiles(draw, 2 * depth, round % 2 == 1);
+    const Scratch<Tile> k = random_tiles(draw, 4 * depth, round % 2 == 1);
+    Scratch<float> model(kPanelRows * kStepKeys), amx(kPanelRows * kStepKeys);
+    kernels::model_engine().scores(q.data(), k.data(), depth, model.data());
+    const kernels::TileScope scope(*hardware());
+    hardware()->scores(q.data(), k.data(), depth, amx.data());
+    ASSERT_EQ(count_differences(model.data(), amx.data(), model.size()), 0) << round;
+  }
+}
+
+TEST(KernelsTiles, AmxWeightsAreTheModelsBits) {
+  REQUIRE_AMX();
+  Draw draw(5);
+  for (int round = 0; round < 60; ++round) {
+    Scratch<float> scores(kPanelRows * kStepKeys);
+    const double spread = draw.one_of({1.0, 10.0, 100.0, 1e5});
+    for (float& s : scores.span())
+      s = draw.chance(0.05) ? draw.one_of({-infinity, infinity, std::nanf(""), 1e38F, -1e-40F})
+                            : static_cast<float>(spread * draw.normal());
+    std::vector<float> offsets;
+    for (std::int64_t r = 0; r < kPanelRows; ++r)
+      offsets.push_back(kernels::weight_offset(static_cast<float>(draw.integer(-9, 9))));
+    const float factor = draw.one_of({512.0F, 90.5F, -3.0F, 0.0F});
+    const StepRun model = run_weights(kernels::model_engine(), scores, factor, offsets);
+    const StepRun amx = run_weights(*hardware(), scores, factor, offsets);
+    EXPECT_EQ(model.reached, amx.reached);
+    ASSERT_EQ(std::memcmp(model.weights.data(), amx.weights.data(), 4 * sizeof(Tile)), 0) << round;
+    ASSERT_EQ(count_differences(model.sums.data(), amx.sums.data(), model.sums.size()), 0) << round;
+  }
+}
+
+TEST(KernelsTiles, AmxValuesAreTheModelsBits) {
+  REQUIRE_AMX();
+  Draw draw(6);
+  for (int round = 0; round < 40; ++round) {
+    const std::int64_t halves = draw.integer(1, 9), columns = 2 * draw.integer(1, 4);
+    const Scratch<Tile> weights = random_tiles(draw, 2 * halves, round % 2 == 1);
+    const Scratch<Tile> values = random_tiles(draw, halves * columns, round % 2 == 1);
+    const std::int64_t stride = columns * 16 + 32;
+    Scratch<float> model(kPanelRows * stride), amx(kPanelRows * stride);
+    for (std::int64_t i = 0; i < model.size(); ++i)
+      model[i] = amx[i] = static_cast<float>(draw.normal() * draw.one_of({1.0, 1e-39}));
+    kernels::model_engine().values(
+        {weights.data(), halves, halves, values.data(), columns, model.data(), stride});
+    const kernels::TileScope scope(*hardware());
+    hardware()->values(
+        {weights.data(), halves, halves, values.data(), columns, amx.data(), stride});
+    ASSERT_EQ(count_differences(model.data(), amx.data(), model.size()), 0) << round;
+  }
+}
+
+}  // namespace
+}  // namespace subquad::testing
