@@ -1,5 +1,6 @@
 // Exact attention against the machine's FMA limit and against peers: interleaved rounds, medians.
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <random>
@@ -22,39 +23,67 @@ struct Arguments {
   std::vector<int> threads{1, 2};
   std::int64_t heads = 1;
   int rounds = 5;
+  std::string type = "f32", python = "/usr/bin/python3";
   bool causal = false;
   bool peers = true;
+
+  bool bf16() const { return type == "bf16"; }
 };
+
+float rounded_to_bf16(float x) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
+  return std::bit_cast<float>((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
+}
 
 struct Tensors {
   std::vector<float> query, key, value, out;
+  std::vector<std::uint16_t> query16, key16, value16;  // the same in bf16, if that is asked for
+  bool bf16;
 
-  explicit Tensors(const Shape& shape) {
+  Tensors(const Shape& shape, bool in_bf16) : bf16(in_bf16) {
     const auto count = static_cast<std::size_t>(shape.heads * shape.seq * shape.head_dim);
     std::mt19937 generator(1);
     std::normal_distribution<float> normal;
     for (std::vector<float>* tensor : {&query, &key, &value}) {
       tensor->resize(count);
-      for (float& x : *tensor) x = normal(generator);
+      for (float& x : *tensor) x = bf16 ? rounded_to_bf16(normal(generator)) : normal(generator);
     }
     out.assign(count, 0.0f);
+    if (!bf16) return;
+    query16 = upper_halves(query);
+    key16 = upper_halves(key);
+    value16 = upper_halves(value);
+  }
+
+  static std::vector<std::uint16_t> upper_halves(const std::vector<float>& tensor) {
+    std::vector<std::uint16_t> halves;
+    for (const float x : tensor)
+      halves.push_back(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16));
+    return halves;
   }
 };
 
 class Subquad final : public Peer {
  public:
-  explicit Subquad(Tensors& tensors) : tensors_(tensors) {}
-  std::string name() const override { return "subquad exact"; }
+  // `isa`: what to lower the instruction set to; "": nothing.
+  explicit Subquad(Tensors& tensors, std::string isa = "")
+      : tensors_(tensors), isa_(std::move(isa)) {}
+  std::string name() const override {
+    return isa_.empty() ? "subquad exact" : "subquad exact, " + isa_;
+  }
   double run(const Shape& shape, int threads) override {
     const subquad::Shape4 extents{1, shape.heads, shape.seq, shape.head_dim};
-    const auto view = [&](const std::vector<float>& tensor) {
-      return subquad::dense_view(static_cast<const void*>(tensor.data()), subquad::DType::f32,
-                                 extents);
+    const auto view = [&](const std::vector<float>& wide, const std::vector<std::uint16_t>& half) {
+      return tensors_.bf16 ? subquad::dense_view(static_cast<const void*>(half.data()),
+                                                 subquad::DType::bf16, extents)
+                           : subquad::dense_view(static_cast<const void*>(wide.data()),
+                                                 subquad::DType::f32, extents);
     };
     subquad::Problem problem;
-    problem.query = view(tensors_.query);
-    problem.key = view(tensors_.key);
-    problem.value = view(tensors_.value);
+    problem.query = view(tensors_.query, tensors_.query16);
+    problem.key = view(tensors_.key, tensors_.key16);
+    problem.value = view(tensors_.value, tensors_.value16);
+    subquad::select_isa(isa_);
     if (shape.causal) problem.causal = subquad::Causal::top_left;
     subquad::Outputs outputs;
     outputs.out =
@@ -66,6 +95,7 @@ class Subquad final : public Peer {
 
  private:
   Tensors& tensors_;
+  std::string isa_;
 };
 
 double median(std::vector<double> values) {
@@ -134,18 +164,23 @@ void run_all(const Arguments& arguments) {
       "| n | D | heads | causal | threads | method | of FMA limit | time / ours | error over max "
       "abs V |\n");
   fmt::print("|---|---|---|---|---|---|---|---|---|\n");
-  const std::unique_ptr<Peer> torch = arguments.peers ? bench::make_torch_peer() : nullptr;
+  const std::unique_ptr<Peer> torch =
+      arguments.peers ? bench::make_torch_peer(arguments.python, arguments.type) : nullptr;
+  if (arguments.peers && torch == nullptr)
+    fmt::print(stderr, "PyTorch is left out: {} cannot import torch\n", arguments.python);
   for (const std::int64_t seq : arguments.seq)
     for (const std::int64_t head_dim : arguments.head_dim) {
       const Shape shape{arguments.heads, seq, head_dim, arguments.causal};
-      Tensors tensors(shape);
+      Tensors tensors(shape, arguments.bf16());
       std::vector<float> peer_out(tensors.out.size());
-      Subquad ours(tensors);
+      Subquad ours(tensors), lowered(tensors, "avx3");
       const std::unique_ptr<Peer> blas =
-          arguments.peers ? bench::make_openblas_peer(tensors.query.data(), tensors.key.data(),
-                                                      tensors.value.data(), peer_out.data())
-                          : nullptr;
+          arguments.peers && !arguments.bf16()
+              ? bench::make_openblas_peer(tensors.query.data(), tensors.key.data(),
+                                          tensors.value.data(), peer_out.data())
+              : nullptr;
       std::vector<Peer*> peers{&ours};
+      if (arguments.bf16() && subquad::build_info().isa == "amx") peers.push_back(&lowered);
       for (Peer* peer : {blas.get(), torch.get()})
         if (peer != nullptr) peers.push_back(peer);
       for (const int threads : arguments.threads)
@@ -165,6 +200,9 @@ int main(int argc, char** argv) {
   app.add_option("--heads", arguments.heads, "number of heads");
   app.add_option("--rounds", arguments.rounds, "interleaved rounds; medians are printed")
       ->check(CLI::PositiveNumber);
+  app.add_option("--type", arguments.type, "of query, key and value")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_option("--python", arguments.python, "the interpreter whose PyTorch is the peer");
   app.add_flag("--causal", arguments.causal, "causal mask (flops count half)");
   app.add_flag("!--no-peers", arguments.peers, "time subquad alone");
   CLI11_PARSE(app, argc, argv);

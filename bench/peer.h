@@ -24,7 +24,8 @@ class Peer {
 // Two OpenBLAS products and a softmax, n x n memory. nullptr if libopenblas is not installed.
 std::unique_ptr<Peer> make_openblas_peer(const float* query, const float* key, const float* value,
                                          float* out);
-// softmax(Q K^T) V in PyTorch, in a child process. nullptr if python3 has no torch.
-std::unique_ptr<Peer> make_torch_peer();
+// softmax(Q K^T) V in PyTorch, on "f32" or "bf16", in a child process. nullptr if that interpreter
+// has no torch.
+std::unique_ptr<Peer> make_torch_peer(const std::string& python, const std::string& type);
 
 }  // namespace bench

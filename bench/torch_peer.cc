@@ -44,19 +44,20 @@ class TorchPeer final : public Peer {
   std::string name_;
 };
 
-// Debian's torch belongs to the system's interpreter.
-[[noreturn]] void become_python(int input, int output) {
+[[noreturn]] void become_python(const std::string& python, const std::string& type, int input,
+                                int output) {
   dup2(input, STDIN_FILENO);
   dup2(output, STDOUT_FILENO);
   setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
-  execl("/usr/bin/python3", "python3", "-u", SUBQUAD_TORCH_PEER, nullptr);
+  execl(python.c_str(), "python3", "-u", SUBQUAD_TORCH_PEER, type.c_str(), nullptr);
   _exit(127);
 }
 
 }  // namespace
 
-std::unique_ptr<Peer> make_torch_peer() {
-  if (std::system("/usr/bin/python3 -c 'import torch' > /dev/null 2>&1") != 0) return nullptr;
+std::unique_ptr<Peer> make_torch_peer(const std::string& python, const std::string& type) {
+  const std::string probe = "'" + python + "' -c 'import torch' > /dev/null 2>&1";
+  if (std::system(probe.c_str()) != 0) return nullptr;
   std::array<int, 2> request{}, answer{};
   if (pipe(request.data()) != 0 || pipe(answer.data()) != 0) return nullptr;
   const pid_t child = fork();
@@ -64,7 +65,7 @@ std::unique_ptr<Peer> make_torch_peer() {
   if (child == 0) {
     close(request[1]);
     close(answer[0]);
-    become_python(request[0], answer[1]);
+    become_python(python, type, request[0], answer[1]);
   }
   close(request[0]);
   close(answer[1]);

@@ -1,4 +1,4 @@
-"""PyTorch's side of exact_bench: reads "heads seq head_dim causal threads" lines, answers with the
+"""PyTorch's side of exact_bench, on the type that the first argument names (f32, bf16): reads "heads seq head_dim causal threads" lines, answers with the
 seconds of one forward pass. Inputs are made once a shape; the second pass is the one that counts."""
 import math
 import sys
@@ -7,13 +7,14 @@ import time
 import torch
 
 torch.set_grad_enabled(False)
+dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[sys.argv[1]]
 inputs = {}
 
 
 def attention(q, k, v, causal):
     fused = getattr(torch.nn.functional, "scaled_dot_product_attention", None)
-    if fused is not None:
-        return fused(q, k, v, is_causal=causal)
+    if fused is not None:  # with a batch: without one PyTorch has no fused kernel
+        return fused(q[None], k[None], v[None], is_causal=causal)[0]
     scores = torch.bmm(q, k.transpose(1, 2)).mul_(1.0 / math.sqrt(q.shape[-1]))
     if causal:
         n = q.shape[1]
@@ -21,14 +22,14 @@ def attention(q, k, v, causal):
     return torch.bmm(torch.softmax(scores, dim=-1), v)
 
 
-print(f"torch {torch.__version__}", flush=True)
+print(f"torch {torch.__version__} {sys.argv[1]}", flush=True)
 for line in sys.stdin:
     heads, seq, dim, causal, threads = (int(word) for word in line.split())
     torch.set_num_threads(threads)
     key = (heads, seq, dim)
     if key not in inputs:
         inputs.clear()
-        inputs[key] = [torch.randn(heads, seq, dim) for _ in range(3)]
+        inputs[key] = [torch.randn(heads, seq, dim).to(dtype) for _ in range(3)]
         attention(*inputs[key], bool(causal))
     start = time.perf_counter()
     attention(*inputs[key], bool(causal))

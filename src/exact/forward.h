@@ -2,7 +2,8 @@
 //
 // use when: the yardstick, short sequences, or an error of rounding size is asked for.
 // cost: 2 Lq Lk (D + Dv) flops a query head; scratch below 3 MB a thread, plus one partial row for
-// each of at most 8 key splits where there are too few rows to share out (decoding).
+// each of at most 8 key splits where there are too few rows to share out (decoding). On a matrix
+// unit (exact/tile_forward.h) the packed keys and values of some heads besides.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@
 namespace subquad {
 
 struct ExactRun {
-  std::string
-      path;  // "packed", "streamed" or "packed+streamed", with ":split" when keys were split
+  std::string path;  // "packed", "streamed" or "packed+streamed", with ":split" when keys were
+                     // split; "bf16-amx" on a matrix unit, "+.." for heads of few rows
   std::int64_t scored_entries = 0;
 };
 

@@ -22,6 +22,10 @@ ForwardRun run_forward(const Problem& problem, DType out_type, int threads = 0,
 // differs.
 double forward_tolerance(DType out_type);
 
+// Weights in bf16 (rows/tile_block.h): each is off by at most 0.0057 of itself, and so is their
+// sum.
+double weight_error(const Report& report);
+
 // Where the reference is not finite: exact asks for the same infinity or a NaN too, any for some
 // value that is not finite (a weight of 0 or of 1e-50 makes NaN or Inf out of Inf).
 enum class NonFinite : std::uint8_t { exact, any };

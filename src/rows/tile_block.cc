@@ -1,0 +1,223 @@
+#include "rows/tile_block.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/tiles/tile_pack.h"
+#include "rows/visible_keys.h"
+
+namespace subquad {
+namespace {
+
+using kernels::kPanelRows, kernels::kStepKeys, kernels::kSumLanes, kernels::kTileRows;
+
+constexpr float kMasked = -std::numeric_limits<float>::infinity();
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr float kHeadroom = 8;                                // octaves that scores may grow by
+constexpr float kNothingSeen = -kLargestTileScore - 0x1p10f;  // m before the first score
+constexpr std::int64_t kBlockBytes = 1 << 18;  // keys and values that all panels meet first
+
+std::int64_t panels_of(std::int64_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
+
+bool is_whole_query(const std::uint16_t* query, std::int64_t width, float scale) {
+  return kernels::sum_of_magnitudes(query, width) * std::abs(scale) <= kLargestTileQuery;
+}
+
+bool sees_any(const HeadProblem& head, std::int64_t row, const std::vector<std::int32_t>& keys) {
+  return std::any_of(keys.begin(), keys.end(),
+                     [&](std::int32_t key) { return sees(head, row, key); });
+}
+
+}  // namespace
+
+TileBlock::TileBlock(const kernels::TileEngine& engine, std::int64_t head_dim,
+                     std::int64_t value_dim, std::int64_t capacity)
+    : engine_(engine),
+      depth_(kernels::tiles_along(head_dim)),
+      columns_(2 * kernels::tiles_along(value_dim)),
+      most_pending_(columns_ <= 4 ? 4 : 16),
+      block_keys_(
+          std::max<std::int64_t>(kBlockBytes / (64 * depth_ + 32 * columns_) / 512 * 512, 512)),
+      queries_(panels_of(capacity) * 2 * depth_),
+      weights_(2 * most_pending_),
+      scores_(kPanelRows * kStepKeys),
+      offsets_(panels_of(capacity) * kPanelRows),
+      sums_{Scratch<float>(panels_of(capacity) * kPanelRows * kSumLanes),
+            Scratch<float>(panels_of(capacity) * kPanelRows * kSumLanes)},
+      out_(panels_of(capacity) * kPanelRows, value_dim) {}
+
+Partial TileBlock::attend(const PackedTiles& packed, const Range& rows, const Range& keys) {
+  load(packed, rows);
+  const Range all{std::max(keys.begin, packed.keys().begin) / kStepKeys * kStepKeys,
+                  std::min(keys.end, packed.keys().end)};
+  {
+    const kernels::TileScope scope(engine_);
+    for (std::int64_t begin = all.begin; begin < all.end; begin += block_keys_)
+      for (std::size_t p = 0; p < panels_.size(); ++p)
+        attend_panel(packed, static_cast<std::int64_t>(p),
+                     {begin, std::min(begin + block_keys_, all.end)});
+  }
+  finish(rows.end - rows.begin);
+  return partial_.slice(0, rows.end - rows.begin);
+}
+
+void TileBlock::load(const PackedTiles& packed, const Range& rows) {
+  const std::int64_t count = rows.end - rows.begin, padded = panels_of(count) * kPanelRows;
+  const HeadProblem& head = packed.head();
+  const bool additive = head.problem->mask.kind == MaskKind::additive;
+  factor_ = additive ? kernels::kOctave : kernels::kOctave * head.scale_log2;
+  partial_ = out_.view(padded);
+  set_identity(partial_);
+  std::fill_n(partial_.m, padded, kNothingSeen);
+  std::fill_n(offsets_.data(), padded, kernels::weight_offset(kNothingSeen));
+  std::fill_n(sums_[0].data(), padded * kSumLanes, 0.0f);
+  refused_.assign(static_cast<std::size_t>(padded), 0);
+  low_.assign(static_cast<std::size_t>(padded), 0);
+  std::fill_n(queries_.data(), panels_of(count) * 2 * depth_, kernels::Tile{});
+  for (std::int64_t i = 0; i < count; ++i) load_row(packed, rows.begin + i, i);
+  panels_.clear();
+  for (std::int64_t i = 0; i < count; i += kPanelRows)
+    add_panel(head, {rows.begin + i, std::min(rows.begin + i + kPanelRows, rows.end)});
+}
+
+void TileBlock::load_row(const PackedTiles& packed, std::int64_t row, std::int64_t position) {
+  const HeadProblem& head = packed.head();
+  const auto* query = static_cast<const std::uint16_t*>(head.row_in(head.problem->query, row));
+  const bool whole = is_whole_query(query, head.head_dim(), head.scale_log2);
+  if (!whole || sees_any(head, row, packed.wild()))
+    refused_[static_cast<std::size_t>(position)] = 1;
+  if (whole)
+    kernels::pack_query_row(query, head.head_dim(), position % kTileRows,
+                            &queries_[position / kTileRows * depth_]);
+}
+
+void TileBlock::add_panel(const HeadProblem& head, const Range& rows) {
+  Panel panel{rows, {head.num_keys, 0}, {0, head.num_keys}};
+  for (std::int64_t row = rows.begin; row < rows.end; ++row) {
+    const Range seen = head.visible(row);
+    panel.inside = {std::max(panel.inside.begin, seen.begin), std::min(panel.inside.end, seen.end)};
+    if (seen.empty()) continue;
+    panel.seen = {std::min(panel.seen.begin, seen.begin), std::max(panel.seen.end, seen.end)};
+  }
+  if (head.problem->mask.kind != MaskKind::none) panel.inside = {};
+  panels_.push_back(panel);
+}
+
+void TileBlock::attend_panel(const PackedTiles& packed, std::int64_t index, const Range& keys) {
+  const Panel& panel = panels_[static_cast<std::size_t>(index)];
+  const Range met{std::max(keys.begin, panel.seen.begin / kStepKeys * kStepKeys),
+                  std::min(keys.end, panel.seen.end)};
+  pending_ = 0;
+  for (std::int64_t key = met.begin; key < met.end; key += kStepKeys) {
+    engine_.scores(&queries_[index * 2 * depth_], packed.key_tiles(key), depth_, scores_.data());
+    if (pending_ == most_pending_) multiply_pending(packed, index);
+    if (key < panel.inside.begin || key + kStepKeys > panel.inside.end)
+      hide(packed.head(), index, key);
+    weigh(packed, index, key);
+    entries_ += (panel.rows.end - panel.rows.begin) * (std::min(key + kStepKeys, met.end) - key);
+  }
+  multiply_pending(packed, index);
+}
+
+// Scores become weights, which wait for their values.
+void TileBlock::weigh(const PackedTiles& packed, std::int64_t index, std::int64_t key) {
+  if (weigh_step(index)) {
+    multiply_pending(packed, index);  // before m rises
+    raise(index);
+    weigh_step(index);
+  }
+  if (pending_ == 0) pending_key_ = key;
+  pending_ += kStepKeys / kernels::kTileDepth;
+  panels_[static_cast<std::size_t>(index)].side ^= 1;
+}
+
+// Returns whether a weight is too large.
+bool TileBlock::weigh_step(std::int64_t index) {
+  const int side = panels_[static_cast<std::size_t>(index)].side;
+  return engine_.weights({scores_.data(), factor_, &offsets_[index * kPanelRows],
+                          &weights_[pending_], most_pending_, sums(index, side),
+                          sums(index, side ^ 1)});
+}
+
+void TileBlock::multiply_pending(const PackedTiles& packed, std::int64_t index) {
+  if (pending_ > 0)
+    engine_.values({weights_.data(), most_pending_, pending_, packed.value_tiles(pending_key_),
+                    columns_, partial_.o + index * kPanelRows * partial_.o_stride,
+                    partial_.o_stride});
+  pending_ = 0;
+}
+
+// Masks on the step's scores. With an additive one they become logits.
+void TileBlock::hide(const HeadProblem& head, std::int64_t index, std::int64_t key) {
+  const Panel& panel = panels_[static_cast<std::size_t>(index)];
+  for (std::int64_t row = panel.rows.begin; row < panel.rows.end; ++row) {
+    const std::int64_t r = row - panel.rows.begin;
+    float* scores = scores_.data() + r * kStepKeys;
+    const std::int64_t count = std::min(kStepKeys, head.num_keys - key);
+    std::fill(scores + count, scores + kStepKeys, kMasked);
+    const bool additive = head.problem->mask.kind == MaskKind::additive;
+    if (additive)
+      for (std::int64_t c = 0; c < count; ++c) scores[c] *= head.scale_log2;
+    filter_row(head, row, index_range(key, key + count), {0, count}, nullptr, scores, filter_);
+    if (additive) check_scores(index * kPanelRows + r, scores);
+  }
+}
+
+// What an additive mask may bring about: NaN, and finite scores beyond the limit.
+void TileBlock::check_scores(std::int64_t position, float* scores) {
+  const auto row = static_cast<std::size_t>(position);
+  for (std::int64_t c = 0; c < kStepKeys; ++c) {
+    const bool fits = std::abs(scores[c]) <= kLargestTileScore;
+    if (fits || scores[c] == kMasked) continue;
+    if (scores[c] < 0)
+      low_[row] = 1;
+    else
+      refused_[row] = 1;
+    scores[c] = kMasked;
+  }
+}
+
+// Raises m where a weight is too large.
+void TileBlock::raise(std::int64_t index) {
+  const bool falling = factor_ < 0;
+  for (std::int64_t r = 0; r < kPanelRows; ++r) {
+    float top = kMasked;
+    for (std::int64_t c = 0; c < kStepKeys; ++c) {
+      const float score = scores_[r * kStepKeys + c];
+      if (std::isfinite(score)) top = std::max(top, falling ? -score : score);
+    }
+    if (top != kMasked) raise_row(index * kPanelRows + r, falling ? -top : top);
+  }
+}
+
+void TileBlock::raise_row(std::int64_t position, float score) {
+  const float units = std::fma(score, factor_, offsets_[position]);
+  if (!(std::nearbyint(units) >= 65535)) return;
+  const float old_m = partial_.m[position];
+  const float m = std::ceil(score * factor_ / kernels::kOctave) + kHeadroom;
+  const float shrink = std::exp2(old_m - m);
+  partial_.m[position] = m;
+  offsets_[position] = kernels::weight_offset(m);
+  float* o = partial_.o + position * partial_.o_stride;
+  for (std::int64_t c = 0; c < partial_.o_stride; ++c) o[c] *= shrink;
+  const int side = panels_[static_cast<std::size_t>(position / kPanelRows)].side;
+  float* sum = sums(0, side) + position * kSumLanes;
+  for (std::int64_t i = 0; i < kSumLanes; ++i) sum[i] *= shrink;
+}
+
+void TileBlock::finish(std::int64_t rows) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const auto row = static_cast<std::size_t>(i);
+    const int side = panels_[row / kPanelRows].side;
+    const float* sum = sums(0, side) + i * kSumLanes;
+    float l = 0;
+    for (std::int64_t lane = 0; lane < kSumLanes; ++lane) l += sum[lane];
+    partial_.l[i] = l;
+    const bool nothing = partial_.m[i] == kNothingSeen;
+    if (nothing) partial_.m[i] = kMasked;
+    if (refused_[row] != 0 || (nothing && low_[row] != 0)) partial_.m[i] = kNaN;
+  }
+}
+
+}  // namespace subquad
