@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/half.h"
+#include "kernels/tiles/step_tops.h"
 #include "kernels/tiles/tile_pack.h"
 #include "rows/visible_keys.h"
 
@@ -21,12 +23,21 @@ constexpr std::int64_t kBlockBytes = 1 << 18;  // keys and values that all panel
 std::int64_t panels_of(std::int64_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
 
 bool is_whole_query(const std::uint16_t* query, std::int64_t width, float scale) {
+  // A bound that is quickly had, and mostly enough.
+  const float largest = bf16_to_f32(kernels::largest_bits(query, width));
+  if (static_cast<float>(width) * largest * std::abs(scale) <= kLargestTileQuery) return true;
   return kernels::sum_of_magnitudes(query, width) * std::abs(scale) <= kLargestTileQuery;
 }
 
 bool sees_any(const HeadProblem& head, std::int64_t row, const std::vector<std::int32_t>& keys) {
   return std::any_of(keys.begin(), keys.end(),
                      [&](std::int32_t key) { return sees(head, row, key); });
+}
+
+// Of at most 2^20 in size.
+float round_up(float x) {
+  const auto whole = static_cast<float>(static_cast<std::int32_t>(x));
+  return whole < x ? whole + 1 : whole;
 }
 
 }  // namespace
@@ -36,7 +47,7 @@ TileBlock::TileBlock(const kernels::TileEngine& engine, std::int64_t head_dim,
     : engine_(engine),
       depth_(kernels::tiles_along(head_dim)),
       columns_(2 * kernels::tiles_along(value_dim)),
-      most_pending_(columns_ <= 4 ? 4 : 16),
+      most_pending_(16),
       block_keys_(
           std::max<std::int64_t>(kBlockBytes / (64 * depth_ + 32 * columns_) / 512 * 512, 512)),
       queries_(panels_of(capacity) * 2 * depth_),
@@ -180,25 +191,22 @@ void TileBlock::check_scores(std::int64_t position, float* scores) {
 
 // Raises m where a weight is too large.
 void TileBlock::raise(std::int64_t index) {
-  const bool falling = factor_ < 0;
-  for (std::int64_t r = 0; r < kPanelRows; ++r) {
-    float top = kMasked;
-    for (std::int64_t c = 0; c < kStepKeys; ++c) {
-      const float score = scores_[r * kStepKeys + c];
-      if (std::isfinite(score)) top = std::max(top, falling ? -score : score);
-    }
-    if (top != kMasked) raise_row(index * kPanelRows + r, falling ? -top : top);
-  }
+  const float sign = factor_ < 0 ? -1.0f : 1.0f;
+  float tops[kPanelRows];
+  kernels::step_tops(scores_.data(), sign, tops);
+  for (std::int64_t r = 0; r < kPanelRows; ++r)
+    if (tops[r] != kMasked) raise_row(index * kPanelRows + r, sign * tops[r]);
 }
 
 void TileBlock::raise_row(std::int64_t position, float score) {
   const float units = std::fma(score, factor_, offsets_[position]);
-  if (!(std::nearbyint(units) >= 65535)) return;
+  if (!(units > 65534.5f)) return;  // it rounds to the largest
   const float old_m = partial_.m[position];
-  const float m = std::ceil(score * factor_ / kernels::kOctave) + kHeadroom;
-  const float shrink = std::exp2(old_m - m);
+  const float m = round_up(score * factor_ / kernels::kOctave) + kHeadroom;
   partial_.m[position] = m;
   offsets_[position] = kernels::weight_offset(m);
+  if (old_m == kNothingSeen) return;  // its sums are zero
+  const float shrink = std::exp2(old_m - m);
   float* o = partial_.o + position * partial_.o_stride;
   for (std::int64_t c = 0; c < partial_.o_stride; ++c) o[c] *= shrink;
   const int side = panels_[static_cast<std::size_t>(position / kPanelRows)].side;

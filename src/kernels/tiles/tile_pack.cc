@@ -11,18 +11,16 @@ namespace {
 constexpr std::uint16_t kMagnitude = 0x7FFF;
 constexpr std::int64_t kLanes = 16;  // partial sums that may go on side by side
 
-// Channels [begin, begin + count) of a row, zero beyond its width.
+// Channels [begin, begin + count) of a row: where they lie, or in the buffer, zero beyond its
+// width.
 template <std::int64_t count>
-void load_part(const std::uint16_t* row, std::int64_t width, std::int64_t begin,
-               std::uint16_t* out) {
+const std::uint16_t* part_of(const std::uint16_t* row, std::int64_t width, std::int64_t begin,
+                             std::uint16_t* buffer) {
   const std::int64_t left = row != nullptr ? std::clamp<std::int64_t>(width - begin, 0, count) : 0;
-  if (left == count) {
-    std::memcpy(out, row + begin, count * sizeof(std::uint16_t));
-    return;
-  }
-  std::memset(out, 0, count * sizeof(std::uint16_t));
-  if (left > 0)
-    std::memcpy(out, row + begin, static_cast<std::size_t>(left) * sizeof(std::uint16_t));
+  if (left == count) return row + begin;
+  std::fill_n(buffer, count, std::uint16_t{0});
+  if (left > 0) std::copy_n(row + begin, left, buffer);
+  return buffer;
 }
 
 }  // namespace
@@ -47,14 +45,17 @@ float sum_of_magnitudes(const std::uint16_t* row, std::int64_t width) {
 }
 
 void pack_query_row(const std::uint16_t* row, std::int64_t width, std::int64_t r, Tile* out) {
+  std::uint16_t buffer[kTileDepth];
   for (std::int64_t t = 0; t < tiles_along(width); ++t)
-    load_part<kTileDepth>(row, width, t * kTileDepth, out[t].bits + r * kTileDepth);
+    std::memcpy(out[t].bits + r * kTileDepth,
+                part_of<kTileDepth>(row, width, t * kTileDepth, buffer),
+                kTileDepth * sizeof(std::uint16_t));
 }
 
 void pack_key_column(const std::uint16_t* row, std::int64_t width, std::int64_t c, Tile* out) {
-  std::uint16_t part[kTileDepth];
+  std::uint16_t buffer[kTileDepth];
   for (std::int64_t t = 0; t < tiles_along(width); ++t) {
-    load_part<kTileDepth>(row, width, t * kTileDepth, part);
+    const std::uint16_t* part = part_of<kTileDepth>(row, width, t * kTileDepth, buffer);
     for (std::int64_t i = 0; i < kTileRows; ++i)
       std::memcpy(out[t].bits + (i * kTileColumns + c) * 2, part + 2 * i, 4);
   }
@@ -62,11 +63,13 @@ void pack_key_column(const std::uint16_t* row, std::int64_t width, std::int64_t 
 
 void pack_values(const std::uint16_t* const* rows, std::int64_t width, std::int64_t columns,
                  Tile* out) {
-  std::uint16_t even[kTileColumns], odd[kTileColumns];
+  std::uint16_t buffers[2][kTileColumns];
   for (std::int64_t t = 0; t < columns; ++t)
     for (std::int64_t i = 0; i < kTileRows; ++i) {
-      load_part<kTileColumns>(rows[weight_key(2 * i)], width, t * kTileColumns, even);
-      load_part<kTileColumns>(rows[weight_key(2 * i + 1)], width, t * kTileColumns, odd);
+      const std::int64_t begin = t * kTileColumns;
+      const auto* even = part_of<kTileColumns>(rows[weight_key(2 * i)], width, begin, buffers[0]);
+      const auto* odd =
+          part_of<kTileColumns>(rows[weight_key(2 * i + 1)], width, begin, buffers[1]);
       std::uint16_t* to = out[t].bits + i * kTileDepth;
       for (std::int64_t c = 0; c < kTileColumns; ++c) {
         to[2 * c] = even[c];

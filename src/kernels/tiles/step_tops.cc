@@ -1,0 +1,47 @@
+#include "kernels/tiles/step_tops.h"
+
+#include <limits>
+
+#include "core/targets.h"
+#include "kernels/tiles/tile_engine.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/tiles/step_tops.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace subquad::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+void StepTops(const float* scores, float sign, float* tops) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto factor = hn::Set(d, sign);
+  const auto masked = hn::Set(d, -std::numeric_limits<float>::infinity());
+  const auto limit = hn::Set(d, std::numeric_limits<float>::max());
+  for (int64_t r = 0; r < kPanelRows; ++r) {
+    auto top = masked;
+    for (int64_t c = 0; c < kStepKeys; c += lanes) {
+      const auto product = hn::Mul(factor, hn::Load(d, scores + r * kStepKeys + c));
+      // Not above the limit: neither +inf nor NaN.
+      top = hn::Max(top, hn::IfThenElse(hn::Le(product, limit), product, masked));
+    }
+    tops[r] = hn::GetLane(hn::MaxOfLanes(d, top));
+  }
+}
+
+}  // namespace subquad::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace subquad::kernels {
+
+HWY_EXPORT(StepTops);
+
+void step_tops(const float* scores, float sign, float* tops) {
+  HWY_DYNAMIC_DISPATCH(StepTops)(scores, sign, tops);
+}
+
+}  // namespace subquad::kernels
+#endif
