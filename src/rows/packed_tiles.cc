@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "kernels/half.h"
+#include "kernels/tiles/tile_limits.h"
 #include "kernels/tiles/tile_pack.h"
 
 namespace subquad {
 namespace {
 
 constexpr std::int64_t kPartKeys = 512;
-constexpr std::uint16_t kInfinity = 0x7F80;
+constexpr std::uint16_t kLargestFinite = 0x7F7F;
 
 // What the rows may see, in whole steps.
 Range step_range(const HeadProblem& head) {
@@ -54,8 +55,8 @@ void PackedTiles::pack_half(std::int64_t key) {
   for (std::int64_t k = 0; k < kernels::kTileDepth; ++k) {
     const std::uint16_t* row = nullptr;
     if (const std::int64_t j = key + k; j < head_.num_keys) {
-      const bool wild = kernels::largest_bits(row_of(keys, j), keys.width) > limit ||
-                        kernels::largest_bits(row_of(values, j), values.width) >= kInfinity;
+      const bool wild = kernels::any_above(row_of(keys, j), keys.width, limit) ||
+                        kernels::any_above(row_of(values, j), values.width, kLargestFinite);
       is_wild_[static_cast<std::size_t>(j - keys_.begin)] = wild ? 1 : 0;
       row = wild ? nullptr : row_of(keys, j);
       value_rows[k] = wild ? nullptr : row_of(values, j);

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "kernels/half.h"
-#include "kernels/tiles/step_tops.h"
+#include "kernels/tiles/tile_limits.h"
 #include "kernels/tiles/tile_pack.h"
 #include "rows/visible_keys.h"
 
@@ -22,10 +22,12 @@ constexpr std::int64_t kBlockBytes = 1 << 18;  // keys and values that all panel
 
 std::int64_t panels_of(std::int64_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
 
-bool is_whole_query(const std::uint16_t* query, std::int64_t width, float scale) {
-  // A bound that is quickly had, and mostly enough.
-  const float largest = bf16_to_f32(kernels::largest_bits(query, width));
-  if (static_cast<float>(width) * largest * std::abs(scale) <= kLargestTileQuery) return true;
+// Whether the query's scores fit (kLargestTileQuery).
+bool fits(const std::uint16_t* query, std::int64_t width, float scale) {
+  // Mostly a bound will do; rounded to bf16, it may be above by 2^-8: a bit less to be sure.
+  const float limit = kLargestTileQuery / (std::abs(scale) * static_cast<float>(width));
+  if (!kernels::any_above(query, width, f32_to_bf16(std::min(0.99f * limit, 0x1p100f))))
+    return true;
   return kernels::sum_of_magnitudes(query, width) * std::abs(scale) <= kLargestTileQuery;
 }
 
@@ -95,7 +97,7 @@ void TileBlock::load(const PackedTiles& packed, const Range& rows) {
 void TileBlock::load_row(const PackedTiles& packed, std::int64_t row, std::int64_t position) {
   const HeadProblem& head = packed.head();
   const auto* query = static_cast<const std::uint16_t*>(head.row_in(head.problem->query, row));
-  const bool whole = is_whole_query(query, head.head_dim(), head.scale_log2);
+  const bool whole = fits(query, head.head_dim(), head.scale_log2);
   if (!whole || sees_any(head, row, packed.wild()))
     refused_[static_cast<std::size_t>(position)] = 1;
   if (whole)

@@ -13,8 +13,10 @@
 #include "core/memory.h"
 #include "kernels/half.h"
 #include "kernels/tiles/tile_engine.h"
+#include "kernels/tiles/tile_limits.h"
 #include "kernels/tiles/tile_pack.h"
 #include "support/draw.h"
+#include "support/isa.h"
 
 namespace subquad::testing {
 namespace {
@@ -216,9 +218,45 @@ TEST(KernelsTiles, ValuesMeetTheirWeights) {
 
 TEST(KernelsTiles, MagnitudesOfARow) {
   const std::vector<std::uint16_t> row{f32_to_bf16(1.0F), f32_to_bf16(-3.0F), f32_to_bf16(0.5F)};
-  EXPECT_EQ(kernels::largest_bits(row.data(), 3), f32_to_bf16(3.0F));
   EXPECT_EQ(kernels::sum_of_magnitudes(row.data(), 3), 4.5F);
-  EXPECT_GT(kernels::largest_bits(std::vector<std::uint16_t>{0xFFC0}.data(), 1), 0x7F80);
+}
+
+TEST(KernelsTiles, AnyNumberAboveALimitIsFound) {
+  on_every_isa([] {
+    for (const std::int64_t count : {1, 7, 8, 31, 32, 33, 64, 100}) {
+      for (std::int64_t at = 0; at < count; ++at) {
+        std::vector<std::uint16_t> bits(static_cast<std::size_t>(count), f32_to_bf16(-2.0F));
+        EXPECT_FALSE(kernels::any_above(bits.data(), count, f32_to_bf16(2.0F)));
+        bits[static_cast<std::size_t>(at)] = at % 2 == 0 ? f32_to_bf16(-2.5F) : 0xFFC0;
+        EXPECT_TRUE(kernels::any_above(bits.data(), count, f32_to_bf16(2.0F)));
+      }
+    }
+  });
+}
+
+TEST(KernelsTiles, TopsOfAStepAreOfItsFiniteScores) {
+  on_every_isa([] {
+    Scratch<float> scores(kPanelRows * kStepKeys);
+    for (std::int64_t i = 0; i < scores.size(); ++i) {
+      const float wild[] = {infinity, -infinity, std::nanf("")};
+      scores[i] =
+          i / kStepKeys == 3 || i % 5 == 0 ? wild[i % 3] : static_cast<float>(i * 37 % 1001);
+    }
+    std::vector<float> tops(kPanelRows), bottoms(kPanelRows);
+    kernels::step_tops(scores.data(), 1, tops.data());
+    kernels::step_tops(scores.data(), -1, bottoms.data());
+    for (std::int64_t r = 0; r < kPanelRows; ++r) {
+      float top = -infinity, bottom = -infinity;
+      for (std::int64_t c = 0; c < kStepKeys; ++c) {
+        const float score = scores[r * kStepKeys + c];
+        if (!std::isfinite(score)) continue;
+        top = std::max(top, score);
+        bottom = std::max(bottom, -score);
+      }
+      EXPECT_EQ(tops[static_cast<std::size_t>(r)], top);
+      EXPECT_EQ(bottoms[static_cast<std::size_t>(r)], bottom);
+    }
+  });
 }
 
 TEST(KernelsTiles, AmxScoresAreTheModelsBits) {

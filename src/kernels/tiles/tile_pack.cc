@@ -25,13 +25,6 @@ const std::uint16_t* part_of(const std::uint16_t* row, std::int64_t width, std::
 
 }  // namespace
 
-std::uint16_t largest_bits(const std::uint16_t* row, std::int64_t width) {
-  std::int16_t top = 0;  // signed maxima are in every instruction set
-  for (std::int64_t c = 0; c < width; ++c)
-    top = std::max(top, static_cast<std::int16_t>(row[c] & kMagnitude));
-  return static_cast<std::uint16_t>(top);
-}
-
 float sum_of_magnitudes(const std::uint16_t* row, std::int64_t width) {
   float lanes[kLanes] = {};
   std::int64_t c = 0;

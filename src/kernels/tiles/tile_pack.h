@@ -12,9 +12,7 @@ constexpr std::int64_t tiles_along(std::int64_t channels) {
   return (channels + kTileDepth - 1) / kTileDepth;
 }
 
-// Largest magnitude of a row, as bits without a sign; NaN and Inf are above all numbers. And the
-// sum of its magnitudes.
-std::uint16_t largest_bits(const std::uint16_t* row, std::int64_t width);
+// Sum of a row's magnitudes.
 float sum_of_magnitudes(const std::uint16_t* row, std::int64_t width);
 
 // One row of a tile row of queries: channel 32 t + c at out[t].bits[32 r + c], zero beyond `width`.

@@ -1,4 +1,4 @@
-#include "kernels/tiles/step_tops.h"
+#include "kernels/tiles/tile_limits.h"
 
 #include <limits>
 
@@ -6,7 +6,7 @@
 #include "kernels/tiles/tile_engine.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/tiles/step_tops.cc"
+#define HWY_TARGET_INCLUDE "kernels/tiles/tile_limits.cc"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -31,6 +31,20 @@ void StepTops(const float* scores, float sign, float* tops) {
   }
 }
 
+bool AnyAbove(const uint16_t* bits, int64_t count, uint16_t limit) {
+  const hn::CappedTag<int16_t, 32> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto* numbers = reinterpret_cast<const int16_t*>(bits);
+  const auto magnitude = hn::Set(d, int16_t{0x7FFF});
+  auto top = hn::Zero(d);
+  int64_t c = 0;
+  for (; c + lanes <= count; c += lanes)
+    top = hn::Max(top, hn::And(hn::LoadU(d, numbers + c), magnitude));
+  bool above = !hn::AllFalse(d, hn::Gt(top, hn::Set(d, static_cast<int16_t>(limit))));
+  for (; c < count; ++c) above |= (bits[c] & 0x7FFF) > limit;
+  return above;
+}
+
 }  // namespace subquad::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -38,9 +52,13 @@ HWY_AFTER_NAMESPACE();
 namespace subquad::kernels {
 
 HWY_EXPORT(StepTops);
+HWY_EXPORT(AnyAbove);
 
 void step_tops(const float* scores, float sign, float* tops) {
   HWY_DYNAMIC_DISPATCH(StepTops)(scores, sign, tops);
+}
+bool any_above(const std::uint16_t* bits, std::int64_t count, std::uint16_t limit) {
+  return HWY_DYNAMIC_DISPATCH(AnyAbove)(bits, count, limit);
 }
 
 }  // namespace subquad::kernels
