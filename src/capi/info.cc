@@ -31,6 +31,10 @@ subquad_status subquad_measure_fma_gflops(int threads, double seconds, double* g
   return guarded([&] { required("gflops", gflops) = measure_fma_gflops(threads, seconds); });
 }
 
+subquad_status subquad_measure_tile_gflops(int threads, double seconds, double* gflops) {
+  return guarded([&] { required("gflops", gflops) = measure_tile_gflops(threads, seconds); });
+}
+
 subquad_status subquad_measure_read_gbps(int threads, double seconds, double* gbps) {
   return guarded([&] { required("gbps", gbps) = measure_read_gbps(threads, seconds); });
 }

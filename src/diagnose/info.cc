@@ -13,6 +13,7 @@
 #include "core/memory.h"
 #include "core/threads.h"
 #include "kernels/peak.h"
+#include "kernels/tiles/tile_engine.h"
 #include "subquad/error.h"
 
 namespace subquad {
@@ -76,6 +77,14 @@ double measure_fma_gflops(int threads, double seconds) {
   return 1e-9 * best_rate(team, seconds, [&](std::int64_t t) {
            return kernels::fma_rounds(2'000'000, &sinks[static_cast<std::size_t>(t)]);
          });
+}
+
+double measure_tile_gflops(int threads, double seconds) {
+  ensure_isa();
+  const int team = measuring_threads(threads, seconds);
+  const kernels::TileEngine* engine = kernels::tile_engine();
+  if (engine == nullptr) return 0;
+  return 1e-9 * best_rate(team, seconds, [&](std::int64_t) { return engine->rounds(100'000); });
 }
 
 double measure_read_gbps(int threads, double seconds) {

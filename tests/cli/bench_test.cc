@@ -160,6 +160,11 @@ TEST_F(InfoTest, PeakIsMeasured) {
   EXPECT_GT(json["machine"]["read_gbps"].get<double>(), 0);
 }
 
+TEST_F(InfoTest, PeakOfTilesIsMeasuredWhereTheyAreInUse) {
+  const auto json = run_json({"info", "--peak", "--threads", "1"});
+  EXPECT_EQ(json["tile_gflops"].is_number(), json["machine"]["isa"] == "amx");
+}
+
 TEST_F(InfoTest, TextNamesTheInstructionSet) {
   const Outcome outcome = run({"info"});
   EXPECT_EQ(outcome.code, 0);

@@ -304,6 +304,7 @@ TEST_F(ArgumentsTest, ThreadCountsBelowZero) {
       [&] { sample_value_rows(problem_, {}, {-1}); },
       [&] { hyper_attention(problem_, {}, {}, outputs, {-1}); },
       [&] { measure_fma_gflops(-1, 1e-3); },
+      [&] { measure_tile_gflops(-1, 1e-3); },
       [&] { measure_read_gbps(-1, 1e-3); },
   };
   const std::vector<std::uint16_t> before = out_.words();

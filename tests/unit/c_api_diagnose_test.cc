@@ -248,6 +248,9 @@ TEST(CApiInfo, Machine) {
   expect_refused(subquad_measure_fma_gflops(-1, 1e-3, &rate), "threads: -1");
   expect_refused(subquad_measure_read_gbps(1, HUGE_VAL, &rate), "seconds");
   expect_refused(subquad_measure_fma_gflops(1, std::nan(""), &rate), "seconds");
+  ASSERT_EQ(SUBQUAD_OK, subquad_measure_tile_gflops(1, 1e-3, &rate));
+  EXPECT_EQ(rate > 0, build_info().isa == "amx");
+  expect_refused(subquad_measure_tile_gflops(1, 0, &rate), "seconds");
   expect_refused(subquad_select_isa("z80"), "z80");
   expect_refused(subquad_select_isa(nullptr), "name: is NULL");
   EXPECT_EQ(SUBQUAD_OK, subquad_select_isa(""));

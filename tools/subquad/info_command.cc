@@ -24,12 +24,15 @@ struct Facts {
   BuildInfo build;
   MachineRecord machine;
   std::optional<OpenBlasProbe> openblas;
+  Number tile_gflops;
 };
 
 Facts gather(const InfoOptions& options) {
-  Facts facts{build_info(), machine_record(options.common.threads), {}};
+  Facts facts{build_info(), machine_record(options.common.threads), {}, {}};
   if (options.peak) {
     facts.machine.fma_gflops = measure_fma_gflops(facts.machine.threads, 1.0);
+    if (facts.build.isa == "amx")
+      facts.tile_gflops = measure_tile_gflops(facts.machine.threads, 1.0);
     facts.machine.read_gbps = measure_read_gbps(facts.machine.threads, 1.0);
   }
   facts.openblas = probe_openblas(facts.build.isa_supported);
@@ -47,6 +50,8 @@ nlohmann::ordered_json facts_json(const Facts& facts) {
   json["compiler"] = facts.build.compiler;
   json["isa_compiled"] = facts.build.isa_compiled;
   json["isa_supported"] = facts.build.isa_supported;
+  json["tile_gflops"] = nullptr;
+  if (facts.tile_gflops) json["tile_gflops"] = *facts.tile_gflops;
   json["openblas"] = openblas_json(facts.openblas);
   return json;
 }
@@ -61,6 +66,10 @@ void print_facts(const Facts& facts) {
   if (facts.machine.fma_gflops) {
     fmt::print("FMA rate     {:.1f} GFLOP/s (f32, registers only, {} threads together)\n",
                *facts.machine.fma_gflops, facts.machine.threads);
+  }
+  if (facts.tile_gflops) {
+    fmt::print("tile rate    {:.0f} GFLOP/s (bf16 on AMX, registers only, {} threads together)\n",
+               *facts.tile_gflops, facts.machine.threads);
   }
   if (facts.machine.read_gbps) {
     fmt::print("read rate    {:.1f} GB/s (memory, {} threads together)\n", *facts.machine.read_gbps,
@@ -98,15 +107,15 @@ void add_info(const Command& app) {
   const Command command =
       app.add_subcommand("info", "The build, the machine and, with --peak, its measured limits");
   command.add_flag("--peak", options->peak,
-                   "Measure the multiply-add and memory read rates (two seconds)");
+                   "Measure the multiply-add and memory read rates (two or three seconds)");
   add_threads(command, options->common);
   add_json(command, options->common);
   command.footer(
       "Examples:\n"
       "  subquad info --peak\n"
       "  subquad info --peak --threads 1 --json -\n"
-      "The environment variable SUBQUAD_ISA (avx3 | avx2 | sse4 | scalar) lowers the instruction "
-      "set.");
+      "The environment variable SUBQUAD_ISA (amx | avx3 | avx2 | sse4 | scalar) lowers the "
+      "instruction set; all but amx compute bf16 in f32.");
   command.callback([options] { run_info(*options); });
 }
 
