@@ -49,7 +49,7 @@ class TorchPeer final : public Peer {
   dup2(input, STDIN_FILENO);
   dup2(output, STDOUT_FILENO);
   setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
-  execl(python.c_str(), "python3", "-u", SUBQUAD_TORCH_PEER, type.c_str(), nullptr);
+  execl(python.c_str(), python.c_str(), "-u", SUBQUAD_TORCH_PEER, type.c_str(), nullptr);
   _exit(127);
 }
 
