@@ -24,7 +24,7 @@ struct Isa {
 };
 
 // AMX is no target of Highway's: its code is kernels/tiles, beside the vectors of avx3.
-constexpr std::int64_t kAmx = std::int64_t{1} << 61;
+constexpr std::int64_t kAmx = 1;  // a bit that Highway keeps free
 static_assert((HWY_TARGETS & kAmx) == 0);
 
 // Best first. NEON stands for ARM machines, where it is all there is besides scalar code.

@@ -109,7 +109,7 @@ ExactRun exact_forward(std::span<const HeadProblem> heads, const Outputs& output
   std::vector<HeadProblem> on_tiles, others;
   for (const HeadProblem& head : heads) (suits_tiles(head) ? on_tiles : others).push_back(head);
   if (on_tiles.empty()) return forward_f32(heads, outputs, threads);
-  ExactRun run{tile_path(), tile_forward(on_tiles, outputs, threads)};
+  ExactRun run{tile_path(), tile_forward(on_tiles, outputs, threads), true};
   const ExactRun rest = forward_f32(others, outputs, threads);
   run.scored_entries += rest.scored_entries;
   if (rest.path != "empty") run.path += "+" + rest.path;

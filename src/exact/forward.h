@@ -20,6 +20,7 @@ struct ExactRun {
   std::string path;  // "packed", "streamed" or "packed+streamed", with ":split" when keys were
                      // split; "bf16-amx" on a matrix unit, "+.." for heads of few rows
   std::int64_t scored_entries = 0;
+  bool on_tiles = false;  // weights of some rows were rounded to bf16
 };
 
 // All rows of all heads.

@@ -42,7 +42,7 @@ class HeadRun {
  private:
   SplitCounts run_exactly() {
     const ExactRun run = exact_forward({&head_, 1}, outputs_, threads_);
-    return {0, run.scored_entries, 1};
+    return {0, run.scored_entries, 1, run.on_tiles};
   }
 
   void finish(SummedRows& worker) {

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "exact/tile_forward.h"
+
 namespace subquad {
 
 std::vector<Route> route_heads(std::span<const HeadProblem> heads, const Method& method) {
@@ -22,12 +24,13 @@ std::vector<Route> route_heads(std::span<const HeadProblem> heads, const Method&
 
 std::string split_path(const Method& method, const SplitCounts& counts,
                        std::span<const HeadProblem> heads) {
-  if (counts.exact_heads > 0 && counts.exact_heads == std::ssize(heads)) return "exact";
+  const std::string exact = counts.on_tiles ? "exact:" + tile_path() : "exact";
+  if (counts.exact_heads > 0 && counts.exact_heads == std::ssize(heads)) return exact;
   const bool hides = std::any_of(heads.begin(), heads.end(),
                                  [](const HeadProblem& head) { return head.has_band(); });
   std::string path = method.names + (hides && !method.is_strict() ? ":not-strict" : "");
   if (counts.exact_heads > 0)
-    path += fmt::format("[{} of {} heads exact]", counts.exact_heads, heads.size());
+    path += fmt::format("[{} of {} heads {}]", counts.exact_heads, heads.size(), exact);
   return path;
 }
 
