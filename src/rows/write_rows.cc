@@ -5,7 +5,6 @@
 
 #include "core/logits.h"
 #include "kernels/pack.h"
-#include "rows/head_rows.h"
 #include "rows/rescue_row.h"
 #include "subquad/error.h"
 

@@ -41,7 +41,7 @@ void check_random_problem(std::uint64_t seed) {
   on_every_isa([&] {
     const ForwardRun forward = run_forward(random.problem, out_type, 2, layout);
     const BackwardRun run = run_backward(random.problem, forward, upstream, 2, layout);
-    EXPECT_LE(gradient_error(run, reference, expected, smallest_gradient),
+    EXPECT_LE(gradient_error_beyond(forward, upstream, run, reference, expected, smallest_gradient),
               backward_tolerance(out_type));
     EXPECT_TRUE(run.query.outside_untouched());
     EXPECT_TRUE(run.key.outside_untouched());

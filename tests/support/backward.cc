@@ -1,6 +1,7 @@
 #include "support/backward.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 namespace subquad::testing {
@@ -52,6 +53,27 @@ double gradient_error(const BackwardRun& run, const ReferenceAttention& referenc
   add(run.key, expected.key);
   add(run.value, expected.value);
   return largest / std::max(1.0, reference.max_score);
+}
+
+double gradient_error_beyond(const ForwardRun& forward, const Upstream& upstream,
+                             const BackwardRun& run, const ReferenceAttention& reference,
+                             const ReferenceAttention::Gradients& expected, double floor) {
+  if (weight_error(forward.report) == 0) return gradient_error(run, reference, expected, floor);
+  const auto slack = reference.backward_slack(read_tensor(upstream.out.view()),
+                                              upstream.dense_lse(), weight_error(forward.report));
+  BackwardRun closer = run;
+  const auto approach = [](TensorBuffer& got, const DenseTensor& want, const DenseTensor& allowed) {
+    got.for_each([&](auto b, auto h, auto i, auto c) {
+      const double expected_here = want.row(b, h, i)[c], found = got.get(b, h, i, c);
+      const double step = std::min(std::fabs(expected_here - found), allowed.row(b, h, i)[c]);
+      if (std::isfinite(step))
+        got.set(b, h, i, c, found + std::copysign(step, expected_here - found));
+    });
+  };
+  approach(closer.query, expected.query, slack.query);
+  approach(closer.key, expected.key, slack.key);
+  approach(closer.value, expected.value, slack.value);
+  return gradient_error(closer, reference, expected, floor);
 }
 
 }  // namespace subquad::testing

@@ -23,6 +23,10 @@ void add(double* to, double factor, const double* from, std::int64_t n) {
   for (std::int64_t c = 0; c < n; ++c) to[c] += factor * from[c];
 }
 
+void add_magnitudes(double* to, double factor, const double* from, std::int64_t n) {
+  for (std::int64_t c = 0; c < n; ++c) to[c] += factor * std::fabs(from[c]);
+}
+
 }  // namespace
 
 DenseTensor::DenseTensor(const Shape4& s)
@@ -106,6 +110,16 @@ ReferenceAttention::Gradients ReferenceAttention::backward(const DenseTensor& gr
   return gradients;
 }
 
+ReferenceAttention::Gradients ReferenceAttention::backward_slack(const DenseTensor& grad_out,
+                                                                 const DenseTensor& grad_lse,
+                                                                 double weight_error) const {
+  Gradients slack{DenseTensor(query_.shape), DenseTensor(key_.shape), DenseTensor(value_.shape)};
+  for_each_row([&](const Row& row) {
+    slack_row(row, grad_out, grad_lse, weight_error / (1 - weight_error), slack);
+  });
+  return slack;
+}
+
 void ReferenceAttention::for_each_row(const std::function<void(const Row&)>& visit) const {
   const std::int64_t group = query_.shape[1] / std::max<std::int64_t>(1, key_.shape[1]);
   for (const SequenceRange& range : sequence_ranges(problem_))
@@ -166,25 +180,64 @@ void ReferenceAttention::forward_row(const Row& row) {
   }
 }
 
-void ReferenceAttention::backward_row(const Row& row, const DenseTensor& grad_out,
-                                      const DenseTensor& grad_lse, Gradients& gradients) const {
-  const std::int64_t head_dim = query_.shape[3];
+ReferenceAttention::RowGradients ReferenceAttention::row_gradients(
+    const Row& row, const DenseTensor& grad_out, const DenseTensor& grad_lse) const {
   const std::int64_t value_dim = value_.shape[3];
   const double* upstream = grad_out.row(row.b, row.h, row.i);
   const Total total = total_of(row);
   const double offset =
       grad_lse.row(row.b, row.h, row.i)[0] - dot(upstream, out.row(row.b, row.h, row.i), value_dim);
-  const double* query = query_.row(row.b, row.h, row.i);
-  double* grad_query = gradients.query.row(row.b, row.h, row.i);
+  RowGradients gradients;
+  for (std::size_t n = 0; n < row.scores.size(); ++n) {
+    const bool seen = row.scores[n] != -std::numeric_limits<double>::infinity();
+    const double weight = seen ? total.weight(row.scores[n]) : 0;
+    const double* value = value_.row(row.b, row.kv_head, row.range.key_begin + std::int64_t(n));
+    gradients.weights.push_back(weight);
+    gradients.scores.push_back(seen ? weight * (dot(upstream, value, value_dim) + offset) : 0);
+  }
+  return gradients;
+}
+
+void ReferenceAttention::backward_row(const Row& row, const DenseTensor& grad_out,
+                                      const DenseTensor& grad_lse, Gradients& gradients) const {
+  const std::int64_t head_dim = query_.shape[3];
+  const RowGradients own = row_gradients(row, grad_out, grad_lse);
   for (std::size_t n = 0; n < row.scores.size(); ++n) {
     if (row.scores[n] == -std::numeric_limits<double>::infinity()) continue;
     const std::int64_t j = row.range.key_begin + static_cast<std::int64_t>(n);
-    const double weight = total.weight(row.scores[n]);
-    const double* value = value_.row(row.b, row.kv_head, j);
-    const double grad_score = scale_ * weight * (dot(upstream, value, value_dim) + offset);
-    add(grad_query, grad_score, key_.row(row.b, row.kv_head, j), head_dim);
-    add(gradients.key.row(row.b, row.kv_head, j), grad_score, query, head_dim);
-    add(gradients.value.row(row.b, row.kv_head, j), weight, upstream, value_dim);
+    const double grad_score = scale_ * own.scores[n];
+    add(gradients.query.row(row.b, row.h, row.i), grad_score, key_.row(row.b, row.kv_head, j),
+        head_dim);
+    add(gradients.key.row(row.b, row.kv_head, j), grad_score, query_.row(row.b, row.h, row.i),
+        head_dim);
+    add(gradients.value.row(row.b, row.kv_head, j), own.weights[n],
+        grad_out.row(row.b, row.h, row.i), value_.shape[3]);
+  }
+}
+
+void ReferenceAttention::slack_row(const Row& row, const DenseTensor& grad_out,
+                                   const DenseTensor& grad_lse, double relative,
+                                   Gradients& slack) const {
+  const std::int64_t head_dim = query_.shape[3];
+  const RowGradients own = row_gradients(row, grad_out, grad_lse);
+  const double from_lse = grad_lse.row(row.b, row.h, row.i)[0];
+  const double* upstream = grad_out.row(row.b, row.h, row.i);
+  double of_out = 0;  // e_i
+  for (std::int64_t c = 0; c < value_.shape[3]; ++c)
+    of_out += 3 * 0x1p-24 * std::fabs(upstream[c] * out.row(row.b, row.h, row.i)[c]);
+  for (std::size_t n = 0; n < row.scores.size(); ++n)
+    of_out += relative * std::fabs(own.scores[n] - own.weights[n] * from_lse);
+  for (std::size_t n = 0; n < row.scores.size(); ++n) {
+    if (row.scores[n] == -std::numeric_limits<double>::infinity()) continue;
+    const std::int64_t j = row.range.key_begin + static_cast<std::int64_t>(n);
+    const double of_score = std::fabs(scale_) * (relative * std::fabs(own.scores[n]) +
+                                                 (1 + relative) * own.weights[n] * of_out);
+    add_magnitudes(slack.query.row(row.b, row.h, row.i), of_score, key_.row(row.b, row.kv_head, j),
+                   head_dim);
+    add_magnitudes(slack.key.row(row.b, row.kv_head, j), of_score, query_.row(row.b, row.h, row.i),
+                   head_dim);
+    add_magnitudes(slack.value.row(row.b, row.kv_head, j), relative * own.weights[n], upstream,
+                   value_.shape[3]);
   }
 }
 

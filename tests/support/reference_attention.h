@@ -64,6 +64,17 @@ class ReferenceAttention {
   // Of sum(out * grad_out) + sum(lse * grad_lse).
   Gradients backward(const DenseTensor& grad_out, const DenseTensor& grad_lse) const;
 
+  // How far each gradient may be off if it is computed from an out and an lse that came of weights
+  // p_ij, each off by at most `weight_error` of itself. With r = weight_error / (1 - weight_error),
+  // g_ij = grad_out_i . V_j and d_i = grad_out_i . out_i:
+  //   weights of the backward, exp(score - lse)    off by r p_ij
+  //   d_i                                          off by e_i = r sum_j p_ij |g_ij - d_i|
+  //     + 3 2^-24 sum_c |grad_out_ic out_ic|, the sums, their inverse and product in f32
+  //   p_ij (g_ij - d_i + grad_lse_i)               off by p_ij (r |g_ij - d_i + grad_lse_i|
+  //                                                             + (1 + r) e_i)
+  Gradients backward_slack(const DenseTensor& grad_out, const DenseTensor& grad_lse,
+                           double weight_error) const;
+
  private:
   struct Row {
     const SequenceRange& range;
@@ -88,8 +99,19 @@ class ReferenceAttention {
 
   void forward_row(const Row& row);
 
+  // A row's weights, and the gradient of its scores before they are scaled.
+  struct RowGradients {
+    std::vector<double> weights, scores;
+  };
+
+  RowGradients row_gradients(const Row& row, const DenseTensor& grad_out,
+                             const DenseTensor& grad_lse) const;
+
   void backward_row(const Row& row, const DenseTensor& grad_out, const DenseTensor& grad_lse,
                     Gradients& gradients) const;
+
+  void slack_row(const Row& row, const DenseTensor& grad_out, const DenseTensor& grad_lse,
+                 double relative, Gradients& slack) const;
 };
 
 }  // namespace subquad::testing
