@@ -1,6 +1,8 @@
 #include "exact/row_items.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 
 namespace subquad {
 namespace {
@@ -12,11 +14,19 @@ std::int64_t work_of(const RowItem& item) {
   return item.rows.count * (item.keys.end - item.keys.begin);
 }
 
+bool has_more_work(const RowItem& a, const RowItem& b) { return work_of(a) > work_of(b); }
+
 }  // namespace
 
 void sort_by_work(std::vector<RowItem>& items) {
-  std::stable_sort(items.begin(), items.end(),
-                   [](const RowItem& a, const RowItem& b) { return work_of(a) > work_of(b); });
+  std::stable_sort(items.begin(), items.end(), has_more_work);
+}
+
+void group_by_head(std::vector<RowItem>& items) {
+  std::stable_sort(items.begin(), items.end(), [](const RowItem& a, const RowItem& b) {
+    return std::less<>()(a.head, b.head);
+  });
+  std::stable_sort(items.end() - std::ssize(items) / 4, items.end(), has_more_work);
 }
 
 std::int64_t count_splits(std::span<const RowItem> items) {

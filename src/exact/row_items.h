@@ -26,6 +26,10 @@ inline RowItem make_item(const HeadProblem& head, std::int64_t begin, std::int64
 // Most work first.
 void sort_by_work(std::vector<RowItem>& items);
 
+// Puts the items of a head together, so that its keys stay in the caches; the last quarter stay in
+// the order of their work, so that the threads end together.
+void group_by_head(std::vector<RowItem>& items);
+
 // How many runs the keys are cut into: from the shapes alone, never from the thread count. `items`
 // are sorted by work.
 std::int64_t count_splits(std::span<const RowItem> items);

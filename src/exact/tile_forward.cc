@@ -16,7 +16,8 @@
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kWaveBytes = 16 << 20;  // packed heads that are in memory together
+// Packed heads that are in memory together: what stays in the threads' caches.
+constexpr std::int64_t kThreadBytes = 1 << 20, kMostBytes = 16 << 20;
 constexpr std::int64_t kMostItemRows = 256;
 constexpr std::int64_t kMostScale = 256;  // of scores: their units must fit 32 bits
 
@@ -26,10 +27,11 @@ std::int64_t packed_bytes(const HeadProblem& head) {
 }
 
 // Heads from the front that are packed together.
-std::size_t next_wave(std::span<const HeadProblem> heads) {
+std::size_t next_wave(std::span<const HeadProblem> heads, int threads) {
+  const std::int64_t most = std::min(threads * kThreadBytes, kMostBytes);
   std::int64_t bytes = packed_bytes(heads.front());
   std::size_t count = 1;
-  while (count < heads.size() && bytes + packed_bytes(heads[count]) <= kWaveBytes)
+  while (count < heads.size() && bytes + packed_bytes(heads[count]) <= most)
     bytes += packed_bytes(heads[count++]);
   return count;
 }
@@ -111,7 +113,8 @@ class TileWorker {
 void run_wave(std::span<const HeadProblem> heads, std::int64_t rows, const RowSharing& sharing,
               const Outputs& outputs, std::atomic<std::int64_t>& entries) {
   const std::vector<PackedTiles> packed = pack_heads(heads, sharing.threads);
-  const std::vector<RowItem> items = make_items(heads, rows);
+  std::vector<RowItem> items = make_items(heads, rows);
+  group_by_head(items);
   run_items(
       items, sharing, [&] { return TileWorker(heads.front(), rows, heads, packed, entries); },
       [&](const RowItem& item, const Partial& sums) { finish_rows(item, sums, outputs); });
@@ -135,7 +138,7 @@ std::int64_t tile_forward(std::span<const HeadProblem> heads, const Outputs& out
   // Splits show in the bits: they must not depend on what is packed together.
   const RowSharing sharing{count_splits(make_items(heads, rows)), kernels::kStepKeys, threads};
   for (std::size_t begin = 0, count = 0; begin < heads.size(); begin += count) {
-    count = next_wave(heads.subspan(begin));
+    count = next_wave(heads.subspan(begin), threads);
     run_wave(heads.subspan(begin, count), rows, sharing, outputs, entries);
   }
   return entries;

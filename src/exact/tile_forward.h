@@ -18,7 +18,7 @@ bool suits_tiles(const Problem& problem);
 bool suits_tiles(const HeadProblem& head);
 
 // All rows of these heads, of one problem. Returns the scored entries. Scratch: the keys and values
-// of as many heads as fit 16 MB, at least one head's, and half a MB a thread.
+// of as many heads as fit 1 MB a thread and 16 MB, at least one head's, and half a MB a thread.
 std::int64_t tile_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads);
 
 // "bf16-amx": the engine that tile_forward() runs on.

@@ -31,6 +31,14 @@ bool fits(const std::uint16_t* query, std::int64_t width, float scale) {
   return kernels::sum_of_magnitudes(query, width) * std::abs(scale) <= kLargestTileQuery;
 }
 
+// Of the scores of a step, those outside a range of keys.
+void mask_outside(const Range& seen, std::int64_t key, float* scores) {
+  const std::int64_t begin = std::clamp<std::int64_t>(seen.begin - key, 0, kStepKeys);
+  const std::int64_t end = std::clamp<std::int64_t>(seen.end - key, begin, kStepKeys);
+  std::fill(scores, scores + begin, kMasked);
+  std::fill(scores + end, scores + kStepKeys, kMasked);
+}
+
 bool sees_any(const HeadProblem& head, std::int64_t row, const std::vector<std::int32_t>& keys) {
   return std::any_of(keys.begin(), keys.end(),
                      [&](std::int32_t key) { return sees(head, row, key); });
@@ -164,16 +172,17 @@ void TileBlock::multiply_pending(const PackedTiles& packed, std::int64_t index) 
 // Masks on the step's scores. With an additive one they become logits.
 void TileBlock::hide(const HeadProblem& head, std::int64_t index, std::int64_t key) {
   const Panel& panel = panels_[static_cast<std::size_t>(index)];
+  const MaskKind mask = head.problem->mask.kind;
+  const std::int64_t count = std::min(kStepKeys, head.num_keys - key);
   for (std::int64_t row = panel.rows.begin; row < panel.rows.end; ++row) {
     const std::int64_t r = row - panel.rows.begin;
     float* scores = scores_.data() + r * kStepKeys;
-    const std::int64_t count = std::min(kStepKeys, head.num_keys - key);
-    std::fill(scores + count, scores + kStepKeys, kMasked);
-    const bool additive = head.problem->mask.kind == MaskKind::additive;
-    if (additive)
+    if (mask == MaskKind::additive)
       for (std::int64_t c = 0; c < count; ++c) scores[c] *= head.scale_log2;
+    mask_outside(head.visible(row), key, scores);
+    if (mask == MaskKind::none) continue;
     filter_row(head, row, index_range(key, key + count), {0, count}, nullptr, scores, filter_);
-    if (additive) check_scores(index * kPanelRows + r, scores);
+    if (mask == MaskKind::additive) check_scores(index * kPanelRows + r, scores);
   }
 }
 
