@@ -101,7 +101,7 @@ void expect_recorded(DigestTable table, const std::vector<NamedDigests>& compute
   for (const auto& [name, line] : table.lines) ADD_FAILURE() << name << ": recorded, not a case";
 }
 
-constexpr const char* kIsas[] = {"avx3", "avx2", "sse4", "scalar"};
+constexpr const char* kIsas[] = {"avx3", "avx2", "sse4", "scalar", "amx"};
 
 class RecordedDigests : public ::testing::TestWithParam<std::size_t> {};
 
