@@ -52,8 +52,8 @@ void write_row(const HeadProblem& head, std::int64_t row, const Partial& sums, s
   throw_invalid("query, key, value: sums of features overflow float32; scale the inputs down");
 }
 
-// Whether all products are numbers. Without an early end, so that the compiler can take several at a
-// time.
+// Whether all products are numbers. Without an early end, so that the compiler can take several at
+// a time.
 bool stay_finite(const float* values, std::int64_t count, float factor) {
   unsigned lost = 0;
   for (std::int64_t c = 0; c < count; ++c)
