@@ -53,13 +53,12 @@ void TensorBuffer::fill(const std::function<double()>& next) {
 }
 
 bool TensorBuffer::outside_untouched() const {
-  std::vector<bool> inside(words_.size(), false);
+  std::vector<std::uint8_t> inside(words_.size(), 0);
   for_each([&](auto b, auto h, auto i, auto c) {
-    const std::size_t word = word_of(element(b, h, i, c));
-    for (std::size_t n = 0; n < words_per_element(); ++n) inside[word + n] = true;
+    std::fill_n(inside.data() + word_of(element(b, h, i, c)), words_per_element(), 1);
   });
   for (std::size_t n = 0; n < words_.size(); ++n)
-    if (!inside[n] && words_[n] != canary) return false;
+    if (inside[n] == 0 && words_[n] != canary) return false;
   return true;
 }
 
