@@ -1,6 +1,7 @@
 #include "kernels/filter.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numbers>
 
@@ -94,6 +95,19 @@ bool FiniteScores(const float* scores, int64_t stride, int64_t rows, int64_t col
   return true;
 }
 
+bool Within(const float* x, int64_t count, float limit) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto bound = hn::Set(d, limit);
+  auto all = hn::FirstN(d, static_cast<size_t>(lanes));
+  int64_t c = 0;
+  for (; c + lanes <= count; c += lanes)
+    all = hn::And(all, hn::Le(hn::Abs(hn::LoadU(d, x + c)), bound));
+  bool tail = true;
+  for (; c < count; ++c) tail &= std::abs(x[c]) <= limit;
+  return hn::AllTrue(d, all) && tail;
+}
+
 void AddBias(float* scores, const float* bias, int64_t count) {
   const D d;
   for_row(
@@ -152,6 +166,7 @@ namespace subquad::kernels {
 HWY_EXPORT(ApplyBooleanMask);
 HWY_EXPORT(ApplyAdditiveMask);
 HWY_EXPORT(FiniteScores);
+HWY_EXPORT(Within);
 HWY_EXPORT(AddBias);
 HWY_EXPORT(MaskOutside);
 HWY_EXPORT(MaskInside);
@@ -166,6 +181,9 @@ void apply_additive_mask(float* scores, const float* mask, std::int64_t count) {
 bool finite_scores(const float* scores, std::int64_t stride, std::int64_t rows,
                    std::int64_t columns) {
   return HWY_DYNAMIC_DISPATCH(FiniteScores)(scores, stride, rows, columns);
+}
+bool within(const float* x, std::int64_t count, float limit) {
+  return HWY_DYNAMIC_DISPATCH(Within)(x, count, limit);
 }
 void add_bias(float* scores, const float* bias, std::int64_t count) {
   HWY_DYNAMIC_DISPATCH(AddBias)(scores, bias, count);

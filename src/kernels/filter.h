@@ -16,6 +16,9 @@ void apply_additive_mask(float* scores, const float* mask, std::int64_t count);
 bool finite_scores(const float* scores, std::int64_t stride, std::int64_t rows,
                    std::int64_t columns);
 
+// Whether no magnitude of `count` numbers is above the limit, NaN included.
+bool within(const float* x, std::int64_t count, float limit);
+
 // scores[c] += bias[c].
 void add_bias(float* scores, const float* bias, std::int64_t count);
 

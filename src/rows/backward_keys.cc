@@ -1,5 +1,7 @@
 #include "rows/backward_keys.h"
 
+#include "rows/overflows.h"
+
 namespace subquad {
 namespace {
 
@@ -27,9 +29,13 @@ void BackwardKeys::load(const HeadProblem& head, const IndexList& keys, const fl
   keys_ = keys;
   bias_ = bias;
   key_panel_stride_ = kernels::pack_transposed(select(head.keys(), keys), transposed_keys_.data());
-  if (wanted.scores())
+  const std::int64_t columns = round_up(keys.count, panel_);
+  calm_keys_ = is_calm(transposed_keys_.data(), columns * head.head_dim());
+  if (wanted.scores()) {
     value_panel_stride_ =
         kernels::pack_transposed(select(head.values(), keys), transposed_values_.data());
+    calm_values_ = is_calm(transposed_values_.data(), columns * head.value_dim());
+  }
   if (wanted.query) key_panels_.pack(select(head.keys(), keys));
 }
 

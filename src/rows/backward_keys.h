@@ -32,6 +32,9 @@ class BackwardKeys {
   // B of Q K^T and of dO V^T, from column `begin` on (a multiple of the panel width).
   kernels::RightMatrix keys_from(std::int64_t begin) const;
   kernels::RightMatrix values_from(std::int64_t begin) const;
+  // Whether those are calm (overflows.h).
+  bool calm_keys() const { return calm_keys_; }
+  bool calm_values() const { return calm_values_; }
   // B of dS K.
   const RowPanels& key_panels() const { return key_panels_; }
 
@@ -41,6 +44,7 @@ class BackwardKeys {
   const float* bias_ = nullptr;
   Scratch<float> transposed_keys_, transposed_values_;
   std::int64_t key_panel_stride_ = 0, value_panel_stride_ = 0;
+  bool calm_keys_ = false, calm_values_ = false;
   RowPanels key_panels_;
 };
 

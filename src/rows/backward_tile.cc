@@ -56,7 +56,7 @@ void BackwardTile::compute_panel(const HeadProblem& head, const BackwardRows& ro
   kernels::gemm({rows.query(panel.begin), head_dim_, 1}, columns, count, width, head_dim_, weights,
                 stride_, false);
   const Products scores = products(weights_, rows.query(panel.begin), panel, at, head_dim_);
-  mend_overflows(scores, find_overflows(scores, columns), kLowest);
+  mend_overflows(scores, find_overflows(scores, columns, keys.calm_keys()), kLowest);
   finish_weights(head, rows, panel, at, keys.keys(), keys.bias(), entries.left_out);
   if (wanted_.scores()) compute_gradients(rows, panel, at, keys, entries.sums);
 }
@@ -83,7 +83,7 @@ void BackwardTile::compute_gradients(const BackwardRows& rows, const Range& pane
   kernels::gemm({rows.grad_out(panel.begin), value_dim_, 1}, columns, count, width, value_dim_,
                 gradients_.data() + at * stride_, stride_, false);
   const Products dots = products(gradients_, rows.grad_out(panel.begin), panel, at, value_dim_);
-  finish_gradients(rows, panel, at, sums, find_overflows(dots, columns));
+  finish_gradients(rows, panel, at, sums, find_overflows(dots, columns, keys.calm_values()));
 }
 
 Products BackwardTile::products(Scratch<float>& data, const float* left, const Range& panel,

@@ -37,6 +37,7 @@ void KeyTile::pack(const HeadProblem& head, const IndexList& keys, const float* 
   bias_ = bias;
   lowest_ = lowest_score(head);
   key_panel_stride_ = kernels::pack_transposed(select(head.keys(), keys), packed_keys_.data());
+  calm_ = is_calm(packed_keys_.data(), round_up(keys.count, panel_) * head_dim_);
   values_.pack(select(head.values(), keys));
 }
 
@@ -47,7 +48,7 @@ void KeyTile::score(const float* queries, std::int64_t rows, const Range& column
   const std::int64_t count = columns.end - columns.begin;
   kernels::gemm({queries, head_dim_, 1}, keys, rows, count, head_dim_, scores, stride, false);
   const Products products{scores, stride, rows, count, queries, head_dim_};
-  mend_overflows(products, find_overflows(products, keys), lowest_);
+  mend_overflows(products, find_overflows(products, keys, calm_), lowest_);
 }
 
 void KeyTile::multiply_values(const float* weights, std::int64_t stride, std::int64_t rows,

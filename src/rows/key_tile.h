@@ -58,6 +58,7 @@ class KeyTile {
   float lowest_ = 0;  // score
   Scratch<float> packed_keys_;
   std::int64_t key_panel_stride_ = 0;
+  bool calm_ = false;  // the packed keys (overflows.h)
   RowPanels values_;
 };
 

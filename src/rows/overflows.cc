@@ -12,6 +12,8 @@ namespace subquad {
 namespace {
 
 constexpr double kLargest = std::numeric_limits<float>::max();
+constexpr float kCalm = 0x1p56f;
+constexpr std::int64_t kCalmDepth = 1 << 14;  // 2^56 * 2^56 * 2^14 = 2^126
 
 using LoadColumn = std::function<void(std::int64_t column, float* out)>;
 
@@ -48,7 +50,12 @@ std::vector<Overflow> search(const Products& p, const LoadColumn& load) {
 
 }  // namespace
 
-std::vector<Overflow> find_overflows(const Products& products, const kernels::RightMatrix& right) {
+bool is_calm(const float* x, std::int64_t count) { return kernels::within(x, count, kCalm); }
+
+std::vector<Overflow> find_overflows(const Products& products, const kernels::RightMatrix& right,
+                                     bool right_is_calm) {
+  const std::int64_t numbers = products.rows * products.depth;
+  if (right_is_calm && products.depth <= kCalmDepth && is_calm(products.left, numbers)) return {};
   if (all_finite(products)) return {};
   const std::int64_t panel = kernels::blocking().panel;
   return search(products, [&](std::int64_t column, float* out) {

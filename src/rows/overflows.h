@@ -24,9 +24,14 @@ struct Overflow {
   double product;
 };
 
+// Whether all numbers are so small (2^56) that no sum of products of such ones overflows.
+bool is_calm(const float* x, std::int64_t count);
+
 // Those that are not finite although both factors are, in double. One pass over the products where
-// all are finite. `right`: packed columns, or the rows of a source.
-std::vector<Overflow> find_overflows(const Products& products, const kernels::RightMatrix& right);
+// all are finite; over `left` alone where `right` is calm and so is `left`. `right`: packed
+// columns, or the rows of a source.
+std::vector<Overflow> find_overflows(const Products& products, const kernels::RightMatrix& right,
+                                     bool right_is_calm);
 std::vector<Overflow> find_overflows(const Products& products, const kernels::RowSource& right);
 
 // Puts them right: what float32 cannot hold becomes `lowest` below and +inf above.

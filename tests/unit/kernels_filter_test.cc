@@ -160,5 +160,20 @@ TEST(KernelsFilter, FiniteScoresFindsEveryOther) {
   });
 }
 
+TEST(KernelsFilter, WithinFindsEveryOther) {
+  on_every_isa([] {
+    for (std::int64_t count = 1; count <= 70; ++count) {
+      std::vector<float> x(static_cast<std::size_t>(count), -8.0f);
+      ASSERT_TRUE(kernels::within(x.data(), count, 8.0f)) << count;
+      for (std::size_t at = 0; at < x.size(); ++at)
+        for (const float wild : {8.5f, -8.5f, infinity, -infinity, std::nanf("")}) {
+          const float before = std::exchange(x[at], wild);
+          ASSERT_FALSE(kernels::within(x.data(), count, 8.0f)) << count << ' ' << at;
+          x[at] = before;
+        }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace subquad::testing
