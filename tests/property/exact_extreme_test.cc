@@ -135,14 +135,6 @@ TEST(ExactExtreme, SinkOfMinusInfinityChangesNothing) {
       [&] { expect_forward(owned.problem, run_forward(owned.problem, DType::f32), reference); });
 }
 
-void poison(Draw& draw, TensorBuffer& tensor, double value) {
-  const Shape4& shape = tensor.shape();
-  if (shape[0] * shape[1] * shape[2] == 0) return;
-  for (std::int64_t n = draw.integer(1, 3); n > 0; --n)
-    tensor.set(draw.integer(0, shape[0] - 1), draw.integer(0, shape[1] - 1),
-               draw.integer(0, shape[2] - 1), draw.integer(0, shape[3] - 1), value);
-}
-
 // The reference shows which rows see the poison; all others must stay as they were.
 void check_poison(std::uint64_t seed, TensorBuffer OwnedProblem::*tensor, double value,
                   NonFinite rule) {

@@ -154,6 +154,14 @@ Layout random_layout(Draw& draw) {
   return layout;
 }
 
+void poison(Draw& draw, TensorBuffer& tensor, double value) {
+  const Shape4& shape = tensor.shape();
+  if (shape[0] * shape[1] * shape[2] == 0) return;
+  for (std::int64_t n = draw.integer(1, 3); n > 0; --n)
+    tensor.set(draw.integer(0, shape[0] - 1), draw.integer(0, shape[1] - 1),
+               draw.integer(0, shape[2] - 1), draw.integer(0, shape[3] - 1), value);
+}
+
 OwnedProblem random_problem(std::uint64_t seed, DType type, const ProblemLimits& limits) {
   Draw draw(seed);
   OwnedProblem random;

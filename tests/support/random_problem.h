@@ -20,6 +20,9 @@ struct ProblemLimits {
 // Storage in any order of the dimensions, padded rows, reversed now and then.
 Layout random_layout(Draw& draw);
 
+// Puts the value at one to three places, if there are any.
+void poison(Draw& draw, TensorBuffer& tensor, double value);
+
 OwnedProblem random_problem(std::uint64_t seed, DType type, const ProblemLimits& limits = {});
 
 }  // namespace subquad::testing
