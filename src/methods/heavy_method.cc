@@ -1,6 +1,5 @@
 #include "methods/heavy_method.h"
 
-#include <algorithm>
 #include <string>
 
 #include <fmt/format.h>
@@ -25,16 +24,10 @@ auto with_name(std::string_view name, std::string_view spec, const Call& call) {
   }
 }
 
-const PartRow* find_row(const std::string& name) {
-  for (const PartRow& row : registry())
-    if (name == row.name) return &row;
-  return nullptr;
-}
-
 // An unknown part is for parse_method() to name.
 void check_kinds(std::string_view spec) {
   for (const SpecPart& part : parse_spec(spec)) {
-    const PartRow* row = find_row(part.name);
+    const PartRow* row = find_part(part.name);
     if (row != nullptr && row->kind != PartKind::heavy)
       throw_invalid(fmt::format("must name heavy parts alone; {} is of the kind '{}'", part.name,
                                 to_string(row->kind)));

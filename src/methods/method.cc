@@ -14,11 +14,9 @@ namespace subquad {
 namespace {
 
 const PartRow& find_row(std::string_view spec, const std::string& name) {
+  if (const PartRow* row = find_part(name)) return *row;
   std::vector<std::string_view> known;
-  for (const PartRow& row : registry()) {
-    if (name == row.name) return row;
-    known.emplace_back(row.name);
-  }
+  for (const PartRow& row : registry()) known.emplace_back(row.name);
   throw_invalid(
       fmt::format("spec '{}': unknown part '{}'; known: {}", spec, name, fmt::join(known, ", ")));
 }

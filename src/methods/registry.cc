@@ -135,6 +135,12 @@ const PartRow kRows[] = {
 
 std::span<const PartRow> registry() { return kRows; }
 
+const PartRow* find_part(std::string_view name) {
+  for (const PartRow& row : registry())
+    if (name == row.name) return &row;
+  return nullptr;
+}
+
 std::vector<SpecParameter> parameters_of(const PartRow& row) {
   static const GivenMask no_mask{};
   std::vector<SpecParameter> parameters;

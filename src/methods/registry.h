@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "methods/method.h"
@@ -31,6 +32,9 @@ struct PartRow {
 
 // In the order of the documentation.
 std::span<const PartRow> registry();
+
+// The row of a part; nullptr without one.
+const PartRow* find_part(std::string_view name);
 
 // The part's parameters in the order of positional arguments, as its reader declares them.
 std::vector<SpecParameter> parameters_of(const PartRow& row);
