@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "subquad/error.h"
 #include "subquad/given.h"
 #include "user_words.h"
 
@@ -31,11 +30,7 @@ std::string in_given_words(const std::string& message, const GivenFiles& given);
 
 template <typename Call>
 auto with_given_words(const GivenFiles& given, const Call& call) {
-  try {
-    return call();
-  } catch (const Error& error) {
-    throw Error(error.kind(), in_given_words(error.what(), given));
-  }
+  return reworded([&](const std::string& said) { return in_given_words(said, given); }, call);
 }
 
 }  // namespace subquad::cli
