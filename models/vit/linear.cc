@@ -3,17 +3,11 @@
 #include <utility>
 
 #include "core/isa.h"
+#include "core/round_up.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 
 namespace subquad::vit {
-namespace {
-
-std::int64_t round_up(std::int64_t value, std::int64_t step) {
-  return (value + step - 1) / step * step;
-}
-
-}  // namespace
 
 Linear::Linear(const kernels::RowSource& weight, std::vector<float> bias)
     : inputs_(weight.width), bias_(std::move(bias)) {

@@ -5,15 +5,12 @@
 #include <numeric>
 #include <utility>
 
+#include "core/round_up.h"
 #include "core/threads.h"
 #include "kernels/pack.h"
 
 namespace subquad {
 namespace {
-
-std::int64_t round_up(std::int64_t value, std::int64_t step) {
-  return (value + step - 1) / step * step;
-}
 
 kernels::RowSource rows_of(const HeadProblem& head, const IndexList& keys) {
   kernels::RowSource source = head.keys();

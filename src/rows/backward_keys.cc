@@ -1,13 +1,10 @@
 #include "rows/backward_keys.h"
 
+#include "core/round_up.h"
 #include "rows/overflows.h"
 
 namespace subquad {
 namespace {
-
-std::int64_t round_up(std::int64_t value, std::int64_t step) {
-  return (value + step - 1) / step * step;
-}
 
 kernels::RowSource select(kernels::RowSource source, const IndexList& list) {
   source.ids = list.ids;

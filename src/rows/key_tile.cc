@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "core/round_up.h"
 #include "kernels/gemm.h"
 #include "rows/overflows.h"
 
@@ -13,10 +14,6 @@ kernels::RowSource select(kernels::RowSource source, const IndexList& list) {
   source.first = list.first;
   source.count = list.count;
   return source;
-}
-
-std::int64_t round_up(std::int64_t value, std::int64_t step) {
-  return (value + step - 1) / step * step;
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "subquad/error.h"
 #include "rows/backward_turns.h"
 #include "support/backward.h"
+#include "support/seeds.h"
 #include "support/isa.h"
 #include "support/random_problem.h"
 #include "support/reference_attention.h"
@@ -84,7 +85,7 @@ TEST(BackwardSmoke, NanReachesOnlyWhatSeesIt) {
   for (const Poisoned which :
        {Poisoned::query, Poisoned::key, Poisoned::value, Poisoned::grad_out}) {
     SCOPED_TRACE(static_cast<int>(which));
-    for (std::uint64_t seed = 60'000; seed < 60'016; ++seed) check_poison(seed, which);
+    for (const std::uint64_t seed : Seeds(60'000, 16)) check_poison(seed, which);
   }
 }
 

@@ -11,7 +11,7 @@
 #include "property/same_bits_support.h"
 #include "subquad/error.h"
 #include "support/causal_halves.h"
-#include "support/draws.h"
+#include "support/seeds.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -40,7 +40,7 @@ void expect_exact(const Problem& problem, const ReferenceAttention& reference) {
 }
 
 TEST(Recursion, IsExactInItsLimits) {
-  for (std::uint64_t seed = 600; seed < 680; ++seed) {
+  for (const std::uint64_t seed : Seeds(600, 80)) {
     const OwnedProblem random = made_causal(random_problem(seed, type_of(seed), limits), seed);
     SCOPED_TRACE(random.description);
     const ReferenceAttention reference(random.problem);
@@ -163,8 +163,7 @@ const std::vector<std::string> causal_specs{
 
 template <typename Check>
 void for_causal_problems(std::uint64_t first_seed, std::uint64_t count, Check check) {
-  const auto [begin, end] = draws(first_seed, count);
-  for (std::uint64_t seed = begin; seed < end; ++seed) {
+  for (const std::uint64_t seed : Seeds(first_seed, count)) {
     const OwnedProblem random = made_causal(random_problem(seed, type_of(seed), limits), seed);
     SCOPED_TRACE(random.description);
     for (const std::string& spec : causal_specs) {

@@ -16,7 +16,7 @@
 #include "rows/tile_sizes.h"
 #include "property/heavy_light_support.h"
 #include "support/causal_halves.h"
-#include "support/draws.h"
+#include "support/seeds.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -200,8 +200,7 @@ const std::vector<Recursion> recursions{{8, 4, 16},        {5, 37, 17},       {1
 
 template <typename Check>
 void for_causal_counting_problems(std::uint64_t first_seed, std::uint64_t count, Check check) {
-  const auto [begin, end] = draws(first_seed, count);
-  for (std::uint64_t seed = begin; seed < end; ++seed) {
+  for (const std::uint64_t seed : Seeds(first_seed, count)) {
     const OwnedProblem random = made_causal(counting_problem(seed), seed);
     SCOPED_TRACE(random.description);
     check(random.problem);
@@ -317,7 +316,7 @@ class PrefixCheck final : public WeightCheck {
 // A head of several blocks of rows as well: 264 rows at most, groups stacked. Without a band the
 // blocks of a sortlsh may lead, in an order that this test does not know.
 TEST(PrefixWeights, RowsOfABlockShareASampleOfTheirKeys) {
-  for (std::uint64_t seed = 1800; seed < 1830; ++seed) {
+  for (const std::uint64_t seed : Seeds(1800, 30)) {
     OwnedProblem random = counting_problem(seed);
     if (seed % 3 != 0) random = made_causal(std::move(random), seed);
     SCOPED_TRACE(random.description);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "subquad/attention.h"
+#include "support/seeds.h"
 #include "support/forward.h"
 #include "support/isa.h"
 #include "support/random_problem.h"
@@ -28,7 +29,7 @@ void expect_thread_invariance(const Problem& problem) {
 }
 
 TEST(ExactInvariance, ThreadsOnRandomProblems) {
-  for (std::uint64_t seed = 7000; seed < 7060; ++seed) {
+  for (const std::uint64_t seed : Seeds(7000, 60)) {
     const OwnedProblem random = random_problem(seed, seed % 2 == 0 ? DType::f32 : DType::f16);
     SCOPED_TRACE(random.description);
     expect_thread_invariance(random.problem);
@@ -81,7 +82,7 @@ void expect_batches_reversed(const TensorBuffer& forward, const TensorBuffer& ba
 }
 
 TEST(ExactInvariance, BatchReversed) {
-  for (std::uint64_t seed = 7100; seed < 7160; ++seed) {
+  for (const std::uint64_t seed : Seeds(7100, 60)) {
     const OwnedProblem random = random_problem(seed, DType::f32);
     SCOPED_TRACE(random.description);
     Problem reversed = random.problem;

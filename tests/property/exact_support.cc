@@ -1,4 +1,5 @@
 #include "property/exact_support.h"
+#include "support/seeds.h"
 
 #include <cstdint>
 #include <string>
@@ -10,8 +11,7 @@ namespace subquad::testing {
 
 void expect_all_exact(const std::vector<std::string>& specs, std::uint64_t first_seed,
                       std::uint64_t count, OwnedProblem (*draw)(std::uint64_t)) {
-  const auto [begin, end] = draws(first_seed, count);
-  for (std::uint64_t seed = begin; seed < end; ++seed) {
+  for (const std::uint64_t seed : Seeds(first_seed, count)) {
     const OwnedProblem random = draw(seed);
     SCOPED_TRACE(random.description);
     const ReferenceAttention reference(random.problem);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "property/heavy_light_support.h"
-#include "support/draws.h"
+#include "support/seeds.h"
 #include "support/isa.h"
 
 namespace subquad::testing {

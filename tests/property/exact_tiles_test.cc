@@ -9,7 +9,7 @@
 
 #include "subquad/attention.h"
 #include "support/backward.h"
-#include "support/draws.h"
+#include "support/seeds.h"
 #include "support/forward.h"
 #include "support/random_problem.h"
 #include "support/reference_attention.h"
@@ -45,13 +45,14 @@ ForwardRun expect_exact(const Problem& problem, NonFinite rule = NonFinite::exac
 
 TEST(ExactTiles, RandomProblems) {
   std::int64_t ran_on_tiles = 0;
-  const auto [begin, end] = draws(9000, 200);
-  for (std::uint64_t seed = begin; seed < end && !HasFailure(); ++seed) {
+  const Seeds seeds(9000, 200);
+  for (const std::uint64_t seed : seeds) {
+    if (HasFailure()) return;
     const OwnedProblem random = random_problem(seed, DType::bf16, kSmall);
     SCOPED_TRACE(random.description);
     ran_on_tiles += on_tiles(expect_exact(random.problem)) ? 1 : 0;
   }
-  EXPECT_GT(ran_on_tiles, static_cast<std::int64_t>(end - begin) / 2);
+  EXPECT_GT(ran_on_tiles, seeds.count() / 2);
 }
 
 TEST(ExactTiles, EveryHeadDimension) {
@@ -131,8 +132,8 @@ TEST(ExactTiles, NumbersBeyondTheLimitsGoTheOtherWay) {
 }
 
 TEST(ExactTilesPoison, ReachesTheRowsThatSeeIt) {
-  const auto [begin, end] = draws(9300, 150);
-  for (std::uint64_t seed = begin; seed < end && !HasFailure(); ++seed) {
+  for (const std::uint64_t seed : Seeds(9300, 150)) {
+    if (HasFailure()) return;
     OwnedProblem random = random_problem(seed, DType::bf16, kSmall);
     SCOPED_TRACE(random.description);
     Draw draw(seed);
@@ -222,8 +223,8 @@ TEST(ExactTilesInvariance, SplitKeysGiveTheSameBitsForAnyThreads) {
 
 // The backward is f32, but reads an out and an lse that came of rounded weights.
 TEST(ExactTilesBackward, IsOffByWhatTheForwardsRoundingBrings) {
-  const auto [begin, end] = draws(9600, 60);
-  for (std::uint64_t seed = begin; seed < end && !HasFailure(); ++seed) {
+  for (const std::uint64_t seed : Seeds(9600, 60)) {
+    if (HasFailure()) return;
     const OwnedProblem random = random_problem(seed, DType::bf16, kSmall);
     SCOPED_TRACE(random.description);
     const Upstream upstream = random_upstream(random.problem, seed, DType::f32);

@@ -12,6 +12,7 @@
 
 #include "heavy_light_support.h"
 #include "support/backward.h"
+#include "support/seeds.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -84,7 +85,7 @@ void expect_masked(const Problem& problem, const std::string& spec,
 }
 
 TEST(Given, AloneIsExactAttentionWithThatMask) {
-  for (std::uint64_t seed = 2000; seed < 2060; ++seed) {
+  for (const std::uint64_t seed : Seeds(2000, 60)) {
     const OwnedProblem random = unpacked_problem(seed, seed % 3 == 0 ? DType::bf16 : DType::f32);
     SCOPED_TRACE(random.description);
     const std::vector<OwnedGiven> givens = random_givens(seed, random.problem);
@@ -98,7 +99,7 @@ TEST(Given, AloneIsExactAttentionWithThatMask) {
 }
 
 TEST(Given, SeveralMasksAreTheirUnion) {
-  for (std::uint64_t seed = 2100; seed < 2130; ++seed) {
+  for (const std::uint64_t seed : Seeds(2100, 30)) {
     const OwnedProblem random = unpacked_problem(seed);
     SCOPED_TRACE(random.description);
     const std::vector<OwnedGiven> givens = random_givens(seed, random.problem);
@@ -130,7 +131,7 @@ const std::vector<std::string> combinations{
 };
 
 TEST(Given, EveryEntryCountsOnce) {
-  for (std::uint64_t seed = 2200; seed < 2230; ++seed) {
+  for (const std::uint64_t seed : Seeds(2200, 30)) {
     const OwnedProblem random = counting_problem(seed);
     SCOPED_TRACE(random.description);
     const std::vector<OwnedGiven> givens = random_givens(seed, random.problem);
@@ -152,7 +153,7 @@ TEST(Given, EveryEntryCountsOnce) {
 
 // A sample with repeated keys: each draw stands for n / m, heavy or not hidden twice.
 TEST(Given, SampledKeysStandForTheirShare) {
-  for (std::uint64_t seed = 2300; seed < 2330; ++seed) {
+  for (const std::uint64_t seed : Seeds(2300, 30)) {
     const OwnedProblem random = counting_problem(seed);
     if (random.problem.key.length() == 0) continue;
     SCOPED_TRACE(random.description);
@@ -228,7 +229,7 @@ TEST(Given, LongListsAreExactToo) {
 
 // The derivative of the attention that the mask stands for.
 TEST(Given, GradientsAreThoseOfTheMaskedProblem) {
-  for (std::uint64_t seed = 2600; seed < 2620; ++seed) {
+  for (const std::uint64_t seed : Seeds(2600, 20)) {
     const OwnedProblem random = unpacked_problem(seed);
     SCOPED_TRACE(random.description);
     const std::vector<OwnedGiven> givens = random_givens(seed, random.problem);
@@ -264,7 +265,7 @@ TEST(Given, GradientsAreThoseOfTheMaskedProblem) {
 TEST(Expander, HoldsTheHeavyEntriesOfEachColumn) {
   constexpr double kTau = 12;
   std::int64_t held = 0;
-  for (std::uint64_t seed = 2700; seed < 2730; ++seed) {
+  for (const std::uint64_t seed : Seeds(2700, 30)) {
     const OwnedProblem random = counting_problem(seed);
     const Problem& problem = random.problem;
     SCOPED_TRACE(random.description);
@@ -309,7 +310,7 @@ TEST(Expander, HoldsTheHeavyEntriesOfEachColumn) {
 
 // band(left, right) against its own words.
 TEST(Band, HoldsTheKeysAroundThePosition) {
-  for (std::uint64_t seed = 2500; seed < 2530; ++seed) {
+  for (const std::uint64_t seed : Seeds(2500, 30)) {
     const OwnedProblem random = unpacked_problem(seed);
     SCOPED_TRACE(random.description);
     for (const auto& [left, right] : {std::pair{0, 0}, {3, 0}, {0, 5}, {20, 7}, {500, 500}}) {

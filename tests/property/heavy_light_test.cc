@@ -8,6 +8,7 @@
 
 #include "property/heavy_light_support.h"
 #include "property/same_bits_support.h"
+#include "support/seeds.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -22,7 +23,7 @@ void expect_exact(const Problem& problem, const ReferenceAttention& reference,
 }
 
 void expect_all_exact(const std::vector<std::string>& specs, std::uint64_t first_seed) {
-  for (std::uint64_t seed = first_seed; seed < first_seed + 60; ++seed) {
+  for (const std::uint64_t seed : Seeds(first_seed, 60)) {
     const OwnedProblem random = random_problem(seed, type_of(seed), limits);
     SCOPED_TRACE(random.description);
     const ReferenceAttention reference(random.problem);

@@ -10,7 +10,7 @@
 
 #include "heavy_light_support.h"
 #include "rows/head_problem.h"
-#include "support/draws.h"
+#include "support/seeds.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -20,8 +20,7 @@ constexpr double tolerance = 4e-6;  // of a weight; a wrong one is off by 1 / co
 
 template <typename Check>
 void for_counting_problems(std::uint64_t first_seed, std::uint64_t count, Check check) {
-  const auto [begin, end] = draws(first_seed, count);
-  for (std::uint64_t seed = begin; seed < end; ++seed) {
+  for (const std::uint64_t seed : Seeds(first_seed, count)) {
     const OwnedProblem random = counting_problem(seed);
     SCOPED_TRACE(random.description);
     check(random.problem);
@@ -279,7 +278,7 @@ TEST(HeavyLightWeights, SampledKeysStandForTheirShareOnEveryIsa) {
 // Rows that nothing was found for are exact, with real scores too. Without a light part an error of
 // 0 tells them from the others (NaN).
 TEST(HeavyLightWeights, FallbackRowsAreExact) {
-  for (std::uint64_t seed = 1500; seed < 1530; ++seed) {
+  for (const std::uint64_t seed : Seeds(1500, 30)) {
     const OwnedProblem random =
         random_problem(seed, DType::f32, {.max_length = 120, .max_head_dim = 40});
     SCOPED_TRACE(random.description);

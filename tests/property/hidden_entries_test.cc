@@ -14,6 +14,7 @@
 #include "subquad/error.h"
 #include "subquad/parts.h"
 #include "support/backward.h"
+#include "support/seeds.h"
 #include "support/owned_problem.h"
 #include "support/parts.h"
 
@@ -190,16 +191,17 @@ struct Garbage {
   std::function<Fill()> make;
 };
 
+// The first three reach all code; a sanitizer does with them.
 std::vector<Garbage> all_garbage() {
   const auto constant = [](double value) {
     return [value] { return Fill([value] { return value; }); };
   };
-  return {{"NaN", constant(std::nan(""))},
+  return {{"other draws",
+           [] { return Fill([draw = Draw(17)]() mutable { return 3 * draw.normal(); }); }},
+          {"NaN", constant(std::nan(""))},
           {"Inf", constant(HUGE_VAL)},
           {"-Inf", constant(-HUGE_VAL)},
-          {"1e30", constant(1e30)},
-          {"other draws",
-           [] { return Fill([draw = Draw(17)]() mutable { return 3 * draw.normal(); }); }}};
+          {"1e30", constant(1e30)}};
 }
 
 void set_garbage(Scene& scene, const Fill& fill, bool queries) {
@@ -249,7 +251,8 @@ void check(const PartCase& part, const std::string& spec, const MakeScene& make)
   if (spec.empty() || !is_strict(part, before) || !is_supported(before, spec)) return;
   SCOPED_TRACE(spec + ", " + before.name);
   const ForwardRun expected = forward_of(before, spec);
-  for (const Garbage& garbage : all_garbage()) {
+  for (const std::uint64_t kind : Seeds(0, 5)) {
+    const Garbage garbage = all_garbage()[kind];
     Scene after = make();
     set_garbage(after, garbage.make(), before.padded || part.strict != Strict::in_keys);
     try {
@@ -324,7 +327,7 @@ TEST(HiddenEntries, PublishedFormsFeelLaterTokensAndSaySo) {
     EXPECT_EQ(run.report.path.find(":not-strict") != std::string::npos, lax);
     if (part.strict != Strict::published) continue;
     Scene after = make();
-    set_garbage(after, all_garbage().back().make(), true);
+    set_garbage(after, all_garbage().front().make(), true);
     EXPECT_GT(changed_rows(before, run, forward_of(after, part.spec)), 0);
   }
 }
@@ -357,7 +360,8 @@ void check_gradients(const PartCase& part, const std::string& spec, const MakeSc
     return;
   SCOPED_TRACE(spec + ", " + before.name);
   const BackwardRun expected = backward_of(before, spec, forward_of(before, spec));
-  for (const Garbage& garbage : all_garbage()) {
+  for (const std::uint64_t kind : Seeds(0, 5)) {
+    const Garbage garbage = all_garbage()[kind];
     SCOPED_TRACE(garbage.name);
     Scene after = make();
     set_garbage(after, garbage.make(), before.padded);

@@ -13,6 +13,7 @@
 #include "property/exact_support.h"
 #include "property/multipole_support.h"
 #include "property/same_bits_support.h"
+#include "support/seeds.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -153,7 +154,7 @@ void expect_model(const Problem& problem, const std::string& spec, std::uint64_t
 }
 
 TEST(MultipoleCausal, IsItsPlainModel) {
-  for (std::uint64_t seed = 3000; seed < 3024; ++seed) {
+  for (const std::uint64_t seed : Seeds(3000, 24)) {
     const OwnedProblem random = drawn(seed);
     SCOPED_TRACE(random.description);
     const std::string& heavy = heavy_specs[seed % heavy_specs.size()];

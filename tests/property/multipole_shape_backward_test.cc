@@ -13,6 +13,7 @@
 
 #include "kernels/pack.h"
 #include "far/moments/cluster_moments.h"
+#include "support/seeds.h"
 #include "support/gradient_differences.h"
 #include "support/isa.h"
 #include "support/multipole_model.h"
@@ -142,15 +143,16 @@ struct Forward {
 };
 
 void expect_differences(const Problem& problem, const std::string& spec, const Upstream& upstream,
-                        std::int64_t entries = 60, double tolerance = 2e-5) {
+                        std::uint64_t entries = 60, double tolerance = 2e-5) {
   SCOPED_TRACE(spec);
   const MethodCase setup{problem, spec, upstream};
   ASSERT_EQ(forward_of(setup).report.fallback_rows, 0);
-  const double error = largest_error(setup, entries, [&](const HeadProblem& head) {
-    return [held = std::make_shared<Held>(head, spec)](const PlainTensors& plain) {
-      return Forward(*held, plain);
-    };
-  });
+  const double error =
+      largest_error(setup, Seeds(0, entries).count(), [&](const HeadProblem& head) {
+        return [held = std::make_shared<Held>(head, spec)](const PlainTensors& plain) {
+          return Forward(*held, plain);
+        };
+      });
   EXPECT_LE(error, tolerance);
 }
 

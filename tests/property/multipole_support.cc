@@ -1,4 +1,5 @@
 #include "property/multipole_support.h"
+#include "support/seeds.h"
 
 #include <algorithm>
 #include <cmath>
@@ -69,8 +70,7 @@ ModelErrors model_errors(const Problem& problem, const MethodRun& run, const Hea
 void for_drawn_and_specs(OwnedProblem (*draw)(std::uint64_t), std::uint64_t first_seed,
                          std::uint64_t count, const std::vector<std::string>& lights,
                          void (*check)(const Problem&, const std::string&)) {
-  const auto [begin, end] = draws(first_seed, count);
-  for (std::uint64_t seed = begin; seed < end; ++seed) {
+  for (const std::uint64_t seed : Seeds(first_seed, count)) {
     const OwnedProblem random = draw(seed);
     for (const std::string& heavy : heavy_specs)
       for (const std::string& light : lights) {

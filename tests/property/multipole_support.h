@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "property/heavy_light_support.h"
-#include "support/draws.h"
+#include "support/seeds.h"
 #include "support/multipole_model.h"
 
 namespace subquad::testing {

@@ -14,7 +14,7 @@
 #include "property/multipole_support.h"
 #include "property/same_bits_support.h"
 #include "subquad/error.h"
-#include "support/draws.h"
+#include "support/seeds.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -56,7 +56,7 @@ TEST(Multipole, OneKeyAClusterIsExactWithAnExpander) {
 }
 
 TEST(Multipole, OneKeyAClusterIsExactWithGivenMasks) {
-  for (std::uint64_t seed = 2050; seed < 2066; ++seed) {
+  for (const std::uint64_t seed : Seeds(2050, 16)) {
     const OwnedProblem random = drawn(seed);
     if (!random.problem.query_offsets.empty()) continue;
     SCOPED_TRACE(random.description);
@@ -135,8 +135,7 @@ void expect_model(const Problem& problem, const std::string& spec, std::uint64_t
 void expect_models(const std::vector<std::string>& lights, std::uint64_t first_seed,
                    std::uint64_t count, double tolerance,
                    OwnedProblem (*draw)(std::uint64_t) = drawn) {
-  const auto [begin, end] = draws(first_seed, count);
-  for (std::uint64_t seed = begin; seed < end; ++seed) {
+  for (const std::uint64_t seed : Seeds(first_seed, count)) {
     const OwnedProblem random = draw(seed);
     SCOPED_TRACE(random.description);
     for (const std::string& light : lights) {

@@ -9,6 +9,7 @@
 #include "property/exact_support.h"
 #include "property/heavy_light_support.h"
 #include "property/same_bits_support.h"
+#include "support/seeds.h"
 #include "support/isa.h"
 
 namespace subquad::testing {
@@ -44,7 +45,7 @@ TEST(RowNorm, HeavyPartOfEverythingIsExact) {
 // Without caps approxd is rownorm with independent draws; cap and floor that cannot act change
 // nothing.
 TEST(RowNorm, ApproxDWithoutCapsIsRowNorm) {
-  for (std::uint64_t seed = 1700; seed < 1720; ++seed) {
+  for (const std::uint64_t seed : Seeds(1700, 20)) {
     const OwnedProblem random = random_problem(seed, type_of(seed), limits);
     SCOPED_TRACE(random.description);
     for (const std::string& heavy : heavy_specs) {

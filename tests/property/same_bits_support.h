@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "property/heavy_light_support.h"
-#include "support/draws.h"
+#include "support/seeds.h"
 
 namespace subquad::testing {
 
@@ -36,8 +36,7 @@ template <typename Check>
 void for_problems_and_specs(std::uint64_t first_seed, std::uint64_t count,
                             const ProblemLimits& limits,
                             const std::vector<std::string>& light_specs, Check check) {
-  const auto [begin, end] = draws(first_seed, count);
-  for (std::uint64_t seed = begin; seed < end; ++seed) {
+  for (const std::uint64_t seed : Seeds(first_seed, count)) {
     const OwnedProblem random = random_problem(seed, type_of(seed), limits);
     SCOPED_TRACE(random.description);
     for (const std::string& heavy : heavy_specs)

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/memory.h"
+#include "core/round_up.h"
 #include "kernels/pack.h"
 #include "support/draw.h"
 #include "support/half.h"
@@ -20,10 +21,6 @@ constexpr float canary = -7.25e8F;
 
 // `count` floats aligned as the kernels ask, all canary.
 Scratch<float> canary_floats(std::int64_t count);
-
-inline std::int64_t round_up(std::int64_t value, std::int64_t step) {
-  return (value + step - 1) / step * step;
-}
 
 inline bool same_float(float a, float b) { return std::isnan(a) ? std::isnan(b) : a == b; }
 

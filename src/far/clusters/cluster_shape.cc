@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/round_up.h"
 #include "core/threads.h"
 #include "kernels/gemm.h"
 #include "kernels/multipole.h"
@@ -20,8 +21,6 @@ constexpr double kLn2 = std::numbers::ln2;
 constexpr float kLargest = 1e30f;  // times a query of length 0 it is 0
 
 std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
-std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 float* room(Scratch<float>& scratch, std::int64_t count) {
   if (scratch.size() < count) scratch = Scratch<float>(count);
   return scratch.data();

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "core/round_up.h"
+
 namespace subquad {
 namespace {
 
 constexpr std::int64_t kVectors = 512;  // of a chunk
-
-std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 

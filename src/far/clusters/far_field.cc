@@ -4,16 +4,13 @@
 #include <limits>
 #include <utility>
 
+#include "core/round_up.h"
 #include "kernels/pack.h"
 #include "rows/cancelled_rows.h"
 #include "kernels/softmax.h"
 
 namespace subquad {
 namespace {
-
-std::int64_t round_up(std::int64_t value, std::int64_t step) {
-  return (value + step - 1) / step * step;
-}
 
 kernels::RowSource dense_rows(const float* rows, std::int64_t width, std::int64_t count,
                               const std::int32_t* ids = nullptr) {

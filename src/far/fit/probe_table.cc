@@ -156,7 +156,8 @@ void ProbeTable::add_slice(std::int64_t slice, ProbeScratch& scratch) {
     for (std::int64_t begin = 0; begin < probes_; begin += step) {
       const std::int64_t place = slice * probes_ + begin;
       add_panel({begin, std::min(begin + step, probes_)}, missed_.data() + place * stride_,
-                slice_taken_.data() + place * (value_dim_ + 1), scratch);
+                slice_taken_.size() ? slice_taken_.data() + place * (value_dim_ + 1) : nullptr,
+                scratch);
     }
   }
 }

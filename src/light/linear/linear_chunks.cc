@@ -2,14 +2,11 @@
 
 #include <algorithm>
 
+#include "core/round_up.h"
 #include "kernels/elementwise.h"
 
 namespace subquad {
 namespace {
-
-std::int64_t round_up(std::int64_t value, std::int64_t step) {
-  return (value + step - 1) / step * step;
-}
 
 std::int64_t max_chunks(const HeadProblem& head, std::int64_t rows) {
   const std::int64_t step = chunk_positions(head) * head.group;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/round_up.h"
 #include "kernels/backward.h"
 #include "kernels/elementwise.h"
 #include "kernels/stream.h"
@@ -12,10 +13,6 @@ namespace {
 
 constexpr std::int64_t kRows = 48;       // at a time: their features stay in the first-level cache
 constexpr std::int64_t kMostBlock = 12;  // rows of a register block of any instruction set
-
-std::int64_t round_up(std::int64_t value, std::int64_t step) {
-  return (value + step - 1) / step * step;
-}
 
 }  // namespace
 
