@@ -12,21 +12,10 @@
 #include "rows/backward_tile.h"
 #include "rows/backward_turns.h"
 #include "rows/extreme_rows.h"
+#include "exact/tile_backward.h"
 
 namespace subquad {
 namespace {
-
-// The first key block that a block of rows sees has its first turn.
-void start_turns(std::span<const HeadRows> work, const BackwardBlocks& blocks, Turns& turns) {
-  std::int64_t slot = 0;
-  for (const auto& [head, rows] : work) {
-    const KeyCuts cuts(head->num_keys, blocks);
-    for (std::int64_t i = 0; i < count_blocks(rows.count, blocks.rows); ++i, ++slot) {
-      const Range seen = visible_to(*head, list_block(rows, i, blocks.rows));
-      turns.start(slot, static_cast<std::int32_t>(cuts.find(seen.begin)));
-    }
-  }
-}
 
 // What a thread needs to take a block of keys past all rows that see it.
 class Worker {
@@ -84,9 +73,15 @@ class Worker {
 std::int64_t exact_backward(std::span<const HeadProblem> heads, const BackwardArguments& arguments,
                             int threads) {
   clear_gradients(heads, arguments, threads);
-  std::vector<HeadRows> work;
-  for (const HeadProblem& head : heads) work.push_back({&head, index_range(0, head.num_rows())});
-  return add_exact_backward(work, arguments, threads);
+  std::vector<HeadProblem> on_tiles;
+  std::vector<HeadRows> others;
+  for (const HeadProblem& head : heads)
+    if (suits_tile_backward(head))
+      on_tiles.push_back(head);
+    else
+      others.push_back({&head, index_range(0, head.num_rows())});
+  return add_tile_backward(on_tiles, arguments, threads) +
+         add_exact_backward(others, arguments, threads);
 }
 
 std::int64_t add_exact_backward(std::span<const HeadRows> work, const BackwardArguments& arguments,
@@ -94,9 +89,7 @@ std::int64_t add_exact_backward(std::span<const HeadRows> work, const BackwardAr
   if (work.empty()) return 0;
   const BackwardBlocks blocks = backward_blocks(work);
   const std::vector<BackwardItem> items = backward_items(work, blocks);
-  std::int64_t slots = 0;
-  for (const HeadRows& part : work) slots += count_blocks(part.rows.count, blocks.rows);
-  Turns turns(slots);
+  Turns turns(count_row_blocks(work, blocks));
   start_turns(work, blocks, turns);
   std::atomic<std::int64_t> entries{0};
   const auto make_worker = [&] { return Worker(*work.front().head, arguments, blocks, turns); };

@@ -60,4 +60,21 @@ std::vector<BackwardItem> backward_items(std::span<const HeadRows> work,
   return items;
 }
 
+std::int64_t count_row_blocks(std::span<const HeadRows> work, const BackwardBlocks& blocks) {
+  std::int64_t count = 0;
+  for (const HeadRows& part : work) count += count_blocks(part.rows.count, blocks.rows);
+  return count;
+}
+
+void start_turns(std::span<const HeadRows> work, const BackwardBlocks& blocks, Turns& turns) {
+  std::int64_t slot = 0;
+  for (const auto& [head, rows] : work) {
+    const KeyCuts cuts(head->num_keys, blocks);
+    for (std::int64_t i = 0; i < count_blocks(rows.count, blocks.rows); ++i, ++slot) {
+      const Range seen = visible_to(*head, list_block(rows, i, blocks.rows));
+      turns.start(slot, static_cast<std::int32_t>(cuts.find(seen.begin)));
+    }
+  }
+}
+
 }  // namespace subquad

@@ -8,6 +8,7 @@
 
 #include "rows/head_problem.h"
 #include "core/index_list.h"
+#include "rows/backward_turns.h"
 #include "rows/tile_sizes.h"
 
 namespace subquad {
@@ -57,5 +58,9 @@ struct BackwardItem {
 // Key blocks of a head in order, heads side by side: threads then rarely wait for each other.
 std::vector<BackwardItem> backward_items(std::span<const HeadRows> work,
                                          const BackwardBlocks& blocks);
+
+// A turn for each block of rows, heads after each other; the first key block that it sees is first.
+std::int64_t count_row_blocks(std::span<const HeadRows> work, const BackwardBlocks& blocks);
+void start_turns(std::span<const HeadRows> work, const BackwardBlocks& blocks, Turns& turns);
 
 }  // namespace subquad

@@ -12,8 +12,13 @@ namespace {
 constexpr std::int64_t kPartKeys = 512;
 constexpr std::uint16_t kLargestFinite = 0x7F7F;
 
-// What the rows may see, in whole steps.
-Range step_range(const HeadProblem& head) {
+const std::uint16_t* row_of(const kernels::RowSource& source, std::int64_t j) {
+  return static_cast<const std::uint16_t*>(source.row(j));
+}
+
+}  // namespace
+
+Range tile_keys(const HeadProblem& head) {
   if (head.num_rows() == 0) return {};
   const Range seen = head.visible(0, head.num_rows());
   if (seen.empty()) return {};
@@ -21,15 +26,9 @@ Range step_range(const HeadProblem& head) {
   return {seen.begin / step * step, (seen.end + step - 1) / step * step};
 }
 
-const std::uint16_t* row_of(const kernels::RowSource& source, std::int64_t j) {
-  return static_cast<const std::uint16_t*>(source.row(j));
-}
-
-}  // namespace
-
 PackedTiles::PackedTiles(const HeadProblem& head)
     : head_(head),
-      keys_(step_range(head)),
+      keys_(tile_keys(head)),
       depth_(kernels::tiles_along(head.head_dim())),
       columns_(2 * kernels::tiles_along(head.value_dim())),
       key_tiles_((keys_.end - keys_.begin) / kernels::kTileColumns * depth_),

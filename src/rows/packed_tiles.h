@@ -16,6 +16,9 @@ namespace subquad {
 // Inf and NaN go the other way, in f32.
 constexpr float kLargestTileKey = 0x1p10f, kLargestTileQuery = 0x1p10f, kLargestTileScore = 0x1p20f;
 
+// The keys that any row of the head may see, in whole steps.
+Range tile_keys(const HeadProblem& head);
+
 class PackedTiles {
  public:
   // For all keys that any row may see. (head_dim + value_dim, each rounded up to 32) * 2 bytes a

@@ -4,10 +4,9 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/half.h"
 #include "kernels/tiles/tile_limits.h"
 #include "kernels/tiles/tile_pack.h"
-#include "rows/visible_keys.h"
+#include "rows/tile_rows.h"
 
 namespace subquad {
 namespace {
@@ -21,28 +20,6 @@ constexpr float kNothingSeen = -kLargestTileScore - 0x1p10f;  // m before the fi
 constexpr std::int64_t kBlockBytes = 1 << 18;  // keys and values that all panels meet first
 
 std::int64_t panels_of(std::int64_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
-
-// Whether the query's scores fit (kLargestTileQuery).
-bool fits(const std::uint16_t* query, std::int64_t width, float scale) {
-  // Mostly a bound will do; rounded to bf16, it may be above by 2^-8: a bit less to be sure.
-  const float limit = kLargestTileQuery / (std::abs(scale) * static_cast<float>(width));
-  if (!kernels::any_above(query, width, f32_to_bf16(std::min(0.99f * limit, 0x1p100f))))
-    return true;
-  return kernels::sum_of_magnitudes(query, width) * std::abs(scale) <= kLargestTileQuery;
-}
-
-// Of the scores of a step, those outside a range of keys.
-void mask_outside(const Range& seen, std::int64_t key, float* scores) {
-  const std::int64_t begin = std::clamp<std::int64_t>(seen.begin - key, 0, kStepKeys);
-  const std::int64_t end = std::clamp<std::int64_t>(seen.end - key, begin, kStepKeys);
-  std::fill(scores, scores + begin, kMasked);
-  std::fill(scores + end, scores + kStepKeys, kMasked);
-}
-
-bool sees_any(const HeadProblem& head, std::int64_t row, const std::vector<std::int32_t>& keys) {
-  return std::any_of(keys.begin(), keys.end(),
-                     [&](std::int32_t key) { return sees(head, row, key); });
-}
 
 // Of at most 2^20 in size.
 float round_up(float x) {
@@ -105,7 +82,7 @@ void TileBlock::load(const PackedTiles& packed, const Range& rows) {
 void TileBlock::load_row(const PackedTiles& packed, std::int64_t row, std::int64_t position) {
   const HeadProblem& head = packed.head();
   const auto* query = static_cast<const std::uint16_t*>(head.row_in(head.problem->query, row));
-  const bool whole = fits(query, head.head_dim(), head.scale_log2);
+  const bool whole = fits_tiles(query, head.head_dim(), head.scale_log2);
   if (!whole || sees_any(head, row, packed.wild()))
     refused_[static_cast<std::size_t>(position)] = 1;
   if (whole)
@@ -114,15 +91,8 @@ void TileBlock::load_row(const PackedTiles& packed, std::int64_t row, std::int64
 }
 
 void TileBlock::add_panel(const HeadProblem& head, const Range& rows) {
-  Panel panel{rows, {head.num_keys, 0}, {0, head.num_keys}};
-  for (std::int64_t row = rows.begin; row < rows.end; ++row) {
-    const Range seen = head.visible(row);
-    panel.inside = {std::max(panel.inside.begin, seen.begin), std::min(panel.inside.end, seen.end)};
-    if (seen.empty()) continue;
-    panel.seen = {std::min(panel.seen.begin, seen.begin), std::max(panel.seen.end, seen.end)};
-  }
-  if (head.problem->mask.kind != MaskKind::none) panel.inside = {};
-  panels_.push_back(panel);
+  const PanelKeys keys = panel_keys(head, rows);
+  panels_.push_back({rows, keys.seen, keys.inside});
 }
 
 void TileBlock::attend_panel(const PackedTiles& packed, std::int64_t index, const Range& keys) {

@@ -1,9 +1,12 @@
 // attend_backward(): checks, then the backward pass of the method that the spec names.
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 
 #include "core/checks.h"
 #include "exact/backward.h"
+#include "exact/tile_backward.h"
+#include "exact/tile_forward.h"
 #include "core/given_check.h"
 #include "kernels/pack.h"
 #include "run/call.h"
@@ -106,7 +109,8 @@ std::string run_route(const Route& route, const BackwardArguments& arguments,
   Report& report = call.report();
   if (route.method->exact) {
     report.scored_entries += exact_backward(route.heads, arguments, call.threads());
-    return "exact";
+    const bool on_tiles = std::any_of(route.heads.begin(), route.heads.end(), suits_tile_backward);
+    return on_tiles ? "exact:" + tile_path() : "exact";
   }
   const SplitCounts counts = split_backward(route.heads, *route.method, arguments, options);
   report.fallback_rows += counts.fallback_rows;

@@ -8,7 +8,6 @@
 #include <gtest/gtest.h>
 
 #include "subquad/attention.h"
-#include "support/backward.h"
 #include "support/seeds.h"
 #include "support/forward.h"
 #include "support/random_problem.h"
@@ -219,44 +218,6 @@ TEST(ExactTilesInvariance, SplitKeysGiveTheSameBitsForAnyThreads) {
   for (const int threads : {2, 5})
     expect_same_bits(single, run_forward(owned.problem, DType::f32, threads));
   expect_forward(owned.problem, single, ReferenceAttention(owned.problem));
-}
-
-// The backward is f32, but reads an out and an lse that came of rounded weights.
-TEST(ExactTilesBackward, IsOffByWhatTheForwardsRoundingBrings) {
-  for (const std::uint64_t seed : Seeds(9600, 60)) {
-    if (HasFailure()) return;
-    const OwnedProblem random = random_problem(seed, DType::bf16, kSmall);
-    SCOPED_TRACE(random.description);
-    const Upstream upstream = random_upstream(random.problem, seed, DType::f32);
-    const ReferenceAttention reference(random.problem);
-    const auto expected =
-        reference.backward(read_tensor(upstream.out.view()), upstream.dense_lse());
-    on_every_tile_engine([&] {
-      const ForwardRun forward = run_forward(random.problem, DType::f32);
-      const BackwardRun run = run_backward(random.problem, forward, upstream);
-      EXPECT_LE(gradient_error_beyond(forward, upstream, run, reference, expected, 0.1), 1e-5);
-    });
-  }
-}
-
-// In the mean square far less than the bound: rounding errors of a row's weights cancel.
-TEST(ExactTilesBackward, ErrorInTheMeanSquare) {
-  for (const double spread : {1.0, 2.0, 4.0}) {
-    const OwnedProblem owned =
-        gaussian_problem({.queries = 200, .keys = 500, .head_dim = 64}, 13, DType::bf16, spread);
-    Upstream upstream = random_upstream(owned.problem, 14, DType::f32);
-    const ReferenceAttention reference(owned.problem);
-    const auto expected =
-        reference.backward(read_tensor(upstream.out.view()), upstream.dense_lse());
-    on_every_tile_engine([&] {
-      const ForwardRun forward = run_forward(owned.problem, DType::f32);
-      ASSERT_TRUE(on_tiles(forward));
-      const BackwardRun run = run_backward(owned.problem, forward, upstream);
-      EXPECT_LE(relative_error(run.query, expected.query), 0.002);
-      EXPECT_LE(relative_error(run.key, expected.key), 0.002);
-      EXPECT_LE(relative_error(run.value, expected.value), 0.002);
-    });
-  }
 }
 
 TEST(ExactTilesPath, FewRowsAndOtherTypesGoTheOtherWay) {

@@ -59,8 +59,10 @@ double gradient_error_beyond(const ForwardRun& forward, const Upstream& upstream
                              const BackwardRun& run, const ReferenceAttention& reference,
                              const ReferenceAttention::Gradients& expected, double floor) {
   if (weight_error(forward.report) == 0) return gradient_error(run, reference, expected, floor);
-  const auto slack = reference.backward_slack(read_tensor(upstream.out.view()),
-                                              upstream.dense_lse(), weight_error(forward.report));
+  const double rounding = weight_error(run.report) > 0 ? 0x1p-9 : 0;
+  const auto slack =
+      reference.backward_slack(read_tensor(upstream.out.view()), upstream.dense_lse(),
+                               weight_error(forward.report), rounding);
   BackwardRun closer = run;
   const auto approach = [](TensorBuffer& got, const DenseTensor& want, const DenseTensor& allowed) {
     got.for_each([&](auto b, auto h, auto i, auto c) {

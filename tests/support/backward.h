@@ -41,8 +41,8 @@ BackwardRun run_backward(const Problem& problem, const ForwardRun& forward,
 double gradient_error(const BackwardRun& run, const ReferenceAttention& reference,
                       const ReferenceAttention::Gradients& expected, double floor);
 
-// Likewise, of what exceeds that which the forward's rounded weights bring (weight_error(): nothing
-// unless it ran in bf16).
+// Likewise, of what exceeds that which the forward's rounded weights bring, and the backward's own
+// rounding (nothing unless they ran in bf16).
 double gradient_error_beyond(const ForwardRun& forward, const Upstream& upstream,
                              const BackwardRun& run, const ReferenceAttention& reference,
                              const ReferenceAttention::Gradients& expected, double floor);

@@ -112,10 +112,11 @@ ReferenceAttention::Gradients ReferenceAttention::backward(const DenseTensor& gr
 
 ReferenceAttention::Gradients ReferenceAttention::backward_slack(const DenseTensor& grad_out,
                                                                  const DenseTensor& grad_lse,
-                                                                 double weight_error) const {
+                                                                 double weight_error,
+                                                                 double rounding) const {
   Gradients slack{DenseTensor(query_.shape), DenseTensor(key_.shape), DenseTensor(value_.shape)};
   for_each_row([&](const Row& row) {
-    slack_row(row, grad_out, grad_lse, weight_error / (1 - weight_error), slack);
+    slack_row(row, grad_out, grad_lse, weight_error / (1 - weight_error), rounding, slack);
   });
   return slack;
 }
@@ -216,28 +217,35 @@ void ReferenceAttention::backward_row(const Row& row, const DenseTensor& grad_ou
 }
 
 void ReferenceAttention::slack_row(const Row& row, const DenseTensor& grad_out,
-                                   const DenseTensor& grad_lse, double relative,
+                                   const DenseTensor& grad_lse, double relative, double rounding,
                                    Gradients& slack) const {
   const std::int64_t head_dim = query_.shape[3];
   const RowGradients own = row_gradients(row, grad_out, grad_lse);
   const double from_lse = grad_lse.row(row.b, row.h, row.i)[0];
   const double* upstream = grad_out.row(row.b, row.h, row.i);
+  const double* own_out = out.row(row.b, row.h, row.i);
+  const double more = rounding > 0 ? 1.05 : 1;
   double of_out = 0;  // e_i
   for (std::int64_t c = 0; c < value_.shape[3]; ++c)
-    of_out += 3 * 0x1p-24 * std::fabs(upstream[c] * out.row(row.b, row.h, row.i)[c]);
+    of_out += 3 * 0x1p-24 * std::fabs(upstream[c] * own_out[c]);
   for (std::size_t n = 0; n < row.scores.size(); ++n)
     of_out += relative * std::fabs(own.scores[n] - own.weights[n] * from_lse);
   for (std::size_t n = 0; n < row.scores.size(); ++n) {
     if (row.scores[n] == -std::numeric_limits<double>::infinity()) continue;
     const std::int64_t j = row.range.key_begin + static_cast<std::int64_t>(n);
-    const double of_score = std::fabs(scale_) * (relative * std::fabs(own.scores[n]) +
-                                                 (1 + relative) * own.weights[n] * of_out);
+    const double* value = value_.row(row.b, row.kv_head, j);
+    double of_rounding = 0;
+    for (std::int64_t c = 0; c < value_.shape[3]; ++c)
+      of_rounding += rounding * std::fabs(upstream[c] * (value[c] - own_out[c]));
+    const double of_score = more * std::fabs(scale_) *
+                            ((relative + rounding) * std::fabs(own.scores[n]) +
+                             own.weights[n] * ((1 + relative) * of_out + of_rounding));
     add_magnitudes(slack.query.row(row.b, row.h, row.i), of_score, key_.row(row.b, row.kv_head, j),
                    head_dim);
     add_magnitudes(slack.key.row(row.b, row.kv_head, j), of_score, query_.row(row.b, row.h, row.i),
                    head_dim);
-    add_magnitudes(slack.value.row(row.b, row.kv_head, j), relative * own.weights[n], upstream,
-                   value_.shape[3]);
+    add_magnitudes(slack.value.row(row.b, row.kv_head, j),
+                   more * (relative + 2 * rounding) * own.weights[n], upstream, value_.shape[3]);
   }
 }
 

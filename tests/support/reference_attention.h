@@ -72,8 +72,13 @@ class ReferenceAttention {
   //     + 3 2^-24 sum_c |grad_out_ic out_ic|, the sums, their inverse and product in f32
   //   p_ij (g_ij - d_i + grad_lse_i)               off by p_ij (r |g_ij - d_i + grad_lse_i|
   //                                                             + (1 + r) e_i)
+  // Where the backward itself rounds p_ij, grad_out and those products to bf16, each by u of itself
+  // (2^-9, or 0), the first is off by 2 u p_ij more, the last by
+  //   u p_ij |g_ij - d_i + grad_lse_i| + u p_ij sum_c |grad_out_ic (V_jc - out_ic)|, and by
+  //   products
+  // of errors, which a twentieth more covers.
   Gradients backward_slack(const DenseTensor& grad_out, const DenseTensor& grad_lse,
-                           double weight_error) const;
+                           double weight_error, double rounding) const;
 
  private:
   struct Row {
@@ -111,7 +116,7 @@ class ReferenceAttention {
                     Gradients& gradients) const;
 
   void slack_row(const Row& row, const DenseTensor& grad_out, const DenseTensor& grad_lse,
-                 double relative, Gradients& slack) const;
+                 double relative, double rounding, Gradients& slack) const;
 };
 
 }  // namespace subquad::testing

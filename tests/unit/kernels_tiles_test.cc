@@ -315,5 +315,110 @@ TEST(KernelsTiles, AmxValuesAreTheModelsBits) {
   }
 }
 
+struct GradientCase {
+  explicit GradientCase(Draw& draw)
+      : scores(kPanelRows * kStepKeys),
+        products(kPanelRows * kStepKeys),
+        lse(kPanelRows),
+        offsets(kPanelRows) {
+    for (float& x : scores.span()) {
+      const double far = draw.chance(0.1) ? -99 * std::abs(draw.normal()) : 0;
+      x = draw.chance(0.1) ? -infinity : static_cast<float>(far + 2 * draw.normal());
+    }
+    for (float& x : products.span()) x = static_cast<float>(draw.normal());
+    for (float& x : lse.span()) x = static_cast<float>(draw.chance(0.1) ? 1e30 : 8 + draw.normal());
+    for (float& x : offsets.span()) x = static_cast<float>(draw.normal());
+  }
+  Scratch<float> scores, products, lse, offsets;
+};
+
+struct GradientTiles {
+  GradientTiles() : weights(4), gradients(4), left(4) {}
+  kernels::GradientStep step(const GradientCase& of, float factor) {
+    return {of.scores.data(), of.products.data(), factor,
+            of.lse.data(),    of.offsets.data(),  weights.data(),
+            gradients.data(), left.data(),        2};
+  }
+  bool operator==(const GradientTiles& other) const {
+    const auto same = [](const Scratch<Tile>& a, const Scratch<Tile>& b) {
+      return std::memcmp(a.data(), b.data(), 4 * sizeof(Tile)) == 0;
+    };
+    return same(weights, other.weights) && same(gradients, other.gradients) &&
+           same(left, other.left);
+  }
+  Scratch<Tile> weights, gradients, left;
+};
+
+TEST(KernelsTiles, GradientsAreWeightsTimesWhatPulls) {
+  Draw draw(31);
+  const GradientCase given(draw);
+  const float factor = 1.3F;
+  GradientTiles tiles;
+  kernels::model_engine().gradients(tiles.step(given, factor));
+  for (std::int64_t r = 0; r < kPanelRows; ++r)
+    for (std::int64_t key = 0; key < kStepKeys; ++key) {
+      const std::int64_t at = r * kStepKeys + key;
+      const double x = double{given.scores[at]} * factor - double{given.lse[r]};
+      const double weight = x >= -126 ? std::exp2(x) : 0;
+      const double gradient =
+          weight > 0 ? weight * (double{given.products[at]} + double{given.offsets[r]}) : 0;
+      const std::int64_t pair = r / 2 * kTileDepth + key % 16 * 2 + r % 2;
+      const auto read = [](const Tile& tile, std::int64_t place) {
+        return double{bf16_to_f32(tile.bits[place])};
+      };
+      const double close = 0x1p-8;
+      EXPECT_NEAR(read(tiles.weights[key / 16], pair), weight, close * weight);
+      EXPECT_NEAR(read(tiles.gradients[key / 16], pair), gradient,
+                  close * std::abs(gradient) + 1e-6 * weight);
+      EXPECT_EQ(read(tiles.left[r / 16 * 2 + key / 32], r % 16 * kTileDepth + key % 32),
+                read(tiles.gradients[key / 16], pair));
+    }
+}
+
+TEST(KernelsTiles, HardwareGivesTheModelsGradients) {
+  REQUIRE_AMX();
+  Draw draw(32);
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    const GradientCase given(draw);
+    GradientTiles model, amx;
+    const float factor = repeat % 2 == 0 ? 1.0F : -0.7F;
+    kernels::model_engine().gradients(model.step(given, factor));
+    {
+      const kernels::TileScope scope(*hardware());
+      hardware()->gradients(amx.step(given, factor));
+    }
+    EXPECT_TRUE(model == amx);
+  }
+}
+
+// Left tiles of transposed rows times right tiles of pairs: sums over rows.
+TEST(KernelsTiles, TransposedRowsMeetPairs) {
+  Draw draw(33);
+  const std::int64_t width = 40, columns = 4, others = 32;
+  const auto left = normal_bits(draw, 32 * width), right = normal_bits(draw, 32 * others);
+  const std::uint16_t *left_rows[32], *right_rows[32];
+  for (std::int64_t i = 0; i < 32; ++i) {
+    left_rows[i] = i == 5 ? nullptr : left.data() + i * width;
+    right_rows[i] = right.data() + i * others;
+  }
+  Scratch<Tile> transposed(columns), pairs(2);
+  kernels::pack_transposed_rows(left_rows, width, columns, transposed.data(), 1);
+  kernels::pack_pairs(right_rows, others, 2, pairs.data());
+  for (std::int64_t t = 0; t < columns; t += 2) {
+    Scratch<float> out(32 * 32);
+    std::fill_n(out.data(), 32 * 32, 0.0F);
+    kernels::model_engine().values({&transposed[t], 1, 1, pairs.data(), 2, out.data(), 32});
+    for (std::int64_t c = 0; c < 32; ++c)
+      for (std::int64_t j = 0; j < 32; ++j) {
+        double sum = 0;
+        for (std::int64_t i = 0; i < 32; ++i)
+          if (i != 5 && 16 * t + c < width)
+            sum += double{bf16_to_f32(left_rows[i][16 * t + c])} *
+                   double{bf16_to_f32(right_rows[i][j])};
+        EXPECT_NEAR(out[c * 32 + j], sum, 1e-4);
+      }
+  }
+}
+
 }  // namespace
 }  // namespace subquad::testing

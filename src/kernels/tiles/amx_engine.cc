@@ -157,6 +157,67 @@ SUBQUAD_TILE_CODE void amx_values(const ValueStep& step) {
   }
 }
 
+SUBQUAD_TILE_CODE inline __m512 exp2_of(__m512 x) {
+  const __m512 whole = _mm512_maskz_roundscale_ps(0xFFFF, x, _MM_FROUND_TO_NEAREST_INT);
+  const __m512 f = _mm512_sub_ps(x, whole);
+  __m512 sum = _mm512_set1_ps(kExp2Terms[5]);
+  for (int k = 4; k >= 0; --k) sum = _mm512_fmadd_ps(sum, f, _mm512_set1_ps(kExp2Terms[k]));
+  return _mm512_maskz_scalef_ps(0xFFFF, sum, whole);
+}
+
+struct WeightAndGradient {
+  __m512 weight, gradient;
+};
+
+// Of 16 keys of row r, from key c of the step on.
+SUBQUAD_TILE_CODE inline WeightAndGradient differentiate(const GradientStep& step, std::int64_t r,
+                                                         std::int64_t c) {
+  const __m512 score = _mm512_load_ps(step.scores + r * kStepKeys + c);
+  const __m512 product = _mm512_load_ps(step.products + r * kStepKeys + c);
+  const __m512 x = _mm512_fmsub_ps(score, _mm512_set1_ps(step.factor), _mm512_set1_ps(step.lse[r]));
+  const __mmask16 seen = _mm512_cmp_ps_mask(score, _mm512_set1_ps(-__builtin_inff()), _CMP_NEQ_UQ) &
+                         _mm512_cmp_ps_mask(x, _mm512_set1_ps(kLeastExponent), _CMP_GE_OQ);
+  const __m512 weight = _mm512_maskz_mov_ps(seen, exp2_of(x));
+  const __m512 pull = _mm512_add_ps(product, _mm512_set1_ps(step.offsets[r]));
+  return {weight, _mm512_maskz_mul_ps(seen, weight, pull)};
+}
+
+// Rows r (even) and r + 1 of a right tile, 16 columns, their elements in pairs.
+SUBQUAD_TILE_CODE inline void store_pairs(__m512 even, __m512 odd, __m512i pairs, std::int64_t r,
+                                          Tile& tile) {
+  const auto words = (__m512i)_mm512_cvtne2ps_pbh(odd, even);
+  _mm512_store_si512(tile.bits + r / 2 * kTileDepth,
+                     _mm512_maskz_permutexvar_epi16(0xFFFFFFFF, pairs, words));
+}
+
+// 32 keys of row r of a left tile.
+SUBQUAD_TILE_CODE inline void store_row(__m512 low, __m512 high, std::int64_t r, Tile& tile) {
+  _mm512_store_si512(tile.bits + r % kTileRows * kTileDepth,
+                     (__m512i)_mm512_cvtne2ps_pbh(high, low));
+}
+
+SUBQUAD_TILE_CODE void amx_gradients(const GradientStep& step) {
+  alignas(64) std::uint16_t order[kTileDepth];
+  for (std::uint16_t i = 0; i < kTileDepth; ++i)
+    order[i] = static_cast<std::uint16_t>(i / 2 + i % 2 * 16);
+  const __m512i pairs = _mm512_load_si512(order);
+  for (std::int64_t r = 0; r < kPanelRows; r += 2)
+    for (std::int64_t half = 0; half < kStepKeys / kTileDepth; ++half) {
+      const std::int64_t c = half * kTileDepth, t = c / kTileColumns;
+      const WeightAndGradient even0 = differentiate(step, r, c),
+                              even1 = differentiate(step, r, c + 16),
+                              odd0 = differentiate(step, r + 1, c),
+                              odd1 = differentiate(step, r + 1, c + 16);
+      store_pairs(even0.weight, odd0.weight, pairs, r, step.weights[t]);
+      store_pairs(even1.weight, odd1.weight, pairs, r, step.weights[t + 1]);
+      store_pairs(even0.gradient, odd0.gradient, pairs, r, step.gradients[t]);
+      store_pairs(even1.gradient, odd1.gradient, pairs, r, step.gradients[t + 1]);
+      Tile& left = step.left_gradients[r / kTileRows * step.stride + half];
+      store_row(even0.gradient, even1.gradient, r, left);
+      store_row(odd0.gradient, odd1.gradient, r + 1, left);
+    }
+}
+
 SUBQUAD_TILE_CODE double amx_rounds(std::int64_t repeats) {
   static const Tile zeros{};
   amx_open();
@@ -178,8 +239,8 @@ SUBQUAD_TILE_CODE double amx_rounds(std::int64_t repeats) {
 }  // namespace
 
 const TileEngine* amx_engine() {
-  static constexpr TileEngine engine{"amx",       amx_open,   amx_close, amx_scores,
-                                     amx_weights, amx_values, amx_rounds};
+  static constexpr TileEngine engine{"amx",       amx_open,   amx_close,     amx_scores,
+                                     amx_weights, amx_values, amx_gradients, amx_rounds};
   return &engine;
 }
 

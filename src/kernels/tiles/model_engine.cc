@@ -5,6 +5,7 @@
 
 #include "kernels/half.h"
 #include "kernels/tiles/tile_engine.h"
+#include "kernels/tiles/tile_exp2.h"
 #include "kernels/tiles/tile_pack.h"
 
 namespace subquad::kernels {
@@ -89,6 +90,34 @@ void model_values(const ValueStep& step) {
                        step.out_stride);
 }
 
+float exp2_of(float x) {
+  const float whole = std::nearbyint(x), f = x - whole;
+  float sum = kExp2Terms[5];
+  for (int k = 4; k >= 0; --k) sum = std::fma(sum, f, kExp2Terms[k]);
+  return std::ldexp(sum, static_cast<int>(std::min(whole, 1000.0f)));
+}
+
+// As VCVTNE2PS2BF16 rounds.
+std::uint16_t rounded(float value) { return f32_to_bf16(flushed(value)); }
+
+void model_gradients(const GradientStep& step) {
+  for (std::int64_t r = 0; r < kPanelRows; ++r)
+    for (std::int64_t key = 0; key < kStepKeys; ++key) {
+      const float score = step.scores[r * kStepKeys + key];
+      const float x = std::fma(score, step.factor, -step.lse[r]);
+      const bool seen = !(score == -HUGE_VALF) && x >= kLeastExponent;
+      const float weight = seen ? exp2_of(x) : 0;
+      const float gradient =
+          seen ? weight * (step.products[r * kStepKeys + key] + step.offsets[r]) : 0;
+      const std::int64_t pair =
+          r / 2 * kTileDepth + key % kTileColumns * 2 + r % 2;  // in a right tile
+      step.weights[key / kTileColumns].bits[pair] = rounded(weight);
+      step.gradients[key / kTileColumns].bits[pair] = rounded(gradient);
+      step.left_gradients[r / kTileRows * step.stride + key / kTileDepth]
+          .bits[r % kTileRows * kTileDepth + key % kTileDepth] = rounded(gradient);
+    }
+}
+
 double model_rounds(std::int64_t repeats) {
   Tile left{}, right{};
   float out[kTileRows * kTileColumns] = {};
@@ -99,8 +128,8 @@ double model_rounds(std::int64_t repeats) {
 }  // namespace
 
 const TileEngine& model_engine() {
-  static constexpr TileEngine engine{"model",       [] {},        [] {},       model_scores,
-                                     model_weights, model_values, model_rounds};
+  static constexpr TileEngine engine{"model",       [] {},        [] {},           model_scores,
+                                     model_weights, model_values, model_gradients, model_rounds};
   return engine;
 }
 

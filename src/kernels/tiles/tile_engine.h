@@ -8,6 +8,9 @@
 //   scores   panel x step, f32, from packed queries and keys
 //   weights  exp2 of them, rounded to bf16, as left tiles; their sums, of the rounded weights
 //   values   the panel's sums of weight * value, f32, from any number of half steps
+// and its backward pass, from scores and from grad_out . value, both by `scores`:
+//   gradients  weights and score gradients, as right tiles (summed over rows by `values`, whose
+//              left tiles then are transposed rows) and as left ones (summed over keys)
 //
 // Sums are f32, products of bf16 exact; denormals count as zero. All bodies but those that say so
 // give the same bits.
@@ -56,6 +59,22 @@ struct ValueStep {
   std::int64_t out_stride;
 };
 
+// With x = scores * factor - lse of an entry: weight = 2^x, score gradient = weight * (product +
+// offset), both rounded to bf16. Hidden entries (a score of -inf) and x below -126 have zeros. In
+// the summed index rows and keys stand in their own order.
+struct GradientStep {
+  const float* scores;    // (kPanelRows, kStepKeys)
+  const float* products;  // likewise: grad_out . value
+  float factor;           // to base-2 logits
+  const float* lse;       // kPanelRows, base 2
+  const float* offsets;   // kPanelRows
+  Tile* weights;          // right tiles: four, of 16 keys each
+  Tile* gradients;        // likewise
+  Tile* left_gradients;   // left tiles: two for each of the panel's two tile rows,
+  std::int64_t stride;    //   which lie this many tiles apart
+};
+constexpr float kLeastExponent = -126;
+
 struct TileEngine {
   const char* name;
   // A thread's calls stand between these.
@@ -68,6 +87,7 @@ struct TileEngine {
   // lowered.
   bool (*weights)(const WeightStep& step);
   void (*values)(const ValueStep& step);
+  void (*gradients)(const GradientStep& step);
   // Products of tiles that never leave the registers, for the machine's limit; returns the flops.
   double (*rounds)(std::int64_t repeats);
 };

@@ -56,18 +56,35 @@ void pack_key_column(const std::uint16_t* row, std::int64_t width, std::int64_t 
 
 void pack_values(const std::uint16_t* const* rows, std::int64_t width, std::int64_t columns,
                  Tile* out) {
+  const std::uint16_t* ordered[kTileDepth];
+  for (std::int64_t i = 0; i < kTileDepth; ++i) ordered[i] = rows[weight_key(i)];
+  pack_pairs(ordered, width, columns, out);
+}
+
+void pack_pairs(const std::uint16_t* const* rows, std::int64_t width, std::int64_t columns,
+                Tile* out) {
   std::uint16_t buffers[2][kTileColumns];
   for (std::int64_t t = 0; t < columns; ++t)
     for (std::int64_t i = 0; i < kTileRows; ++i) {
       const std::int64_t begin = t * kTileColumns;
-      const auto* even = part_of<kTileColumns>(rows[weight_key(2 * i)], width, begin, buffers[0]);
-      const auto* odd =
-          part_of<kTileColumns>(rows[weight_key(2 * i + 1)], width, begin, buffers[1]);
+      const auto* even = part_of<kTileColumns>(rows[2 * i], width, begin, buffers[0]);
+      const auto* odd = part_of<kTileColumns>(rows[2 * i + 1], width, begin, buffers[1]);
       std::uint16_t* to = out[t].bits + i * kTileDepth;
       for (std::int64_t c = 0; c < kTileColumns; ++c) {
         to[2 * c] = even[c];
         to[2 * c + 1] = odd[c];
       }
+    }
+}
+
+void pack_transposed_rows(const std::uint16_t* const* rows, std::int64_t width,
+                          std::int64_t columns, Tile* out, std::int64_t stride) {
+  std::uint16_t buffer[kTileColumns];
+  for (std::int64_t t = 0; t < columns; ++t)
+    for (std::int64_t r = 0; r < kTileDepth; ++r) {
+      const auto* part = part_of<kTileColumns>(rows[r], width, t * kTileColumns, buffer);
+      for (std::int64_t c = 0; c < kTileColumns; ++c)
+        out[t * stride].bits[c * kTileDepth + r] = part[c];
     }
 }
 

@@ -26,6 +26,15 @@ void pack_key_column(const std::uint16_t* row, std::int64_t width, std::int64_t 
 void pack_values(const std::uint16_t* const* rows, std::int64_t width, std::int64_t columns,
                  Tile* out);
 
+// The same for sums over rows or keys in their own order.
+void pack_pairs(const std::uint16_t* const* rows, std::int64_t width, std::int64_t columns,
+                Tile* out);
+
+// Left tiles of a panel of rows, transposed: row c of tile t, `stride` tiles apart, holds channel
+// 16 t + c of the 32 rows; rows as in pack_values().
+void pack_transposed_rows(const std::uint16_t* const* rows, std::int64_t width,
+                          std::int64_t columns, Tile* out, std::int64_t stride);
+
 // Where key k of a half step stands along the summed index of weights and values: vectors of 16
 // scores are narrowed and joined lane by lane.
 constexpr std::int64_t weight_column(std::int64_t k) { return k % 16 / 4 * 8 + k / 16 * 4 + k % 4; }
