@@ -29,8 +29,8 @@ class TorchPeer final : public Peer {
   std::string name() const override { return name_; }
 
   double run(const Shape& shape, int threads) override {
-    fmt::print(to_, "{} {} {} {} {}\n", shape.heads, shape.seq, shape.head_dim,
-               shape.causal ? 1 : 0, threads);
+    fmt::print(to_, "{} {} {} {} {} {}\n", shape.heads, shape.seq, shape.head_dim,
+               shape.causal ? 1 : 0, shape.backward ? 1 : 0, threads);
     std::fflush(to_);
     double seconds = 0;
     if (std::fscanf(from_, "%lf", &seconds) != 1) return -1;

@@ -1,12 +1,11 @@
-"""PyTorch's side of exact_bench, on the type that the first argument names (f32, bf16): reads "heads seq head_dim causal threads" lines, answers with the
-seconds of one forward pass. Inputs are made once a shape; the second pass is the one that counts."""
+"""PyTorch's side of exact_bench, on the type that the first argument names (f32, bf16): reads "heads seq head_dim causal backward threads" lines, answers
+with the seconds of one forward or backward pass. Inputs are made once a shape; the second pass is the one that counts."""
 import math
 import sys
 import time
 
 import torch
 
-torch.set_grad_enabled(False)
 dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[sys.argv[1]]
 inputs = {}
 
@@ -22,15 +21,24 @@ def attention(q, k, v, causal):
     return torch.bmm(torch.softmax(scores, dim=-1), v)
 
 
+def seconds_of(tensors, causal, backward):
+    q, k, v, grad_out = tensors
+    with torch.set_grad_enabled(backward):
+        start = time.perf_counter()
+        out = attention(q, k, v, causal)
+        if backward:
+            start = time.perf_counter()
+            torch.autograd.grad(out, (q, k, v), grad_out)
+        return time.perf_counter() - start
+
+
 print(f"torch {torch.__version__} {sys.argv[1]}", flush=True)
 for line in sys.stdin:
-    heads, seq, dim, causal, threads = (int(word) for word in line.split())
+    heads, seq, dim, causal, backward, threads = (int(word) for word in line.split())
     torch.set_num_threads(threads)
     key = (heads, seq, dim)
     if key not in inputs:
         inputs.clear()
-        inputs[key] = [torch.randn(heads, seq, dim).to(dtype) for _ in range(3)]
-        attention(*inputs[key], bool(causal))
-    start = time.perf_counter()
-    attention(*inputs[key], bool(causal))
-    print(time.perf_counter() - start, flush=True)
+        inputs[key] = [torch.randn(heads, seq, dim).to(dtype).requires_grad_() for _ in range(4)]
+        seconds_of(inputs[key], bool(causal), bool(backward))
+    print(seconds_of(inputs[key], bool(causal), bool(backward)), flush=True)

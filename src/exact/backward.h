@@ -3,7 +3,8 @@
 // use when: training, and products with the transposed attention matrix (grad_value alone).
 // cost: 2 Lq Lk (3 D + 2 Dv) flops a query head for all three gradients, 2 Lq Lk (D + Dv) for
 // grad_value alone; scratch below 6 MB a thread at any length, plus a few bytes for each block of
-// rows or keys.
+// rows or keys. On a matrix unit (exact/tile_backward.h) the packed rows and keys of some heads
+// besides.
 #pragma once
 
 #include <cstdint>

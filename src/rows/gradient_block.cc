@@ -4,6 +4,7 @@
 
 #include "kernels/backward.h"
 #include "kernels/tiles/tile_pack.h"
+#include "rows/tile_rows.h"
 
 namespace subquad {
 namespace {
@@ -54,10 +55,8 @@ void GradientBlock::add(const GradientRows& rows, const Range& part) {
 
 void GradientBlock::add_panel(const GradientRows& rows, std::int64_t panel) {
   const std::int64_t begin = panel * kPanelRows;
-  const PanelKeys keys = panel_keys(*head_, {begin, std::min(begin + kPanelRows, part_.end)});
   bool any = false;
-  for (std::int64_t step = 0; step < steps_; ++step)
-    any = differentiate(rows, panel, keys, step) || any;
+  for (std::int64_t step = 0; step < steps_; ++step) any = differentiate(rows, panel, step) || any;
   const std::int64_t width = depth_ * kTileDepth;
   if (any)
     engine_.values({left_gradients_.data(), kHalfSteps, steps_ * kHalvesAStep,
@@ -66,8 +65,8 @@ void GradientBlock::add_panel(const GradientRows& rows, std::int64_t panel) {
 }
 
 // Weights and score gradients of a panel and a step; returns whether any row may see its keys.
-bool GradientBlock::differentiate(const GradientRows& rows, std::int64_t panel,
-                                  const PanelKeys& keys, std::int64_t step) {
+bool GradientBlock::differentiate(const GradientRows& rows, std::int64_t panel, std::int64_t step) {
+  const PanelKeys& keys = rows.keys(panel);
   const std::int64_t key = block_.begin + step * kStepKeys, begin = panel * kPanelRows;
   if (key >= keys.seen.end || key + kStepKeys <= keys.seen.begin) {
     clear_step(panel, step);
@@ -116,11 +115,13 @@ void GradientBlock::sum_rows(const GradientRows& rows) {
 }
 
 void GradientBlock::add_grad_query(const MutableTensorView& grad_query) const {
-  const std::int64_t width = depth_ * kTileDepth;
-  for (std::int64_t row = part_.begin; row < part_.end; ++row)
-    kernels::add_rows(&query_sums_[(row - part_.begin) * width], width, 1, head_->head_dim(),
-                      resolved_scale(*head_->problem),
-                      static_cast<float*>(head_->row_in(grad_query, row)), 0);
+  const std::int64_t width = depth_ * kTileDepth, count = part_.end - part_.begin,
+                     step = head_->group;  // to the next row of the same query head
+  for (std::int64_t first = 0; first < std::min(step, count); ++first)
+    kernels::add_rows(&query_sums_[first * width], step * width, (count - first + step - 1) / step,
+                      head_->head_dim(), resolved_scale(*head_->problem),
+                      static_cast<float*>(head_->row_in(grad_query, part_.begin + first)),
+                      grad_query.stride[2]);
 }
 
 void GradientBlock::add_transposed(const Scratch<float>& sums, float factor,

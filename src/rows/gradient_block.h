@@ -15,7 +15,6 @@
 #include "rows/gradient_keys.h"
 #include "rows/gradient_rows.h"
 #include "rows/score_filter.h"
-#include "rows/tile_rows.h"
 
 namespace subquad {
 
@@ -39,8 +38,7 @@ class GradientBlock {
 
  private:
   void add_panel(const GradientRows& rows, std::int64_t panel);
-  bool differentiate(const GradientRows& rows, std::int64_t panel, const PanelKeys& seen,
-                     std::int64_t step);
+  bool differentiate(const GradientRows& rows, std::int64_t panel, std::int64_t step);
   void hide(const Range& rows, std::int64_t key);
   void clear_step(std::int64_t panel, std::int64_t step);
   void sum_rows(const GradientRows& rows);

@@ -8,7 +8,6 @@
 #include "kernels/tiles/tile_limits.h"
 #include "kernels/tiles/tile_pack.h"
 #include "rows/head_rows.h"
-#include "rows/tile_rows.h"
 
 namespace subquad {
 namespace {
@@ -66,6 +65,7 @@ GradientRows::GradientRows(const HeadProblem& head, const BackwardArguments& arg
       grad_out_channels_(panels_ * 2 * value_depth_),
       lse_(panels_ * kPanelRows),
       offsets_(panels_ * kPanelRows),
+      panel_keys_(static_cast<std::size_t>(panels_)),
       is_refused_(static_cast<std::size_t>(head.num_rows())) {}
 
 std::int64_t GradientRows::parts() const { return (panels_ + kPartPanels - 1) / kPartPanels; }
@@ -79,6 +79,7 @@ void GradientRows::pack(std::int64_t part) {
 void GradientRows::pack_panel(std::int64_t panel, Loaded& loaded) {
   const std::int64_t width = head_.value_dim(), begin = panel * kPanelRows;
   const Range rows{begin, std::min(begin + kPanelRows, head_.num_rows())};
+  panel_keys_[static_cast<std::size_t>(panel)] = panel_keys(head_, rows);
   loaded.load(head_, arguments_, rows, width);
   const std::uint16_t *query_rows[kPanelRows] = {}, *grad_out_rows[kPanelRows] = {};
   std::fill_n(lse_.data() + begin, kPanelRows, kNoWeight);

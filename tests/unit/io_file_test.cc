@@ -272,7 +272,7 @@ class OpenFileLimit {
 };
 
 TEST(WriteFile, WhatTheSystemLacksIsNotTheCallersMistake) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SUBQUAD_SANITIZED
   GTEST_SKIP()
       << "the undefined-behaviour sanitizer opens a pipe to look at the error that is thrown";
 #endif
