@@ -94,12 +94,13 @@ class OtherKeys final : public KeySource {
 
 // By the definition: adds a run to a row's sums.
 void add_run(const Problem& p, std::int64_t row, const KeyRun& run, RowSums& sums) {
+  const auto scale = static_cast<double>(resolved_scale(p));
   for (std::int64_t n = 0; n < run.keys.count; ++n) {
     const std::int64_t j = run.keys[n];
     if (!in_band(p, {0, p.query.length(), 0, p.key.length()}, row, j)) continue;
     double score = mask_entry(p.mask, 0, 0, row, j);
     for (std::int64_t c = 0; c < head_dim; ++c)
-      score += static_cast<double>(resolved_scale(p)) * at(p.query, row, c) * at(p.key, j, c);
+      score += scale * at(p.query, row, c) * at(p.key, j, c);
     double w = std::exp(score);
     if (run.bias != nullptr) w *= std::exp2(static_cast<double>(run.bias[n]));
     if (w == 0) continue;
