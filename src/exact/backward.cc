@@ -13,6 +13,7 @@
 #include "rows/backward_turns.h"
 #include "rows/extreme_rows.h"
 #include "exact/tile_backward.h"
+#include "exact/tile_forward.h"
 
 namespace subquad {
 namespace {
@@ -82,6 +83,11 @@ std::int64_t exact_backward(std::span<const HeadProblem> heads, const BackwardAr
       others.push_back({&head, index_range(0, head.num_rows())});
   return add_tile_backward(on_tiles, arguments, threads) +
          add_exact_backward(others, arguments, threads);
+}
+
+std::string exact_backward_path(std::span<const HeadProblem> heads) {
+  const bool on_tiles = std::any_of(heads.begin(), heads.end(), suits_tile_backward);
+  return on_tiles ? "exact:" + tile_path() : "exact";
 }
 
 std::int64_t add_exact_backward(std::span<const HeadRows> work, const BackwardArguments& arguments,

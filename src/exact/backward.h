@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "rows/head_problem.h"
 #include "exact/backward_items.h"
@@ -20,6 +21,9 @@ namespace subquad {
 // reaches only the gradients of rows and keys that see it. Bits do not depend on `threads`.
 std::int64_t exact_backward(std::span<const HeadProblem> heads, const BackwardArguments& arguments,
                             int threads);
+
+// "exact", or "exact:bf16-amx" where exact_backward() runs on a matrix unit for some of the heads.
+std::string exact_backward_path(std::span<const HeadProblem> heads);
 
 // Likewise for listed rows, added to what the gradients hold.
 std::int64_t add_exact_backward(std::span<const HeadRows> work, const BackwardArguments& arguments,

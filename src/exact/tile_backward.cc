@@ -5,9 +5,11 @@
 #include <deque>
 #include <vector>
 
+#include "core/round_up.h"
 #include "core/threads.h"
 #include "exact/backward.h"
 #include "exact/backward_items.h"
+#include "exact/head_waves.h"
 #include "exact/tile_forward.h"
 #include "kernels/tiles/tile_engine.h"
 #include "rows/backward_sums.h"
@@ -29,19 +31,9 @@ struct PackedHead {
 };
 
 std::int64_t packed_bytes(const HeadProblem& head) {
-  const auto padded = [](std::int64_t channels) { return (channels + 31) / 32 * 32; };
-  const std::int64_t d = padded(head.head_dim()), v = padded(head.value_dim());
+  const std::int64_t d = round_up(head.head_dim(), kernels::kTileDepth),
+                     v = round_up(head.value_dim(), kernels::kTileDepth);
   return head.num_keys * (4 * d + 2 * v) + head.num_rows() * (4 * d + 4 * v);
-}
-
-// Heads from the front that are packed together.
-std::size_t next_wave(std::span<const HeadProblem> heads, int threads) {
-  const std::int64_t most = std::min(threads * kThreadBytes, kMostBytes);
-  std::int64_t bytes = packed_bytes(heads.front());
-  std::size_t count = 1;
-  while (count < heads.size() && bytes + packed_bytes(heads[count]) <= most)
-    bytes += packed_bytes(heads[count++]);
-  return count;
 }
 
 // Calls pack(head, part) for all parts of all heads.
@@ -155,7 +147,7 @@ std::int64_t add_tile_backward(std::span<const HeadProblem> heads,
                                const BackwardArguments& arguments, int threads) {
   std::int64_t entries = 0;
   for (std::size_t begin = 0, count = 0; begin < heads.size(); begin += count) {
-    count = next_wave(heads.subspan(begin), threads);
+    count = next_wave(heads.subspan(begin), kThreadBytes, kMostBytes, threads, packed_bytes);
     const std::span<const HeadProblem> wave = heads.subspan(begin, count);
     std::deque<PackedHead> packed;
     pack_heads(wave, arguments, threads, packed);

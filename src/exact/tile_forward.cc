@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "exact/forward.h"
+#include "core/round_up.h"
+#include "exact/head_waves.h"
 #include "exact/row_items.h"
 #include "kernels/tiles/tile_engine.h"
 #include "rows/packed_tiles.h"
@@ -22,18 +24,9 @@ constexpr std::int64_t kMostItemRows = 256;
 constexpr std::int64_t kMostScale = 256;  // of scores: their units must fit 32 bits
 
 std::int64_t packed_bytes(const HeadProblem& head) {
-  const auto padded = [](std::int64_t channels) { return (channels + 31) / 32 * 32; };
-  return 2 * head.num_keys * (padded(head.head_dim()) + padded(head.value_dim()));
-}
-
-// Heads from the front that are packed together.
-std::size_t next_wave(std::span<const HeadProblem> heads, int threads) {
-  const std::int64_t most = std::min(threads * kThreadBytes, kMostBytes);
-  std::int64_t bytes = packed_bytes(heads.front());
-  std::size_t count = 1;
-  while (count < heads.size() && bytes + packed_bytes(heads[count]) <= most)
-    bytes += packed_bytes(heads[count++]);
-  return count;
+  return 2 * head.num_keys *
+         (round_up(head.head_dim(), kernels::kTileDepth) +
+          round_up(head.value_dim(), kernels::kTileDepth));
 }
 
 std::vector<PackedTiles> pack_heads(std::span<const HeadProblem> heads, int threads) {
@@ -138,7 +131,7 @@ std::int64_t tile_forward(std::span<const HeadProblem> heads, const Outputs& out
   // Splits show in the bits: they must not depend on what is packed together.
   const RowSharing sharing{count_splits(make_items(heads, rows)), kernels::kStepKeys, threads};
   for (std::size_t begin = 0, count = 0; begin < heads.size(); begin += count) {
-    count = next_wave(heads.subspan(begin), threads);
+    count = next_wave(heads.subspan(begin), kThreadBytes, kMostBytes, threads, packed_bytes);
     run_wave(heads.subspan(begin, count), rows, sharing, outputs, entries);
   }
   return entries;

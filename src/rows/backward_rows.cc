@@ -16,10 +16,6 @@ kernels::RowSource dense_rows(const float* data, std::int64_t width, std::int64_
   return {data, DType::f32, width, width, nullptr, 0, count};
 }
 
-float read_f32(const HeadProblem& head, const TensorView& view, std::int64_t row) {
-  return *static_cast<const float*>(head.row_in(view, row));
-}
-
 }  // namespace
 
 BackwardRows::BackwardRows(std::int64_t head_dim, std::int64_t value_dim, std::int64_t capacity)

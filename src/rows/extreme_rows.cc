@@ -15,10 +15,6 @@ namespace {
 
 using Doubles = std::vector<double>;
 
-float read_f32(const HeadProblem& head, const TensorView& view, std::int64_t row) {
-  return view.empty() ? 0.0f : *static_cast<const float*>(head.row_in(view, row));
-}
-
 Doubles load_row(const HeadProblem& head, const TensorView& view, std::int64_t row) {
   std::vector<float> values(static_cast<std::size_t>(view.channels()));
   load_head_rows(head, view, index_range(row, row + 1), 1.0f, values.data(), view.channels());

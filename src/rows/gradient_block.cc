@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "core/round_up.h"
 #include "kernels/backward.h"
 #include "kernels/tiles/tile_pack.h"
 #include "rows/tile_rows.h"
+#include "rows/tile_sizes.h"
 
 namespace subquad {
 namespace {
@@ -37,7 +39,7 @@ void GradientBlock::start(const HeadProblem& head, const GradientKeys& keys, con
   head_ = &head;
   keys_ = &keys;
   block_ = {std::max(block.begin, keys.keys().begin) / kStepKeys * kStepKeys,
-            std::min((block.end + kStepKeys - 1) / kStepKeys * kStepKeys, keys.keys().end)};
+            std::min(round_up(block.end, kStepKeys), keys.keys().end)};
   steps_ = std::max<std::int64_t>(block_.end - block_.begin, 0) / kStepKeys;
   std::fill_n(key_sums_.data(), key_sums_.size(), 0.0f);
   std::fill_n(value_sums_.data(), value_sums_.size(), 0.0f);
@@ -103,7 +105,7 @@ void GradientBlock::hide(const Range& rows, std::int64_t key) {
 
 // grad_key and grad_value, transposed: 32 channels a time, of all panels.
 void GradientBlock::sum_rows(const GradientRows& rows) {
-  const std::int64_t panels = (part_.end - part_.begin + kPanelRows - 1) / kPanelRows;
+  const std::int64_t panels = count_blocks(part_.end - part_.begin, kPanelRows);
   for (std::int64_t t = 0; t < depth_; ++t)
     engine_.values({rows.query_channels(2 * t, first_panel_), rows.panels(), panels,
                     gradients_.data(), tiles(), &key_sums_[t * kTileDepth * kGradientKeys],

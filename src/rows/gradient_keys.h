@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "kernels/tiles/tile_engine.h"
 #include "rows/head_problem.h"
+#include "rows/tile_keys.h"
 
 namespace subquad {
 
@@ -20,36 +21,30 @@ class GradientKeys {
   explicit GradientKeys(const HeadProblem& head);
 
   // Packs part i of so many, in any order on any thread; then call finish().
-  std::int64_t parts() const;
+  std::int64_t parts() const { return keys_.parts(); }
   void pack(std::int64_t part);
-  void finish();
+  void finish() { keys_.finish(); }
 
-  // As in PackedTiles.
-  const Range& keys() const { return keys_; }
+  const Range& keys() const { return keys_.range(); }
   std::int64_t depth() const { return depth_; }
   std::int64_t value_depth() const { return value_depth_; }
-  const std::vector<std::int32_t>& wild() const { return wild_; }
+  const std::vector<std::int32_t>& wild() const { return keys_.wild(); }
   // Right tiles of a step: of Q K^T, of dO V^T, of dS K.
   const kernels::Tile* key_columns(std::int64_t key) const {
-    return key_columns_.data() + place(key) / kernels::kTileColumns * depth_;
+    return key_columns_.data() + keys_.place(key) / kernels::kTileColumns * depth_;
   }
   const kernels::Tile* value_columns(std::int64_t key) const {
-    return value_columns_.data() + place(key) / kernels::kTileColumns * value_depth_;
+    return value_columns_.data() + keys_.place(key) / kernels::kTileColumns * value_depth_;
   }
   const kernels::Tile* key_pairs(std::int64_t key) const {
-    return key_pairs_.data() + place(key) / kernels::kTileDepth * 2 * depth_;
+    return key_pairs_.data() + keys_.place(key) / kernels::kTileDepth * 2 * depth_;
   }
 
  private:
-  std::int64_t place(std::int64_t key) const { return key - keys_.begin; }
-  void pack_half(std::int64_t key);
-
   HeadProblem head_;
-  Range keys_;
+  TileKeys keys_;
   std::int64_t depth_, value_depth_;
   Scratch<kernels::Tile> key_columns_, value_columns_, key_pairs_;
-  std::vector<std::uint8_t> is_wild_;
-  std::vector<std::int32_t> wild_;
 };
 
 }  // namespace subquad

@@ -8,6 +8,7 @@
 #include "kernels/tiles/tile_limits.h"
 #include "kernels/tiles/tile_pack.h"
 #include "rows/head_rows.h"
+#include "rows/tile_sizes.h"
 
 namespace subquad {
 namespace {
@@ -18,12 +19,6 @@ constexpr std::int64_t kPartPanels = 8;
 constexpr float kNoWeight = 1e30f;          // an lse beside which every weight is zero
 constexpr float kLargestTileLse = 0x1p21f;  // as large as scores get, and the log of a sum
 constexpr float kLargestTileOffset = 0x1p70f;
-
-std::int64_t panels_of(std::int64_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
-
-float read_f32(const HeadProblem& head, const TensorView& view, std::int64_t row) {
-  return *static_cast<const float*>(head.row_in(view, row));
-}
 
 const std::uint16_t* query_row(const HeadProblem& head, std::int64_t row) {
   return static_cast<const std::uint16_t*>(head.row_in(head.problem->query, row));
@@ -58,7 +53,7 @@ GradientRows::GradientRows(const HeadProblem& head, const BackwardArguments& arg
       keys_(keys),
       depth_(keys.depth()),
       value_depth_(keys.value_depth()),
-      panels_(panels_of(head.num_rows())),
+      panels_(count_blocks(head.num_rows(), kPanelRows)),
       queries_(panels_ * 2 * depth_),
       grad_outs_(panels_ * 2 * value_depth_),
       query_channels_(panels_ * 2 * depth_),
@@ -68,7 +63,7 @@ GradientRows::GradientRows(const HeadProblem& head, const BackwardArguments& arg
       panel_keys_(static_cast<std::size_t>(panels_)),
       is_refused_(static_cast<std::size_t>(head.num_rows())) {}
 
-std::int64_t GradientRows::parts() const { return (panels_ + kPartPanels - 1) / kPartPanels; }
+std::int64_t GradientRows::parts() const { return count_blocks(panels_, kPartPanels); }
 
 void GradientRows::pack(std::int64_t part) {
   Loaded loaded(head_.value_dim());

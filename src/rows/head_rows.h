@@ -13,6 +13,11 @@ namespace subquad {
 void load_head_rows(const HeadProblem& head, const TensorView& view, const IndexList& rows,
                     float factor, float* out, std::int64_t width);
 
+// A row's one number in an f32 tensor like lse.
+inline float read_f32(const HeadProblem& head, const TensorView& view, std::int64_t row) {
+  return *static_cast<const float*>(head.row_in(view, row));
+}
+
 // The listed rows of a source that has all.
 inline kernels::RowSource select_rows(kernels::RowSource source, const IndexList& list) {
   source.ids = list.ids;

@@ -7,6 +7,7 @@
 #include "kernels/tiles/tile_limits.h"
 #include "kernels/tiles/tile_pack.h"
 #include "rows/tile_rows.h"
+#include "rows/tile_sizes.h"
 
 namespace subquad {
 namespace {
@@ -18,8 +19,6 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kHeadroom = 8;                                // octaves that scores may grow by
 constexpr float kNothingSeen = -kLargestTileScore - 0x1p10f;  // m before the first score
 constexpr std::int64_t kBlockBytes = 1 << 18;  // keys and values that all panels meet first
-
-std::int64_t panels_of(std::int64_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
 
 // Of at most 2^20 in size.
 float round_up(float x) {
@@ -37,13 +36,13 @@ TileBlock::TileBlock(const kernels::TileEngine& engine, std::int64_t head_dim,
       most_pending_(16),
       block_keys_(
           std::max<std::int64_t>(kBlockBytes / (64 * depth_ + 32 * columns_) / 512 * 512, 512)),
-      queries_(panels_of(capacity) * 2 * depth_),
+      queries_(count_blocks(capacity, kPanelRows) * 2 * depth_),
       weights_(2 * most_pending_),
       scores_(kPanelRows * kStepKeys),
-      offsets_(panels_of(capacity) * kPanelRows),
-      sums_{Scratch<float>(panels_of(capacity) * kPanelRows * kSumLanes),
-            Scratch<float>(panels_of(capacity) * kPanelRows * kSumLanes)},
-      out_(panels_of(capacity) * kPanelRows, value_dim) {}
+      offsets_(count_blocks(capacity, kPanelRows) * kPanelRows),
+      sums_{Scratch<float>(count_blocks(capacity, kPanelRows) * kPanelRows * kSumLanes),
+            Scratch<float>(count_blocks(capacity, kPanelRows) * kPanelRows * kSumLanes)},
+      out_(count_blocks(capacity, kPanelRows) * kPanelRows, value_dim) {}
 
 Partial TileBlock::attend(const PackedTiles& packed, const Range& rows, const Range& keys) {
   load(packed, rows);
@@ -61,7 +60,8 @@ Partial TileBlock::attend(const PackedTiles& packed, const Range& rows, const Ra
 }
 
 void TileBlock::load(const PackedTiles& packed, const Range& rows) {
-  const std::int64_t count = rows.end - rows.begin, padded = panels_of(count) * kPanelRows;
+  const std::int64_t count = rows.end - rows.begin,
+                     padded = count_blocks(count, kPanelRows) * kPanelRows;
   const HeadProblem& head = packed.head();
   const bool additive = head.problem->mask.kind == MaskKind::additive;
   factor_ = additive ? kernels::kOctave : kernels::kOctave * head.scale_log2;
@@ -72,7 +72,7 @@ void TileBlock::load(const PackedTiles& packed, const Range& rows) {
   std::fill_n(sums_[0].data(), padded * kSumLanes, 0.0f);
   refused_.assign(static_cast<std::size_t>(padded), 0);
   low_.assign(static_cast<std::size_t>(padded), 0);
-  std::fill_n(queries_.data(), panels_of(count) * 2 * depth_, kernels::Tile{});
+  std::fill_n(queries_.data(), count_blocks(count, kPanelRows) * 2 * depth_, kernels::Tile{});
   for (std::int64_t i = 0; i < count; ++i) load_row(packed, rows.begin + i, i);
   panels_.clear();
   for (std::int64_t i = 0; i < count; i += kPanelRows)

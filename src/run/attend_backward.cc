@@ -1,12 +1,9 @@
 // attend_backward(): checks, then the backward pass of the method that the spec names.
-#include <algorithm>
 #include <cmath>
 #include <iterator>
 
 #include "core/checks.h"
 #include "exact/backward.h"
-#include "exact/tile_backward.h"
-#include "exact/tile_forward.h"
 #include "core/given_check.h"
 #include "kernels/pack.h"
 #include "run/call.h"
@@ -109,8 +106,7 @@ std::string run_route(const Route& route, const BackwardArguments& arguments,
   Report& report = call.report();
   if (route.method->exact) {
     report.scored_entries += exact_backward(route.heads, arguments, call.threads());
-    const bool on_tiles = std::any_of(route.heads.begin(), route.heads.end(), suits_tile_backward);
-    return on_tiles ? "exact:" + tile_path() : "exact";
+    return exact_backward_path(route.heads);
   }
   const SplitCounts counts = split_backward(route.heads, *route.method, arguments, options);
   report.fallback_rows += counts.fallback_rows;
@@ -140,7 +136,7 @@ Report attend_backward(const Problem& problem, std::string_view spec,
   if (ran_exactly(problem, arguments.out, method, options)) {
     call.report().exact_heads = std::ssize(call.heads());
     call.report().scored_entries += exact_backward(call.heads(), arguments, call.threads());
-    call.report().path = method.names + ":exact:backward";
+    call.report().path = method.names + ":" + exact_backward_path(call.heads()) + ":backward";
     check_gradients(problem, arguments);
     return call.close();
   }

@@ -70,16 +70,6 @@ TEST(ExactTiles, EveryHeadDimension) {
   }
 }
 
-double relative_error(const TensorBuffer& got, const DenseTensor& want) {
-  double squares = 0, total = 0;
-  got.for_each([&](auto b, auto h, auto i, auto c) {
-    const double expected = want.row(b, h, i)[c];
-    squares += std::pow(got.get(b, h, i, c) - expected, 2);
-    total += expected * expected;
-  });
-  return std::sqrt(squares / total);
-}
-
 // Scores as they come, times 4 and times 16: what a stale maximum would spoil. Each weight is off
 // by 0.0018 in the mean square.
 TEST(ExactTiles, ErrorIsThatOfTheWeightsRounding) {

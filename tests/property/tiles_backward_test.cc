@@ -51,16 +51,6 @@ TEST(TilesBackward, IsOffByItsRounding) {
   EXPECT_GT(on_tiles, seeds.count() / 4);
 }
 
-double relative_error(const TensorBuffer& got, const DenseTensor& want) {
-  double difference = 0, size = 0;
-  got.for_each([&](auto b, auto h, auto i, auto c) {
-    const double expected = want.row(b, h, i)[c];
-    difference += std::pow(got.get(b, h, i, c) - expected, 2);
-    size += expected * expected;
-  });
-  return std::sqrt(difference / size);
-}
-
 // In the mean square far less than the bound: rounding errors cancel. More than a block of rows and
 // of keys.
 TEST(TilesBackward, ErrorInTheMeanSquare) {
@@ -150,6 +140,11 @@ TEST(TilesBackward, RowsBeyondTheLimitsGoTheOtherWay) {
   });
 }
 
+// The first batch element of `from`.
+void copy_first(const TensorBuffer& from, TensorBuffer& to) {
+  to.for_each([&](auto b, auto h, auto i, auto c) { to.set(b, h, i, c, from.get(b, h, i, c)); });
+}
+
 TEST(TilesBackward, ThreadsAndBatchesGiveTheSameBits) {
   OwnedProblem owned = gaussian_problem(
       {.batch = 2, .heads = 4, .kv_heads = 2, .queries = 300, .keys = 600, .head_dim = 40}, 10,
@@ -157,12 +152,21 @@ TEST(TilesBackward, ThreadsAndBatchesGiveTheSameBits) {
   owned.problem.causal = Causal::bottom_right;
   Problem first = owned.problem;
   for (TensorView* view : {&first.query, &first.key, &first.value}) view->shape[0] = 1;
-  Upstream upstream = random_upstream(owned.problem, 11, DType::f32);
+  const Upstream upstream = random_upstream(owned.problem, 11, DType::f32);
+  Upstream first_upstream = random_upstream(first, 11, DType::f32);
+  copy_first(upstream.out, first_upstream.out);
+  copy_first(upstream.lse, first_upstream.lse);
   on_every_tile_engine([&] {
     const ForwardRun forward = run_forward(owned.problem, DType::f32);
     const BackwardRun all = run_backward(owned.problem, forward, upstream, 1);
     for (const int threads : {2, 3, 7})
       expect_same_gradients(all, run_backward(owned.problem, forward, upstream, threads));
+    const BackwardRun alone = run_backward(first, run_forward(first, DType::f32), first_upstream);
+    BackwardRun part = run_backward(first, run_forward(first, DType::f32), first_upstream);
+    copy_first(all.query, part.query);
+    copy_first(all.key, part.key);
+    copy_first(all.value, part.value);
+    expect_same_gradients(alone, part);
   });
 }
 

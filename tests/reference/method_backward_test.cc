@@ -14,6 +14,7 @@
 #include "run/forward.h"
 #include "run/backward.h"
 #include "support/backward.h"
+#include "support/forward.h"
 #include "support/differences.h"
 #include "support/isa.h"
 #include "support/plan_model.h"
@@ -86,11 +87,6 @@ struct Runner {
     return run;
   }
 };
-
-double relative_error(const TensorBuffer& got, const DenseTensor& want) {
-  const double difference = max_difference(got, want);
-  return difference > 0 ? difference / std::max(want.max_abs(), smallest_gradient) : 0;
-}
 
 double gradient_error(const BackwardRun& run, const PlanModel::Inputs& expected, double max_score) {
   const double largest =

@@ -35,6 +35,16 @@ bool same_non_finite(double found, double expected, NonFinite rule) {
   return std::isnan(expected) ? std::isnan(found) : found == expected;
 }
 
+double relative_error(const TensorBuffer& got, const DenseTensor& want) {
+  double squares = 0, total = 0;
+  got.for_each([&](auto b, auto h, auto i, auto c) {
+    const double expected = want.row(b, h, i)[c];
+    squares += std::pow(got.get(b, h, i, c) - expected, 2);
+    total += expected * expected;
+  });
+  return std::sqrt(squares / total);
+}
+
 double max_difference(const TensorBuffer& got, const DenseTensor& want, NonFinite rule) {
   double largest = 0;
   got.for_each([&](auto b, auto h, auto i, auto c) {

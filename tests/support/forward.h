@@ -22,6 +22,9 @@ ForwardRun run_forward(const Problem& problem, DType out_type, int threads = 0,
 // differs.
 double forward_tolerance(DType out_type);
 
+// Of all entries together: relative, in the Frobenius norm.
+double relative_error(const TensorBuffer& got, const DenseTensor& want);
+
 // Weights in bf16 (rows/tile_block.h): each is off by at most 0.0057 of itself, and so is their
 // sum.
 double weight_error(const Report& report);

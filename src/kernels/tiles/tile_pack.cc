@@ -54,6 +54,11 @@ void pack_key_column(const std::uint16_t* row, std::int64_t width, std::int64_t 
   }
 }
 
+void pack_key_columns(const std::uint16_t* const* rows, std::int64_t width, Tile* out) {
+  for (std::int64_t k = 0; k < kTileDepth; ++k)
+    pack_key_column(rows[k], width, k % kTileColumns, out + k / kTileColumns * tiles_along(width));
+}
+
 void pack_values(const std::uint16_t* const* rows, std::int64_t width, std::int64_t columns,
                  Tile* out) {
   const std::uint16_t* ordered[kTileDepth];
