@@ -94,9 +94,9 @@ struct BackwardArguments {
 // everything else is differentiated, the fit to the probes included. Held fixed too are the
 // directions that multipole(order=1|2) keeps where `rank` does not keep them all. `spec`,
 // options.seed and options.given must be those of the forward; the thread count may differ.
-// Computed in f32, but for "exact" of bf16 inputs on AMX, as attend() has it (report.path says
-// bf16-amx): weights, grad_out and score gradients are then rounded to bf16, sums are f32. What
-// `out` and `lse` are off by is in the gradients too. Throws Error.
+// Computed in f32, but for what runs exactly of bf16 inputs on AMX, as attend() has it (report.path
+// says bf16-amx): weights, grad_out and score gradients are then rounded to bf16, sums are f32.
+// What `out` and `lse` are off by is in the gradients too. Throws Error.
 SUBQUAD_API Report attend_backward(const Problem& problem, std::string_view spec,
                                    const BackwardArguments& arguments, const Options& options = {});
 // Of "exact".

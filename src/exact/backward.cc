@@ -74,6 +74,11 @@ class Worker {
 std::int64_t exact_backward(std::span<const HeadProblem> heads, const BackwardArguments& arguments,
                             int threads) {
   clear_gradients(heads, arguments, threads);
+  return add_whole_heads(heads, arguments, threads);
+}
+
+std::int64_t add_whole_heads(std::span<const HeadProblem> heads, const BackwardArguments& arguments,
+                             int threads) {
   std::vector<HeadProblem> on_tiles;
   std::vector<HeadRows> others;
   for (const HeadProblem& head : heads)

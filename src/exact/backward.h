@@ -22,10 +22,14 @@ namespace subquad {
 std::int64_t exact_backward(std::span<const HeadProblem> heads, const BackwardArguments& arguments,
                             int threads);
 
-// "exact", or "exact:bf16-amx" where exact_backward() runs on a matrix unit for some of the heads.
+// Likewise, added to what the gradients hold.
+std::int64_t add_whole_heads(std::span<const HeadProblem> heads, const BackwardArguments& arguments,
+                             int threads);
+
+// "exact", or "exact:bf16-amx" where that runs on a matrix unit for some of the heads.
 std::string exact_backward_path(std::span<const HeadProblem> heads);
 
-// Likewise for listed rows, added to what the gradients hold.
+// For listed rows, added to what the gradients hold, in f32.
 std::int64_t add_exact_backward(std::span<const HeadRows> work, const BackwardArguments& arguments,
                                 int threads);
 

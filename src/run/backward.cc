@@ -9,6 +9,7 @@
 #include "core/threads.h"
 #include "rows/attend_tile.h"
 #include "exact/backward.h"
+#include "exact/tile_backward.h"
 #include "rows/backward_keys.h"
 #include "rows/backward_rows.h"
 #include "rows/backward_sums.h"
@@ -329,8 +330,7 @@ class HeadBackward {
 
  private:
   SplitCounts run_exactly() {
-    const HeadRows all{&head_, index_range(0, head_.num_rows())};
-    return {0, add_exact_backward({&all, 1}, arguments_, threads_), 1};
+    return {0, add_whole_heads({&head_, 1}, arguments_, threads_), 1, suits_tile_backward(head_)};
   }
 
   // Groups in batches, which share the sums of keys that they have in common.

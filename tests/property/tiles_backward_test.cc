@@ -2,6 +2,7 @@
 // the model of the tile instructions and on AMX, which must give the model's bits.
 #include <cmath>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -188,6 +189,22 @@ TEST(TilesBackward, SingleGradientsAreThoseOfAll) {
       if (wanted != 2) arguments.grad_value = {};
       attend_backward(owned.problem, arguments);
       EXPECT_TRUE(buffers[wanted]->words() == expected[wanted]->words()) << wanted;
+    }
+  });
+}
+
+// Also where another method runs exactly.
+TEST(TilesBackward, ReportsNameTheEngine) {
+  const OwnedProblem owned =
+      gaussian_problem({.queries = 90, .keys = 100, .head_dim = 16}, 41, DType::bf16);
+  const Upstream upstream = random_upstream(owned.problem, 42, DType::f32);
+  on_every_tile_engine([&] {
+    for (const char* spec : {"exact", "far"}) {
+      const ForwardRun forward = run_forward(owned.problem, DType::f32, 1, {}, spec);
+      BackwardRun run = run_backward(owned.problem, forward, upstream);
+      const Report report =
+          attend_backward(owned.problem, spec, backward_arguments(forward, upstream, run), {});
+      EXPECT_NE(report.path.find("exact:bf16-"), std::string::npos) << report.path;
     }
   });
 }
