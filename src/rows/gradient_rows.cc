@@ -102,7 +102,7 @@ bool GradientRows::take_row(std::int64_t row, std::int64_t position, const Loade
   const std::int64_t width = head_.value_dim();
   const float* grad_out = loaded.grad_outs.data() + position * width;
   const float* out = loaded.outs.data() + position * width;
-  float offset = arguments_.grad_lse.empty() ? 0.0f : read_f32(head_, arguments_.grad_lse, row);
+  float offset = read_f32(head_, arguments_.grad_lse, row);
   for (std::int64_t c = 0; c < width; ++c) offset -= grad_out[c] * out[c];
   const std::uint16_t* query = query_row(head_, row);
   const bool fits =

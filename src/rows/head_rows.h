@@ -13,9 +13,9 @@ namespace subquad {
 void load_head_rows(const HeadProblem& head, const TensorView& view, const IndexList& rows,
                     float factor, float* out, std::int64_t width);
 
-// A row's one number in an f32 tensor like lse.
+// A row's one number in an f32 tensor like lse; 0 where the caller gave none.
 inline float read_f32(const HeadProblem& head, const TensorView& view, std::int64_t row) {
-  return *static_cast<const float*>(head.row_in(view, row));
+  return view.empty() ? 0.0f : *static_cast<const float*>(head.row_in(view, row));
 }
 
 // The listed rows of a source that has all.
