@@ -4,10 +4,10 @@
 #include <cmath>
 #include <limits>
 
+#include "core/round_up.h"
 #include "kernels/tiles/tile_limits.h"
 #include "kernels/tiles/tile_pack.h"
 #include "rows/tile_rows.h"
-#include "rows/tile_sizes.h"
 
 namespace subquad {
 namespace {
@@ -21,7 +21,7 @@ constexpr float kNothingSeen = -kLargestTileScore - 0x1p10f;  // m before the fi
 constexpr std::int64_t kBlockBytes = 1 << 18;  // keys and values that all panels meet first
 
 // Of at most 2^20 in size.
-float round_up(float x) {
+float next_whole(float x) {
   const auto whole = static_cast<float>(static_cast<std::int32_t>(x));
   return whole < x ? whole + 1 : whole;
 }
@@ -36,13 +36,13 @@ TileBlock::TileBlock(const kernels::TileEngine& engine, std::int64_t head_dim,
       most_pending_(16),
       block_keys_(
           std::max<std::int64_t>(kBlockBytes / (64 * depth_ + 32 * columns_) / 512 * 512, 512)),
-      queries_(count_blocks(capacity, kPanelRows) * 2 * depth_),
+      queries_(round_up(capacity, kPanelRows) / kTileRows * depth_),
       weights_(2 * most_pending_),
       scores_(kPanelRows * kStepKeys),
-      offsets_(count_blocks(capacity, kPanelRows) * kPanelRows),
-      sums_{Scratch<float>(count_blocks(capacity, kPanelRows) * kPanelRows * kSumLanes),
-            Scratch<float>(count_blocks(capacity, kPanelRows) * kPanelRows * kSumLanes)},
-      out_(count_blocks(capacity, kPanelRows) * kPanelRows, value_dim) {}
+      offsets_(round_up(capacity, kPanelRows)),
+      sums_{Scratch<float>(round_up(capacity, kPanelRows) * kSumLanes),
+            Scratch<float>(round_up(capacity, kPanelRows) * kSumLanes)},
+      out_(round_up(capacity, kPanelRows), value_dim) {}
 
 Partial TileBlock::attend(const PackedTiles& packed, const Range& rows, const Range& keys) {
   load(packed, rows);
@@ -60,8 +60,7 @@ Partial TileBlock::attend(const PackedTiles& packed, const Range& rows, const Ra
 }
 
 void TileBlock::load(const PackedTiles& packed, const Range& rows) {
-  const std::int64_t count = rows.end - rows.begin,
-                     padded = count_blocks(count, kPanelRows) * kPanelRows;
+  const std::int64_t count = rows.end - rows.begin, padded = round_up(count, kPanelRows);
   const HeadProblem& head = packed.head();
   const bool additive = head.problem->mask.kind == MaskKind::additive;
   factor_ = additive ? kernels::kOctave : kernels::kOctave * head.scale_log2;
@@ -72,7 +71,7 @@ void TileBlock::load(const PackedTiles& packed, const Range& rows) {
   std::fill_n(sums_[0].data(), padded * kSumLanes, 0.0f);
   refused_.assign(static_cast<std::size_t>(padded), 0);
   low_.assign(static_cast<std::size_t>(padded), 0);
-  std::fill_n(queries_.data(), count_blocks(count, kPanelRows) * 2 * depth_, kernels::Tile{});
+  std::fill_n(queries_.data(), padded / kTileRows * depth_, kernels::Tile{});
   for (std::int64_t i = 0; i < count; ++i) load_row(packed, rows.begin + i, i);
   panels_.clear();
   for (std::int64_t i = 0; i < count; i += kPanelRows)
@@ -183,7 +182,7 @@ void TileBlock::raise_row(std::int64_t position, float score) {
   const float units = std::fma(score, factor_, offsets_[position]);
   if (!(units > 65534.5f)) return;  // it rounds to the largest
   const float old_m = partial_.m[position];
-  const float m = round_up(score * factor_ / kernels::kOctave) + kHeadroom;
+  const float m = next_whole(score * factor_ / kernels::kOctave) + kHeadroom;
   partial_.m[position] = m;
   offsets_[position] = kernels::weight_offset(m);
   if (old_m == kNothingSeen) return;  // its sums are zero

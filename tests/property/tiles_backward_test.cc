@@ -193,18 +193,23 @@ TEST(TilesBackward, SingleGradientsAreThoseOfAll) {
   });
 }
 
-// Also where another method runs exactly.
-TEST(TilesBackward, ReportsNameTheEngine) {
+// Where another method runs exactly, report and bits are exact's.
+TEST(TilesBackward, MethodsThatRunExactlyDoWhatExactDoes) {
   const OwnedProblem owned =
       gaussian_problem({.queries = 90, .keys = 100, .head_dim = 16}, 41, DType::bf16);
   const Upstream upstream = random_upstream(owned.problem, 42, DType::f32);
   on_every_tile_engine([&] {
-    for (const char* spec : {"exact", "far"}) {
+    const BackwardRun exact =
+        run_backward(owned.problem, run_forward(owned.problem, DType::f32), upstream);
+    EXPECT_TRUE(ran_on_tiles(exact.report)) << exact.report.path;
+    for (const char* spec : {"far", "hyper"}) {
       const ForwardRun forward = run_forward(owned.problem, DType::f32, 1, {}, spec);
       BackwardRun run = run_backward(owned.problem, forward, upstream);
+      run.query.fill([] { return 1.0; });
       const Report report =
           attend_backward(owned.problem, spec, backward_arguments(forward, upstream, run), {});
       EXPECT_NE(report.path.find("exact:bf16-"), std::string::npos) << report.path;
+      expect_same_gradients(exact, run);
     }
   });
 }
