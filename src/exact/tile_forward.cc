@@ -90,8 +90,7 @@ class TileWorker {
   Partial operator()(const RowItem& item, const Range& keys) {
     const std::int64_t before = block_.entries();
     const auto head = static_cast<std::size_t>(item.head - heads_.data());
-    const Partial sums =
-        block_.attend(packed_[head], {item.rows[0], item.rows[0] + item.rows.count}, keys);
+    const Partial sums = block_.attend(packed_[head].view(), item.rows, packed_[head].places(keys));
     *entries_ += block_.entries() - before;
     return sums;
   }

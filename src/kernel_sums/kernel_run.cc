@@ -94,7 +94,8 @@ std::int64_t run_kernel_sums(const KernelRows& rows, const MetKeys& met, float* 
   HeadPlan plan(rows.head(), method, 0, threads);
   plan.finish(rows.head());
   return sum_rows(rows.head(), plan, threads,
-                  [&](SummedRows& block) { write_sums(rows, block.rows, out); });
+                  [&](SummedRows& block) { write_sums(rows, block.rows, out); })
+      .scored;
 }
 
 }  // namespace subquad

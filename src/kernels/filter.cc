@@ -108,6 +108,13 @@ bool Within(const float* x, int64_t count, float limit) {
   return hn::AllTrue(d, all) && tail;
 }
 
+void ScaleScores(float* scores, float factor, int64_t count) {
+  const D d;
+  for_row(
+      scores, count, [&](hn::Vec<D> s, int64_t) HWY_ATTR { return hn::Mul(s, hn::Set(d, factor)); },
+      [&](float s, int64_t) { return s * factor; });
+}
+
 void AddBias(float* scores, const float* bias, int64_t count) {
   const D d;
   for_row(
@@ -167,6 +174,7 @@ HWY_EXPORT(ApplyBooleanMask);
 HWY_EXPORT(ApplyAdditiveMask);
 HWY_EXPORT(FiniteScores);
 HWY_EXPORT(Within);
+HWY_EXPORT(ScaleScores);
 HWY_EXPORT(AddBias);
 HWY_EXPORT(MaskOutside);
 HWY_EXPORT(MaskInside);
@@ -184,6 +192,9 @@ bool finite_scores(const float* scores, std::int64_t stride, std::int64_t rows,
 }
 bool within(const float* x, std::int64_t count, float limit) {
   return HWY_DYNAMIC_DISPATCH(Within)(x, count, limit);
+}
+void scale_scores(float* scores, float factor, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(ScaleScores)(scores, factor, count);
 }
 void add_bias(float* scores, const float* bias, std::int64_t count) {
   HWY_DYNAMIC_DISPATCH(AddBias)(scores, bias, count);

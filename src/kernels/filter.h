@@ -19,6 +19,9 @@ bool finite_scores(const float* scores, std::int64_t stride, std::int64_t rows,
 // Whether no magnitude of `count` numbers is above the limit, NaN included.
 bool within(const float* x, std::int64_t count, float limit);
 
+// scores[c] *= factor.
+void scale_scores(float* scores, float factor, std::int64_t count);
+
 // scores[c] += bias[c].
 void add_bias(float* scores, const float* bias, std::int64_t count);
 

@@ -22,6 +22,23 @@ void attend_few(const HeadProblem& head, RowBlock& rows, const KeyRun& run, Tile
   }
 }
 
+// On tiles, and in f32 what these refuse: for each row by itself, since another's numbers must not
+// show in its bits.
+void attend_on_tiles(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                     TileScratch& scratch) {
+  const std::int64_t before = scratch.on_tiles->entries();
+  const auto& refused = scratch.on_tiles->attend(head, rows, run, scratch.left_out);
+  scratch.panel.count_entries(scratch.on_tiles->entries() - before);
+  for (const auto& [row, places] : refused) {
+    KeyRun rest = run;
+    rest.rows = {row, row + 1};
+    rest.keys = run.keys.slice(places.begin, places.end - places.begin);
+    if (run.bias != nullptr) rest.bias = run.bias + places.begin;
+    rest.tiles = {};
+    attend_packed(head, rows, rest, scratch);
+  }
+}
+
 }  // namespace
 
 void collect_left_out(const KeyRun& run, const IndexList& rows, const EntrySets& taken,
@@ -40,9 +57,11 @@ void attend_run(const HeadProblem& head, RowBlock& rows, const KeyRun& run, cons
   collect_left_out(run, rows.rows(), taken, scratch.left_out);
   rows.set_limits(run.limits);
   if (run.sums != Sums::both) rows.open_side(run.sums);
+  const bool on_tiles = scratch.on_tiles && RunTiles::suits(run);
   const bool few = run.rows.end - run.rows.begin <= kMaxStreamedRows && run.tiles.empty() &&
                    run.source == nullptr && !run.packed;
-  few ? attend_few(head, rows, run, scratch) : attend_packed(head, rows, run, scratch);
+  const auto attend = on_tiles ? attend_on_tiles : few ? attend_few : attend_packed;
+  attend(head, rows, run, scratch);
   if (run.sums != Sums::both) rows.close_side();
   rows.set_limits({});
 }

@@ -1,28 +1,37 @@
 // One thread's working memory for meeting rows with keys.
 #pragma once
 
+#include <optional>
+
 #include "rows/attend_tile.h"
-#include "rows/tile_sizes.h"
 #include "rows/key_run.h"
+#include "rows/run_tiles.h"
+#include "rows/tile_sizes.h"
 
 namespace subquad {
 
 struct TileScratch {
-  TileScratch(std::int64_t head_dim, std::int64_t value_dim)
+  // With an engine, runs that suit it meet their rows on tiles of bf16.
+  TileScratch(std::int64_t head_dim, std::int64_t value_dim,
+              const kernels::TileEngine* engine = nullptr)
       : tile_keys(key_tile_size(head_dim, value_dim)),
         tile(head_dim, value_dim, tile_keys),
         panel(tile_keys),
-        loaded(head_dim, value_dim, tile_keys) {}
+        loaded(head_dim, value_dim, tile_keys) {
+    if (engine != nullptr) on_tiles.emplace(*engine, head_dim, value_dim);
+  }
 
   std::int64_t tile_keys;
   KeyTile tile;
   ScorePanel panel;
   EntrySets left_out;
   LoadedKeys loaded;
+  std::optional<RunTiles> on_tiles;
 };
 
 // Merges a run of keys into the rows it is for, less the entries in `taken`: tile by tile, packed
-// here unless it comes packed; few rows read the keys where they lie.
+// here unless it comes packed; few rows read the keys where they lie. On tiles of bf16 where that
+// suits: then weights are rounded (rows/tile_block.h).
 void attend_run(const HeadProblem& head, RowBlock& rows, const KeyRun& run, const EntrySets& taken,
                 TileScratch& scratch);
 

@@ -79,10 +79,7 @@ void filter_panel(const HeadProblem& head, const IndexList& rows, const IndexLis
                   const Range& columns, const float* bias, const EntrySets& left_out,
                   const RowLimits& limits, ScorePanel& panel) {
   const std::int64_t width = columns.end - columns.begin, stride = panel.stride();
-  for (std::int64_t r = 0; r < rows.count; ++r)
-    filter_row(head, rows[r], keys, columns, bias, panel.data() + r * stride, panel.filter());
-  for (const EntrySet* set : left_out)
-    set->remove(rows, keys.slice(columns.begin, width), panel.data(), stride, panel.filter());
+  filter_scores(head, rows, keys, columns, bias, left_out, panel.data(), stride, panel.filter());
   for (std::int64_t r = 0; limits.log2 != nullptr && r < rows.count; ++r) {
     const std::int32_t above = limit_scores(panel.data() + r * stride, width, limits.log2[r]);
     if (limits.reached != nullptr) limits.reached[r] += above;

@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/index_list.h"
 #include "core/memory.h"
 #include "kernels/tiles/tile_engine.h"
 #include "rows/head_problem.h"
 #include "rows/tile_keys.h"
+#include "rows/tiled_keys.h"
 
 namespace subquad {
 
@@ -21,25 +21,18 @@ class PackedTiles {
   // Packs part i of so many, in any order on any thread; then call finish().
   std::int64_t parts() const { return keys_.parts(); }
   void pack(std::int64_t part);
-  void finish() { keys_.finish(); }
+  void finish();
 
-  const HeadProblem& head() const { return head_; }
-  const Range& keys() const { return keys_.range(); }
-  std::int64_t depth() const { return depth_; }      // tiles along the head's dimension
-  std::int64_t columns() const { return columns_; }  // and along the values'
-  const kernels::Tile* key_tiles(std::int64_t key) const {
-    return key_tiles_.data() + keys_.place(key) / kernels::kTileColumns * depth_;
-  }
-  const kernels::Tile* value_tiles(std::int64_t key) const {
-    return value_tiles_.data() + keys_.place(key) / kernels::kTileDepth * columns_;
-  }
-  const std::vector<std::int32_t>& wild() const { return keys_.wild(); }
+  TiledKeys view() const;
+  // Where keys [keys.begin, keys.end) of the head stand, whole steps.
+  Range places(const Range& keys) const;
 
  private:
   HeadProblem head_;
   TileKeys keys_;
   std::int64_t depth_, columns_;
   Scratch<kernels::Tile> key_tiles_, value_tiles_;
+  std::vector<std::int32_t> wild_;  // places
 };
 
 }  // namespace subquad

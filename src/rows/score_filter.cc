@@ -88,4 +88,14 @@ void filter_row(const HeadProblem& head, std::int64_t row, const IndexList& keys
   if (head.problem->mask.kind != MaskKind::none) apply_mask(head, row, part, scores, scratch);
 }
 
+void filter_scores(const HeadProblem& head, const IndexList& rows, const IndexList& keys,
+                   const Range& columns, const float* bias, const EntrySets& left_out,
+                   float* scores, std::int64_t stride, FilterScratch& scratch) {
+  for (std::int64_t r = 0; r < rows.count; ++r)
+    filter_row(head, rows[r], keys, columns, bias, scores + r * stride, scratch);
+  for (const EntrySet* set : left_out)
+    set->remove(rows, keys.slice(columns.begin, columns.end - columns.begin), scores, stride,
+                scratch);
+}
+
 }  // namespace subquad

@@ -47,6 +47,11 @@ Range visible_columns(const HeadProblem& head, const IndexList& rows, std::int64
 void filter_row(const HeadProblem& head, std::int64_t row, const IndexList& keys,
                 const Range& columns, const float* bias, float* scores, FilterScratch& scratch);
 
+// Masks of the problem and of `left_out` on the scores of some rows, `stride` floats apart.
+void filter_scores(const HeadProblem& head, const IndexList& rows, const IndexList& keys,
+                   const Range& columns, const float* bias, const EntrySets& left_out,
+                   float* scores, std::int64_t stride, FilterScratch& scratch);
+
 // scores[c] = -inf where keys[c] lies inside (outside) the range.
 void mask_keys_inside(const IndexList& keys, const Range& range, float* scores);
 void mask_keys_outside(const IndexList& keys, const Range& range, float* scores);

@@ -5,8 +5,10 @@
 #include <limits>
 
 #include "core/round_up.h"
+#include "kernels/filter.h"
 #include "kernels/tiles/tile_limits.h"
 #include "kernels/tiles/tile_pack.h"
+#include "rows/tile_keys.h"
 #include "rows/tile_rows.h"
 
 namespace subquad {
@@ -44,26 +46,28 @@ TileBlock::TileBlock(const kernels::TileEngine& engine, std::int64_t head_dim,
             Scratch<float>(round_up(capacity, kPanelRows) * kSumLanes)},
       out_(round_up(capacity, kPanelRows), value_dim) {}
 
-Partial TileBlock::attend(const PackedTiles& packed, const Range& rows, const Range& keys) {
-  load(packed, rows);
-  const Range all{std::max(keys.begin, packed.keys().begin) / kStepKeys * kStepKeys,
-                  std::min(keys.end, packed.keys().end)};
+Partial TileBlock::attend(const TiledKeys& tiles, const IndexList& rows, const Range& places,
+                          const EntrySets& left_out, Sums wanted) {
+  tiles_ = tiles;
+  left_out_ = &left_out;
+  wanted_ = wanted;
+  load(rows, left_out);
+  const Range all{std::max<std::int64_t>(places.begin, 0), std::min(places.end, tiles.keys.count)};
   {
     const kernels::TileScope scope(engine_);
     for (std::int64_t begin = all.begin; begin < all.end; begin += block_keys_)
       for (std::size_t p = 0; p < panels_.size(); ++p)
-        attend_panel(packed, static_cast<std::int64_t>(p),
-                     {begin, std::min(begin + block_keys_, all.end)});
+        attend_panel(static_cast<std::int64_t>(p), {begin, std::min(begin + block_keys_, all.end)});
   }
-  finish(rows.end - rows.begin);
-  return partial_.slice(0, rows.end - rows.begin);
+  finish(rows.count);
+  return partial_.slice(0, rows.count);
 }
 
-void TileBlock::load(const PackedTiles& packed, const Range& rows) {
-  const std::int64_t count = rows.end - rows.begin, padded = round_up(count, kPanelRows);
-  const HeadProblem& head = packed.head();
-  const bool additive = head.problem->mask.kind == MaskKind::additive;
-  factor_ = additive ? kernels::kOctave : kernels::kOctave * head.scale_log2;
+void TileBlock::load(const IndexList& rows, const EntrySets& left_out) {
+  const std::int64_t padded = round_up(rows.count, kPanelRows);
+  const HeadProblem& head = *tiles_.head;
+  logits_ = tiles_.bias != nullptr || head.problem->mask.kind == MaskKind::additive;
+  factor_ = logits_ ? kernels::kOctave : kernels::kOctave * head.scale_log2;
   partial_ = out_.view(padded);
   set_identity(partial_);
   std::fill_n(partial_.m, padded, kNothingSeen);
@@ -72,52 +76,50 @@ void TileBlock::load(const PackedTiles& packed, const Range& rows) {
   refused_.assign(static_cast<std::size_t>(padded), 0);
   low_.assign(static_cast<std::size_t>(padded), 0);
   std::fill_n(queries_.data(), padded / kTileRows * depth_, kernels::Tile{});
-  for (std::int64_t i = 0; i < count; ++i) load_row(packed, rows.begin + i, i);
+  for (std::int64_t i = 0; i < rows.count; ++i) load_row(rows[i], i);
   panels_.clear();
-  for (std::int64_t i = 0; i < count; i += kPanelRows)
-    add_panel(head, {rows.begin + i, std::min(rows.begin + i + kPanelRows, rows.end)});
+  for (std::int64_t i = 0; i < rows.count; i += kPanelRows) {
+    const IndexList panel = rows.slice(i, std::min(kPanelRows, rows.count - i));
+    panels_.push_back({panel, panel_places(head, panel, tiles_.keys, left_out)});
+    if (logits_) panels_.back().places.inside = {};
+  }
 }
 
-void TileBlock::load_row(const PackedTiles& packed, std::int64_t row, std::int64_t position) {
-  const HeadProblem& head = packed.head();
+void TileBlock::load_row(std::int64_t row, std::int64_t position) {
+  const HeadProblem& head = *tiles_.head;
   const auto* query = static_cast<const std::uint16_t*>(head.row_in(head.problem->query, row));
-  const bool whole = fits_tiles(query, head.head_dim(), head.scale_log2);
-  if (!whole || sees_any(head, row, packed.wild()))
-    refused_[static_cast<std::size_t>(position)] = 1;
-  if (whole)
+  if (fits_tiles(query, head.head_dim(), head.scale_log2))
     kernels::pack_query_row(query, head.head_dim(), position % kTileRows,
                             &queries_[position / kTileRows * depth_]);
+  else
+    refused_[static_cast<std::size_t>(position)] = 1;
 }
 
-void TileBlock::add_panel(const HeadProblem& head, const Range& rows) {
-  const PanelKeys keys = panel_keys(head, rows);
-  panels_.push_back({rows, keys.seen, keys.inside});
-}
-
-void TileBlock::attend_panel(const PackedTiles& packed, std::int64_t index, const Range& keys) {
+void TileBlock::attend_panel(std::int64_t index, const Range& places) {
   const Panel& panel = panels_[static_cast<std::size_t>(index)];
-  const Range met{std::max(keys.begin, panel.seen.begin / kStepKeys * kStepKeys),
-                  std::min(keys.end, panel.seen.end)};
+  const auto [seen, inside] = panel.places;
+  const Range met{std::max(places.begin, seen.begin / kStepKeys * kStepKeys),
+                  std::min(places.end, seen.end)};
   pending_ = 0;
-  for (std::int64_t key = met.begin; key < met.end; key += kStepKeys) {
-    engine_.scores(&queries_[index * 2 * depth_], packed.key_tiles(key), depth_, scores_.data());
-    if (pending_ == most_pending_) multiply_pending(packed, index);
-    if (key < panel.inside.begin || key + kStepKeys > panel.inside.end)
-      hide(packed.head(), index, key);
-    weigh(packed, index, key);
-    entries_ += (panel.rows.end - panel.rows.begin) * (std::min(key + kStepKeys, met.end) - key);
+  for (std::int64_t place = met.begin; place < met.end; place += kStepKeys) {
+    engine_.scores(&queries_[index * 2 * depth_], tiles_.keys_from(place), depth_, scores_.data());
+    if (pending_ == most_pending_) multiply_pending(index);
+    if (place < inside.begin || place + kStepKeys > inside.end) hide(index, place);
+    if (!tiles_.wild.empty()) refuse_wild(index, place);
+    weigh(index, place);
+    entries_ += panel.rows.count * (std::min(place + kStepKeys, met.end) - place);
   }
-  multiply_pending(packed, index);
+  multiply_pending(index);
 }
 
 // Scores become weights, which wait for their values.
-void TileBlock::weigh(const PackedTiles& packed, std::int64_t index, std::int64_t key) {
+void TileBlock::weigh(std::int64_t index, std::int64_t place) {
   if (weigh_step(index)) {
-    multiply_pending(packed, index);  // before m rises
+    multiply_pending(index);  // before m rises
     raise(index);
     weigh_step(index);
   }
-  if (pending_ == 0) pending_key_ = key;
+  if (pending_ == 0) pending_place_ = place;
   pending_ += kStepKeys / kernels::kTileDepth;
   panels_[static_cast<std::size_t>(index)].side ^= 1;
 }
@@ -130,29 +132,41 @@ bool TileBlock::weigh_step(std::int64_t index) {
                           sums(index, side ^ 1)});
 }
 
-void TileBlock::multiply_pending(const PackedTiles& packed, std::int64_t index) {
-  if (pending_ > 0)
-    engine_.values({weights_.data(), most_pending_, pending_, packed.value_tiles(pending_key_),
+void TileBlock::multiply_pending(std::int64_t index) {
+  if (pending_ > 0 && wanted_ != Sums::weights)
+    engine_.values({weights_.data(), most_pending_, pending_, tiles_.values_from(pending_place_),
                     columns_, partial_.o + index * kPanelRows * partial_.o_stride,
                     partial_.o_stride});
   pending_ = 0;
 }
 
-// Masks on the step's scores. With an additive one they become logits.
-void TileBlock::hide(const HeadProblem& head, std::int64_t index, std::int64_t key) {
-  const Panel& panel = panels_[static_cast<std::size_t>(index)];
-  const MaskKind mask = head.problem->mask.kind;
-  const std::int64_t count = std::min(kStepKeys, head.num_keys - key);
-  for (std::int64_t row = panel.rows.begin; row < panel.rows.end; ++row) {
-    const std::int64_t r = row - panel.rows.begin;
-    float* scores = scores_.data() + r * kStepKeys;
-    if (mask == MaskKind::additive)
-      for (std::int64_t c = 0; c < count; ++c) scores[c] *= head.scale_log2;
-    mask_outside(head.visible(row), key, scores);
-    if (mask == MaskKind::none) continue;
-    filter_row(head, row, index_range(key, key + count), {0, count}, nullptr, scores, filter_);
-    if (mask == MaskKind::additive) check_scores(index * kPanelRows + r, scores);
+// Masks on the step's scores, and what is left out.
+void TileBlock::hide(std::int64_t index, std::int64_t place) {
+  const HeadProblem& head = *tiles_.head;
+  const IndexList& rows = panels_[static_cast<std::size_t>(index)].rows;
+  const std::int64_t count = std::min(kStepKeys, tiles_.keys.count - place);
+  float* scores = scores_.data();
+  if (logits_) kernels::scale_scores(scores, head.scale_log2, rows.count * kStepKeys);
+  filter_scores(head, rows, tiles_.keys, {place, place + count}, tiles_.bias, *left_out_, scores,
+                kStepKeys, filter_);
+  for (std::int64_t r = 0; r < rows.count; ++r) {
+    std::fill(scores + r * kStepKeys + count, scores + (r + 1) * kStepKeys, kMasked);
+    if (head.problem->mask.kind == MaskKind::additive)
+      check_scores(index * kPanelRows + r, scores + r * kStepKeys);
   }
+}
+
+// Rows that see a wild key of the step.
+void TileBlock::refuse_wild(std::int64_t index, std::int64_t place) {
+  const std::int64_t rows = panels_[static_cast<std::size_t>(index)].rows.count;
+  auto wild = std::lower_bound(tiles_.wild.begin(), tiles_.wild.end(), place);
+  for (; wild != tiles_.wild.end() && *wild < place + kStepKeys; ++wild)
+    for (std::int64_t r = 0; r < rows; ++r) {
+      float& score = scores_[r * kStepKeys + *wild - place];
+      if (score == kMasked) continue;
+      refused_[static_cast<std::size_t>(index * kPanelRows + r)] = 1;
+      score = kMasked;
+    }
 }
 
 // What an additive mask may bring about: NaN, and finite scores beyond the limit.
@@ -203,7 +217,7 @@ void TileBlock::finish(std::int64_t rows) {
     for (std::int64_t lane = 0; lane < kSumLanes; ++lane) l += sum[lane];
     partial_.l[i] = l;
     const bool nothing = partial_.m[i] == kNothingSeen;
-    if (nothing) partial_.m[i] = kMasked;
+    partial_.m[i] = nothing ? kMasked : partial_.m[i] + tiles_.shift;
     if (refused_[row] != 0 || (nothing && low_[row] != 0)) partial_.m[i] = kNaN;
   }
 }

@@ -1,4 +1,4 @@
-// A block of query rows on tiles of bf16: the exact sums of its rows over a packed head.
+// A block of query rows on tiles of bf16: the exact sums of its rows over packed keys.
 //
 // Panels of 32 rows meet steps of 64 keys. A row's reference exponent m is a whole number above its
 // largest score so far; it rises, lazily, when a weight would reach 2. Weights are rounded to bf16,
@@ -11,9 +11,11 @@
 
 #include "core/memory.h"
 #include "kernels/tiles/tile_engine.h"
-#include "rows/packed_tiles.h"
 #include "rows/partial.h"
+#include "rows/row_block.h"
 #include "rows/score_filter.h"
+#include "rows/tile_rows.h"
+#include "rows/tiled_keys.h"
 
 namespace subquad {
 
@@ -22,29 +24,30 @@ class TileBlock {
   TileBlock(const kernels::TileEngine& engine, std::int64_t head_dim, std::int64_t value_dim,
             std::int64_t capacity);
 
-  // Sums of rows [rows.begin, rows.end) over the keys in a range that begins and ends with a step
-  // or with the head. m = NaN: a row that the tiles cannot do (PackedTiles), to be done in f32. The
-  // sums live until the next call.
-  Partial attend(const PackedTiles& packed, const Range& rows, const Range& keys);
+  // Sums of the rows, at most `capacity`, over the places in a range that begins with a step and
+  // ends with one or with the list, less the entries in `left_out`. m = NaN: a row that the tiles
+  // cannot do, to be done in f32. `wanted`: without values, o is zero. The sums live until the next
+  // call.
+  Partial attend(const TiledKeys& tiles, const IndexList& rows, const Range& places,
+                 const EntrySets& left_out = {}, Sums wanted = Sums::both);
 
   // Score entries evaluated so far.
   std::int64_t entries() const { return entries_; }
 
  private:
   struct Panel {
-    Range rows;    // of the head
-    Range seen;    // keys that any of them may see
-    Range inside;  // keys that each of them sees
+    IndexList rows;
+    PanelPlaces places;
     int side = 0;  // which copy of its sums of weights counts
   };
 
-  void load(const PackedTiles& packed, const Range& rows);
-  void load_row(const PackedTiles& packed, std::int64_t row, std::int64_t position);
-  void add_panel(const HeadProblem& head, const Range& rows);
-  void attend_panel(const PackedTiles& packed, std::int64_t index, const Range& keys);
-  void weigh(const PackedTiles& packed, std::int64_t index, std::int64_t key);
-  void multiply_pending(const PackedTiles& packed, std::int64_t index);
-  void hide(const HeadProblem& head, std::int64_t index, std::int64_t key);
+  void load(const IndexList& rows, const EntrySets& left_out);
+  void load_row(std::int64_t row, std::int64_t position);
+  void attend_panel(std::int64_t index, const Range& places);
+  void weigh(std::int64_t index, std::int64_t place);
+  void multiply_pending(std::int64_t index);
+  void hide(std::int64_t index, std::int64_t place);
+  void refuse_wild(std::int64_t index, std::int64_t place);
   void check_scores(std::int64_t position, float* scores);
   bool weigh_step(std::int64_t index);
   void raise(std::int64_t index);
@@ -56,6 +59,10 @@ class TileBlock {
   }
 
   const kernels::TileEngine& engine_;
+  TiledKeys tiles_;
+  const EntrySets* left_out_ = nullptr;
+  Sums wanted_ = Sums::both;
+  bool logits_ = false;  // hidden scores are base-2 logits: what is added to them is
   std::int64_t depth_, columns_, most_pending_, block_keys_;
   Scratch<kernels::Tile> queries_, weights_;
   Scratch<float> scores_, offsets_, sums_[2];
@@ -65,7 +72,7 @@ class TileBlock {
   std::vector<std::uint8_t> refused_,
       low_;           // rows for f32; rows with a finite score below the limit
   float factor_ = 0;  // from a score to units
-  std::int64_t pending_ = 0, pending_key_ = 0;  // half steps of weights that wait, from this key
+  std::int64_t pending_ = 0, pending_place_ = 0;  // half steps of weights that wait, from there
   FilterScratch filter_;
   std::int64_t entries_ = 0;
 };

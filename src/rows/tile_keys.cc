@@ -26,6 +26,22 @@ const std::uint16_t* row_of(const kernels::RowSource& source, std::int64_t j) {
 
 }  // namespace
 
+HalfStepRows load_half_step(const HeadProblem& head, const IndexList& keys,
+                            std::uint16_t largest_value, std::uint8_t* wild) {
+  const kernels::RowSource points = head.keys(), values = head.values();
+  const std::uint16_t largest_key = f32_to_bf16(kLargestTileKey);
+  HalfStepRows rows;
+  for (std::int64_t i = 0; i < keys.count; ++i) {
+    const std::uint16_t *key = row_of(points, keys[i]), *value = row_of(values, keys[i]);
+    wild[i] = kernels::any_above(key, points.width, largest_key) ||
+              kernels::any_above(value, values.width, largest_value);
+    if (wild[i] != 0) continue;
+    rows.keys[i] = key;
+    rows.values[i] = value;
+  }
+  return rows;
+}
+
 TileKeys::TileKeys(const HeadProblem& head, std::uint16_t largest_value)
     : head_(head),
       range_(steps_seen(head)),
@@ -40,19 +56,9 @@ Range TileKeys::part_range(std::int64_t part) const {
 }
 
 HalfStepRows TileKeys::load(std::int64_t key) {
-  const kernels::RowSource keys = head_.keys(), values = head_.values();
-  const std::uint16_t largest_key = f32_to_bf16(kLargestTileKey);
   const std::int64_t end = std::min(key + kernels::kTileDepth, head_.num_keys);
-  HalfStepRows rows;
-  for (std::int64_t j = key; j < end; ++j) {
-    const bool wild = kernels::any_above(row_of(keys, j), keys.width, largest_key) ||
-                      kernels::any_above(row_of(values, j), values.width, largest_value_);
-    is_wild_[static_cast<std::size_t>(place(j))] = wild ? 1 : 0;
-    if (wild) continue;
-    rows.keys[j - key] = row_of(keys, j);
-    rows.values[j - key] = row_of(values, j);
-  }
-  return rows;
+  return load_half_step(head_, index_range(key, std::max(key, end)), largest_value_,
+                        &is_wild_[static_cast<std::size_t>(place(key))]);
 }
 
 void TileKeys::finish() {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/index_list.h"
 #include "kernels/tiles/tile_engine.h"
 #include "rows/head_problem.h"
 
@@ -13,16 +14,21 @@ namespace subquad {
 // these, and the magnitudes of a query, scaled, no larger sum than the second. What lies beyond,
 // Inf and NaN go the other way, in f32.
 constexpr float kLargestTileKey = 0x1p10f, kLargestTileQuery = 0x1p10f, kLargestTileScore = 0x1p20f;
+constexpr std::uint16_t kLargestFiniteBf16 = 0x7F7F;
 
 // Half a step of rows; nullptr: to be packed as zeros.
 struct HalfStepRows {
   const std::uint16_t *keys[kernels::kTileDepth] = {}, *values[kernels::kTileDepth] = {};
 };
 
+// Up to 32 keys of a head. wild[i]: key i is beyond the limit, or has a value with an element above
+// `largest_value` (bits of a bf16); to be packed as zeros.
+HalfStepRows load_half_step(const HeadProblem& head, const IndexList& keys,
+                            std::uint16_t largest_value, std::uint8_t* wild);
+
 class TileKeys {
  public:
-  // All keys that any row may see. Values with an element above the limit (bits of a bf16) are
-  // wild.
+  // All keys that any row may see.
   TileKeys(const HeadProblem& head, std::uint16_t largest_value);
 
   // Whole steps from the sequence's first key; past its last there are zeros.

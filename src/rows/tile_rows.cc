@@ -37,6 +37,24 @@ PanelKeys panel_keys(const HeadProblem& head, const Range& rows) {
   return keys;
 }
 
+PanelPlaces panel_places(const HeadProblem& head, const IndexList& rows, const IndexList& keys,
+                         const EntrySets& left_out) {
+  PanelPlaces places{visible_columns(head, rows, 0, rows.count, keys), {}};
+  for (const EntrySet* set : left_out) {
+    const Range left = set->columns_left(rows, keys);
+    places.seen = {std::max(places.seen.begin, left.begin), std::min(places.seen.end, left.end)};
+  }
+  const bool any_order = !keys.sorted() && head.has_band();
+  if (!left_out.empty() || any_order || head.problem->mask.kind != MaskKind::none) return places;
+  places.inside = places.seen;
+  for (std::int64_t i = 0; head.has_band() && i < rows.count; ++i) {
+    const Range seen = columns_in(keys, head.visible(rows[i]));
+    places.inside = {std::max(places.inside.begin, seen.begin),
+                     std::min(places.inside.end, seen.end)};
+  }
+  return places;
+}
+
 void mask_outside(const Range& seen, std::int64_t key, float* scores) {
   constexpr float kMasked = -std::numeric_limits<float>::infinity();
   const std::int64_t step = kernels::kStepKeys;

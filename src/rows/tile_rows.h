@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/index_list.h"
 #include "rows/head_problem.h"
+#include "rows/score_filter.h"
 
 namespace subquad {
 
@@ -18,6 +20,14 @@ struct PanelKeys {
   Range inside;  // keys that each of them sees
 };
 PanelKeys panel_keys(const HeadProblem& head, const Range& rows);
+
+// The same for rows and keys in lists, in places of the keys, less what `left_out` takes away.
+struct PanelPlaces {
+  Range seen;    // outside, no row meets a key
+  Range inside;  // each row meets each key
+};
+PanelPlaces panel_places(const HeadProblem& head, const IndexList& rows, const IndexList& keys,
+                         const EntrySets& left_out);
 
 // Of the scores of a step, those outside a range of keys become -inf.
 void mask_outside(const Range& seen, std::int64_t key, float* scores);

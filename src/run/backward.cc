@@ -356,10 +356,10 @@ class HeadBackward {
   // For what the light part learns of each row on its way, and for the rows that were rejected.
   void repeat_forward() {
     entries_ += sum_rows(head_, plan_, threads_, [&](SummedRows& worker) {
-      const IndexList& rows = worker.rows.rows();
-      for (std::int64_t i = 0; i < rows.count; ++i)
-        if (!(worker.rows.partial().l[i] <= 0)) unmet_.meet(rows[i]);
-    });
+                  const IndexList& rows = worker.rows.rows();
+                  for (std::int64_t i = 0; i < rows.count; ++i)
+                    if (!(worker.rows.partial().l[i] <= 0)) unmet_.meet(rows[i]);
+                }).scored;
   }
 
   void add_shared() {

@@ -16,6 +16,7 @@ struct SplitCounts {
   std::int64_t scored_entries = 0;
   std::int64_t exact_heads = 0;    // run exactly: the method advised against itself
   bool on_tiles = false;           // of those some, on tiles of bf16
+  bool runs_on_tiles = false;      // some runs of the others' keys, on tiles of bf16
   std::int64_t negative_rows = 0;  // divided by a negative sum of weights
 
   double error_square = 0;  // sums of |error|_2^2 and |out|_2^2 over the rows of heads whose light
@@ -27,6 +28,7 @@ struct SplitCounts {
     scored_entries += other.scored_entries;
     exact_heads += other.exact_heads;
     on_tiles |= other.on_tiles;
+    runs_on_tiles |= other.runs_on_tiles;
     negative_rows += other.negative_rows;
     error_square += other.error_square;
     out_square += other.out_square;

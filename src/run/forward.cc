@@ -24,10 +24,11 @@ class HeadRun {
 
   SplitCounts run() {
     if (plan_.wants_exact()) return run_exactly();
-    const std::int64_t entries =
+    const SummedEntries entries =
         sum_rows(head_, plan_, threads_, [&](SummedRows& worker) { finish(worker); });
     redo_rejected();
-    SplitCounts counts{static_cast<std::int64_t>(rejected_.size()), entries};
+    SplitCounts counts{static_cast<std::int64_t>(rejected_.size()), entries.scored};
+    counts.runs_on_tiles = entries.on_tiles > 0;
     counts.negative_rows = negative_;
     counts.recall = plan_.recall(threads_);
     const LightPart& light = plan_.light();

@@ -29,6 +29,7 @@ std::string split_path(const Method& method, const SplitCounts& counts,
   const bool hides = std::any_of(heads.begin(), heads.end(),
                                  [](const HeadProblem& head) { return head.has_band(); });
   std::string path = method.names + (hides && !method.is_strict() ? ":not-strict" : "");
+  if (counts.runs_on_tiles) path += fmt::format(":{}", tile_path());
   if (counts.exact_heads > 0)
     path += fmt::format("[{} of {} heads {}]", counts.exact_heads, heads.size(), exact);
   return path;

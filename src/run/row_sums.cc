@@ -13,7 +13,7 @@ class RowSummation {
   RowSummation(const HeadProblem& head, const HeadPlan& plan, int threads)
       : head_(head), plan_(plan), threads_(threads) {}
 
-  std::int64_t run(const std::function<void(SummedRows&)>& finish) {
+  SummedEntries run(const std::function<void(SummedRows&)>& finish) {
     const std::span<const PlanPass> passes = plan_.passes();
     if (passes.size() > 1) {
       waiting_ = PartialBuffer(head_.num_rows(), head_.value_dim());
@@ -27,25 +27,27 @@ class RowSummation {
       add_light(worker);
       finish(worker);
     });
-    return entries_;
+    return {entries_, on_tiles_};
   }
 
  private:
   // One thread's memory; what it counted is added up when the thread is done.
   struct CountedRows : SummedRows {
-    CountedRows(const HeadProblem& head, const HeadPlan& plan, std::atomic<std::int64_t>& entries)
-        : SummedRows(head, plan), total(&entries) {}
+    explicit CountedRows(RowSummation& all) : SummedRows(all.head_, all.plan_), all(&all) {}
     CountedRows(const CountedRows&) = delete;
     CountedRows& operator=(const CountedRows&) = delete;
-    ~CountedRows() { *total += scratch.panel.entries(); }
+    ~CountedRows() {
+      all->entries_ += scratch.panel.entries();
+      if (scratch.on_tiles) all->on_tiles_ += scratch.on_tiles->entries();
+    }
 
-    std::atomic<std::int64_t>* total;
+    RowSummation* all;
   };
 
   template <typename Function>
   void for_groups(const PlanPass& pass, const Function& function) {
     parallel_workers(threads_, static_cast<std::int64_t>(pass.groups.size()), [&] {
-      return [&, worker = CountedRows(head_, plan_, entries_)](std::int64_t g) mutable {
+      return [&, worker = CountedRows(*this)](std::int64_t g) mutable {
         worker.rows.load(head_, pass.groups[static_cast<std::size_t>(g)]);
         for (const PlanStep& step : pass.steps) add_step(step, g, worker);
         function(worker);
@@ -87,13 +89,13 @@ class RowSummation {
   const HeadPlan& plan_;
   int threads_;
   PartialBuffer waiting_;
-  std::atomic<std::int64_t> entries_{0};
+  std::atomic<std::int64_t> entries_{0}, on_tiles_{0};
 };
 
 }  // namespace
 
-std::int64_t sum_rows(const HeadProblem& head, const HeadPlan& plan, int threads,
-                      const std::function<void(SummedRows&)>& finish) {
+SummedEntries sum_rows(const HeadProblem& head, const HeadPlan& plan, int threads,
+                       const std::function<void(SummedRows&)>& finish) {
   return RowSummation(head, plan, threads).run(finish);
 }
 

@@ -5,6 +5,8 @@
 #include <functional>
 #include <optional>
 
+#include "exact/tile_forward.h"
+#include "kernels/tiles/tile_engine.h"
 #include "rows/attend_run.h"
 #include "parts/implied_sums.h"
 #include "run/head_plan.h"
@@ -16,7 +18,8 @@ namespace subquad {
 struct SummedRows {
   SummedRows(const HeadProblem& head, const HeadPlan& plan)
       : rows(head.head_dim(), head.value_dim(), row_block_size(head.head_dim(), head.value_dim())),
-        scratch(head.head_dim(), head.value_dim()) {
+        scratch(head.head_dim(), head.value_dim(),
+                suits_tiles(*head.problem) ? kernels::tile_engine() : nullptr) {
     if (plan.light().model != nullptr && !plan.sets().empty())
       implied.emplace(head, plan.light().model->implied());
   }
@@ -27,9 +30,14 @@ struct SummedRows {
   std::optional<ImpliedSums> implied;  // where a model has entries to lose
 };
 
+struct SummedEntries {
+  std::int64_t scored = 0;
+  std::int64_t on_tiles = 0;  // of those, on tiles of bf16
+};
+
 // Calls finish(worker) for each group of the last pass, that is once for every row of the head,
 // from several threads. Returns the score entries evaluated, finish() included.
-std::int64_t sum_rows(const HeadProblem& head, const HeadPlan& plan, int threads,
-                      const std::function<void(SummedRows&)>& finish);
+SummedEntries sum_rows(const HeadProblem& head, const HeadPlan& plan, int threads,
+                       const std::function<void(SummedRows&)>& finish);
 
 }  // namespace subquad

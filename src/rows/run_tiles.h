@@ -1,0 +1,45 @@
+// Runs of keys on tiles of bf16: one thread's memory.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "rows/key_run.h"
+#include "rows/listed_tiles.h"
+#include "rows/tile_block.h"
+
+namespace subquad {
+
+class RunTiles {
+ public:
+  RunTiles(const kernels::TileEngine& engine, std::int64_t head_dim, std::int64_t value_dim);
+
+  // Whether the run is worth its packing, and all that it asks for can be had on tiles. It does not
+  // depend on any number that is in the tensors.
+  static bool suits(const KeyRun& run);
+
+  // Rows of a block and a part of a run's keys that tiles could not do: a position in the block and
+  // places of the run's list.
+  struct Refused {
+    std::int64_t row;
+    Range places;
+  };
+  // Merges the run into the rows' sums, less the entries in `left_out`; what is refused is left to
+  // the caller, in f32.
+  const std::vector<Refused>& attend(const HeadProblem& head, RowBlock& rows, const KeyRun& run,
+                                     const EntrySets& left_out);
+
+  // Score entries evaluated so far.
+  std::int64_t entries() const { return block_.entries(); }
+
+ private:
+  void attend_part(RowBlock& rows, const KeyRun& run, const Range& places,
+                   const EntrySets& left_out, const ListedTiles& tiles);
+
+  std::int64_t capacity_, tile_keys_;
+  TileBlock block_;
+  ListedTiles own_, shared_;
+  std::vector<Refused> refused_;
+};
+
+}  // namespace subquad
