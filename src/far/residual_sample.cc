@@ -21,7 +21,10 @@ constexpr std::uint32_t kOrderDraws = 1u << 31;  // draws that cut a sample into
 
 KeyRun run_of(const std::vector<std::int32_t>& keys, const std::vector<float>& bias,
               std::int64_t rows) {
-  return {.rows = {0, rows}, .keys = {keys.data(), 0, std::ssize(keys), true}, .bias = bias.data(), .in_f32 = true};
+  return {.rows = {0, rows},
+          .keys = {keys.data(), 0, std::ssize(keys), true},
+          .bias = bias.data(),
+          .in_f32 = true};
 }
 
 std::vector<float> bias_of(const ResidualSample::Drawn& drawn) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -17,6 +18,7 @@
 #include "support/seeds.h"
 #include "support/owned_problem.h"
 #include "support/parts.h"
+#include "support/tile_engines.h"
 
 namespace subquad::testing {
 namespace {
@@ -246,6 +248,26 @@ bool is_strict(const PartCase& part, const Scene& scene) {
   return everywhere || !band || (scene.no_row_sees && part.strict != Strict::no);
 }
 
+void store_in_bf16(TensorBuffer& tensor, TensorView& view) {
+  TensorBuffer stored(DType::bf16, tensor.shape());
+  stored.for_each(
+      [&](auto b, auto h, auto i, auto c) { stored.set(b, h, i, c, tensor.get(b, h, i, c)); });
+  tensor = std::move(stored);
+  view = tensor.view();
+}
+
+// The scene with inputs that meet their rows on tiles where the machine has them.
+MakeScene in_bf16(const MakeScene& make) {
+  return [&make] {
+    Scene scene = make();
+    Problem& problem = scene.owned.problem;
+    store_in_bf16(scene.owned.query, problem.query);
+    store_in_bf16(scene.owned.key, problem.key);
+    store_in_bf16(scene.owned.value, problem.value);
+    return scene;
+  };
+}
+
 void check(const PartCase& part, const std::string& spec, const MakeScene& make) {
   const Scene before = make();
   if (spec.empty() || !is_strict(part, before) || !is_supported(before, spec)) return;
@@ -279,6 +301,17 @@ TEST(HiddenEntries, ChangeNoBitOfARow) {
     for (const MakeScene& make : all_scenes())
       for (const std::string& spec : {part.spec, with_sink_and_window(part.spec)})
         if (turn++ % kEvery == 0) check(part, spec, make);
+}
+
+TEST(HiddenEntries, ChangeNoBitOfARowOnTiles) {
+  const kernels::TileEngine* hardware = amx_hardware();
+  const TileEngineScope scope(hardware != nullptr ? *hardware : kernels::model_engine());
+  std::size_t turn = 0;
+  const std::size_t every = hardware != nullptr ? 3 : 7;  // of the cases: the model is slow
+  for (const PartCase& part : all_parts())
+    for (const MakeScene& make : all_scenes())
+      for (const std::string& spec : {part.spec, with_sink_and_window(part.spec)})
+        if (turn++ % (every * kEvery) == 0) check(part, spec, in_bf16(make));
 }
 
 // A query that is not finite ruins its own row, and takes no place: the others get what they get

@@ -128,8 +128,9 @@ void expect_model(const Problem& problem, const std::string& spec, std::uint64_t
     return std::vector{plain_multipole(head, spec, seed, true),
                        plain_multipole(head, spec, seed, false)};
   });
-  EXPECT_LE(errors.out, tolerance);
-  EXPECT_LE(errors.lse, tolerance);
+  const double rounding = weight_error(run.report);  // of heavy parts on tiles
+  EXPECT_LE(errors.out, tolerance + 2 * rounding);
+  EXPECT_LE(errors.lse, tolerance + rounding);
 }
 
 void expect_models(const std::vector<std::string>& lights, std::uint64_t first_seed,

@@ -37,10 +37,12 @@ RowSums read(const Partial& sums, std::int64_t i) {
 // The keys of one head, and a block of its rows.
 class Fixture {
  public:
-  Fixture(const Problem& problem, const IndexList& list)
+  // With an engine, on tiles.
+  Fixture(const Problem& problem, const IndexList& list,
+          const kernels::TileEngine* engine = nullptr)
       : head_(split_heads(problem).front()),
         rows_(head_dim, value_dim, std::max<std::int64_t>(list.count, 1)),
-        scratch_(head_dim, value_dim) {
+        scratch_(head_dim, value_dim, engine) {
     rows_.load(head_, list);
   }
 
@@ -62,6 +64,7 @@ class Fixture {
   }
   RowSums sums(std::int64_t i) { return read(rows_.partial(), i); }
   std::int64_t tile_keys() const { return scratch_.tile_keys; }
+  std::int64_t on_tiles() const { return scratch_.on_tiles->entries(); }
 
  private:
   HeadProblem head_;
@@ -112,11 +115,12 @@ void add_run(const Problem& p, std::int64_t row, const KeyRun& run, RowSums& sum
 }
 
 // Relative to the row's largest possible sum: l times the largest value.
-void expect_sums(const RowSums& got, const RowSums& want, double scale) {
+void expect_sums(const RowSums& got, const RowSums& want, double scale,
+                 double allowed = tolerance) {
   ASSERT_EQ(got.size(), want.size());
   for (std::size_t c = 0; c < got.size(); ++c) {
     if (std::isfinite(want[c]))
-      EXPECT_NEAR(got[c], want[c], tolerance * scale) << "sum " << c;
+      EXPECT_NEAR(got[c], want[c], allowed * scale) << "sum " << c;
     else
       EXPECT_TRUE(std::isnan(want[c]) ? std::isnan(got[c]) : got[c] == want[c])
           << "sum " << c << ": " << got[c] << " for " << want[c];
@@ -326,6 +330,103 @@ TEST(KeyRun, LeavesOutWhatOthersHold) {
         expect_sums(packed.sums(i), want, scale_of(want));
       }
     }
+}
+
+// Tiles as the model of their instructions has them; AMX has its bits (kernels_tiles_test).
+class OnTiles {
+ public:
+  explicit OnTiles(const Problem& problem) : problem_(problem) {}
+
+  // A run of the list `rows`, less the sets, packed for itself or kept for others.
+  void check(const IndexList& rows, KeyRun run, const EntrySets& taken = {}) {
+    std::vector<RowSums> want;
+    for (std::int64_t i = 0; i < rows.count; ++i) {
+      want.emplace_back(1 + value_dim, 0.0);
+      if (i < run.rows.begin || i >= run.rows.end) continue;
+      const Selection left = left_of(rows[i], run, taken);
+      KeyRun rest = run;
+      rest.keys = left.list();
+      if (run.bias != nullptr) rest.bias = left.bias.data();
+      add_run(problem_, rows[i], rest, want.back());
+    }
+    for (const bool shared : {false, true}) {
+      Fixture fixture(problem_, rows, &kernels::model_engine());
+      shared ? fixture.attend_packed(run, taken) : fixture.attend(run, taken);
+      EXPECT_GT(fixture.on_tiles(), 0);
+      for (std::size_t i = 0; i < want.size(); ++i)
+        expect_sums(fixture.sums(std::int64_t(i)), want[i], scale_of(want[i]),
+                    kernels::kWeightError + tolerance);
+    }
+  }
+
+ private:
+  // The keys of the run that no set removes from the row.
+  Selection left_of(std::int64_t row, const KeyRun& run, EntrySets sets) {
+    if (run.leave_out != nullptr) sets.push_back(run.leave_out);
+    Selection left(0, run.keys.sorted(), 0);
+    const auto id = static_cast<std::int32_t>(row);
+    for (std::int64_t n = 0; n < run.keys.count; ++n) {
+      float score = 0;
+      for (const EntrySet* set : sets)
+        set->remove({&id, 0, 1, true}, run.keys.slice(n, 1), &score, 1, filter_);
+      if (score != 0) continue;
+      left.ids.push_back(static_cast<std::int32_t>(run.keys[n]));
+      left.bias.push_back(run.bias != nullptr ? run.bias[n] : 0);
+    }
+    return left;
+  }
+
+  const Problem& problem_;
+  FilterScratch filter_;
+};
+
+TEST(KeyRun, OnTilesListsBiasAndLeftOut) {
+  OwnedProblem owned = random_run_problem(10, DType::bf16);
+  const OddEntries odd;
+  const LateKeys late;
+  const Ids rows{7, 3, 29, 11, 0, 18, 5, 28, 12, 13, 14, 2, 1, 25};
+  const std::vector<float> same(700, -1.25F);
+  for (const Causal causal : {Causal::none, Causal::bottom_right, Causal::top_left}) {
+    owned.problem.causal = causal;
+    OnTiles tiles(owned.problem);
+    for (const bool sorted : {false, true}) {
+      const Selection some(700, sorted, 11);
+      for (const float* bias : {(const float*)nullptr, some.bias.data(), same.data()})
+        for (const Sums sums : {Sums::both, Sums::weights, Sums::values})
+          for (const EntrySet* set : {(const EntrySet*)nullptr, (const EntrySet*)&odd})
+            tiles.check({rows.data(), 0, 14, false},
+                        {.rows = {2, 14},
+                         .keys = some.list(),
+                         .bias = bias,
+                         .leave_out = set,
+                         .sums = sums},
+                        sorted ? EntrySets{&late} : EntrySets{});
+    }
+    tiles.check(index_range(0, 30), {.rows = {0, 30}, .keys = index_range(3, 1390)});
+  }
+}
+
+// Queries, keys, values and weights that tiles cannot hold: their rows get them in f32.
+TEST(KeyRun, OnTilesWhatDoesNotFitIsDoneOtherwise) {
+  OwnedProblem owned = random_run_problem(11, DType::bf16);
+  owned.value.set(0, 0, 40, 3, std::nan(""));
+  owned.value.set(0, 0, 41, 4, HUGE_VAL);
+  // Large numbers that meet zeros.
+  for (std::int64_t j = 0; j < keys; ++j) owned.key.set(0, 0, j, 0, 0.0);
+  for (std::int64_t i = 0; i < queries; ++i) owned.query.set(0, 0, i, 2, 0.0);
+  owned.key.set(0, 0, 90, 2, 1e30);
+  owned.query.set(0, 0, 6, 0, -1e25);
+  owned.problem.causal = Causal::top_left;
+  OnTiles tiles(owned.problem);
+  tiles.check(index_range(0, 30), {.rows = {0, 30}, .keys = index_range(0, 1000)});
+  Selection some(300, true, 12);
+  some.bias[7] = 600;
+  some.bias[8] = -700;
+  tiles.check(index_range(0, 30), {.rows = {0, 30}, .keys = some.list(), .bias = some.bias.data()});
+  owned.problem.causal = Causal::none;
+  owned.value.set(0, 0, 40, 3, 1.0);
+  owned.key.set(0, 0, 90, 2, 1.0);
+  tiles.check(index_range(0, 30), {.rows = {0, 30}, .keys = index_range(0, 1000)});
 }
 
 TEST(KeyRun, EmptyRunsChangeNothing) {
