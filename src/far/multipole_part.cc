@@ -9,6 +9,7 @@
 
 #include "core/threads.h"
 #include "exact/forward.h"
+#include "exact/tile_forward.h"
 #include "far/clusters/cluster_entries.h"
 #include "index/row_groups.h"
 
@@ -26,8 +27,16 @@ constexpr double kOneRidge[] = {3e-4};
 constexpr std::int64_t kFewKeys = 8192;
 constexpr double kLeastShare = 0.01;  // of the model's sum of weights, for an exact sum from it
 // What a key of a probe, a cluster and an opened key cost in keys of exact attention, all overheads
-// included: measured at 4,096 and 16,384 keys (docs/guide/far.md).
-constexpr double kProbeCost = 4, kClusterCost = 3, kOpenedCost = 2;
+// included: measured at 4,096 and 16,384 keys (docs/guide/far.md). Exact attention of bf16 on tiles
+// gains more by them than the far field does.
+struct Costs {
+  double probe, cluster, opened;
+};
+constexpr Costs kCosts{4, 3, 2}, kCostsOnTiles{16, 8, 7};
+
+const Costs& costs_of(const HeadProblem& head) {
+  return suits_tiles(head) ? kCostsOnTiles : kCosts;
+}
 
 Partition one_group(std::int64_t rows) {
   Partition all;
@@ -49,22 +58,23 @@ MultipolePart::MultipolePart(const HeadProblem& head, const EntrySets& heavy,
 
 // What the clusters cost, in keys of exact attention a row.
 double MultipolePart::cluster_cost() const {
-  return kClusterCost * (static_cast<double>(options_.shape.clusters) + 128);
+  return costs_of(head_).cluster * (static_cast<double>(options_.shape.clusters) + 128);
 }
 
 // Whether exact attention costs less, whatever the probes may say.
 bool MultipolePart::too_dear() const {
   if (options_.error == 0 || options_.always) return false;
   const auto keys = static_cast<double>(head_.num_keys);
-  const double probes =
-      static_cast<double>(options_.fit) * kProbeCost * keys / static_cast<double>(head_.num_rows());
+  const double probes = static_cast<double>(options_.fit) * costs_of(head_).probe * keys /
+                        static_cast<double>(head_.num_rows());
   return probes + cluster_cost() > options_.margin * keys;
 }
 
 // How many keys a row may be opened so that exact attention costs more; the probes are paid for.
 double MultipolePart::affordable_keys() const {
   if (options_.always) return kNothing;
-  return (options_.margin * static_cast<double>(head_.num_keys) - cluster_cost()) / kOpenedCost;
+  return (options_.margin * static_cast<double>(head_.num_keys) - cluster_cost()) /
+         costs_of(head_).opened;
 }
 
 // False: exact attention is the better choice.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "exact/tile_forward.h"
 #include "heavy/pattern/window.h"
 #include "heavy/sort_lsh/sort_lsh.h"
 #include "light/sampled/prefix.h"
@@ -14,8 +15,9 @@ namespace subquad {
 namespace {
 
 // A scored entry of an approximation costs this much more than one of exact attention: hashing,
-// sorting, gathering, merging. Measured, with a margin (docs/guide/hyper.md).
-constexpr double kOverhead = 1.7;
+// sorting, gathering, merging. Measured, with a margin (docs/guide/hyper.md). Of bf16 on tiles,
+// where the scores are the least of it.
+constexpr double kOverhead = 1.7, kOverheadOnTiles = 6;
 
 struct HyperOptions {
   SortLshOptions lsh;
@@ -86,7 +88,8 @@ class Hyper final : public Recipe {
         recursion_(recursion(options, others)) {}
 
   const Method& choose(const HeadProblem& head) const override {
-    if (!options_.always && mean_visible(head) <= kOverhead * entries(head)) return exact_;
+    const double overhead = suits_tiles(head) ? kOverheadOnTiles : kOverhead;
+    if (!options_.always && mean_visible(head) <= overhead * entries(head)) return exact_;
     if (!head.has_band()) return full_;
     return recursive(head) ? recursion_ : one_pass_;
   }

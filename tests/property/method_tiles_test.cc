@@ -170,5 +170,23 @@ TEST(MethodTiles, AreWhatF32GivesButForTheRounding) {
   }
 }
 
+// Exact attention gains more by tiles than the far field and the hashing do: what pays in f32 does
+// not yet pay there.
+TEST(MethodTiles, BreakEvenIsThatOfTheEngine) {
+  const OwnedProblem owned =
+      gaussian_problem({.queries = 1000, .keys = 1000, .head_dim = 8}, 45, DType::bf16, 0.3);
+  for (const std::string spec :
+       {"hyper(block=96,m=96)", "far(error=0.9,clusters=16,fit=32,certify=0)"}) {
+    SCOPED_TRACE(spec);
+    const auto path = [&](const std::string& isa) {
+      const IsaScope scope(isa);
+      return run_forward(owned.problem, DType::f32, 1, {}, spec).report.path;
+    };
+    EXPECT_EQ(path("scalar").find("exact"), std::string::npos);
+    if (amx_hardware() == nullptr) continue;
+    EXPECT_NE(path("amx").find("exact:bf16"), std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace subquad::testing
