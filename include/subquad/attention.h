@@ -66,9 +66,11 @@ struct Report {
 
 // Attention by a method given as a spec string: "exact", or heavy and light parts joined by '+',
 // e.g. "sink(4)+window(512)+sortlsh(block=256)+uniform(m=256)". See docs/guide/specs.md.
-// Where the processor has AMX, exact attention of bf16 query, key and value rounds its weights to
-// bf16 (the path says "bf16-amx"): each is off by at most 0.57 % of itself, an output by at most
-// 1.14 % of the largest |V|, lse by 0.0057; select_isa("avx3") has it computed in f32 (info.h).
+// Where the processor has AMX, bf16 query, key and value meet on tiles of bf16, in exact attention
+// and where a method meets 32 keys or more exactly (heavy parts, opened clusters, samples), and the
+// path says "bf16-amx". Weights are then rounded to bf16: each is off by at most 0.57 % of itself,
+// an output of exact by at most 1.14 % of the largest |V|, lse by 0.0057; select_isa("avx3") has it
+// computed in f32 (info.h).
 // Throws Error. Nothing is written to the outputs when the arguments are invalid.
 SUBQUAD_API Report attend(const Problem& problem, std::string_view spec, const Outputs& outputs,
                           const Options& options = {});

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "rows/head_rows.h"
 #include "index/hash_head.h"
 #include "kernels/backward.h"
+#include "kernels/filter.h"
 #include "kernels/gemm.h"
 #include "kernels/pack.h"
 
@@ -110,8 +112,8 @@ class Rows {
   IndexList rows_;
 };
 
-bool is_finite(const float* x, std::int64_t width) {
-  return std::all_of(x, x + width, [](float v) { return std::isfinite(v); });
+bool is_finite(const float* x, std::int64_t count) {
+  return kernels::within(x, count, std::numeric_limits<float>::max());
 }
 
 // Mean over the keys, in double: a fixed order of summation, chunk by chunk. Keys with an Inf or
@@ -125,8 +127,9 @@ std::vector<float> mean_key(const HeadProblem& head, const IndexList& keys) {
   for_chunks(keys.count, [&](std::int64_t begin, std::int64_t count) {
     Keys(head, keys).load(begin, count, rows.data());
     std::fill(part.begin(), part.end(), 0.0f);
+    const bool all_finite = is_finite(rows.data(), count * width);
     for (std::int64_t j = 0; j < count; ++j) {
-      if (!is_finite(rows.data() + j * width, width)) continue;
+      if (!all_finite && !is_finite(rows.data() + j * width, width)) continue;
       ++finite;
       kernels::add_rows(rows.data() + j * width, 0, 1, width, 1.0f, part.data(), 0);
     }

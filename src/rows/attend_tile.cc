@@ -149,7 +149,7 @@ void score_rows(const HeadProblem& head, const RowBlock& rows, const Range& part
                 const KeyTile& tile, const Range& columns, const EntrySets& left_out,
                 ScorePanel& panel) {
   const std::int64_t count = part.end - part.begin;
-  tile.score(rows.query(part.begin), count, columns, panel.data(), panel.stride());
+  tile.score(rows.query(part.begin), count, columns, panel.data(), panel.stride(), rows.calm());
   filter_panel(head, rows.rows().slice(part.begin, count), tile.keys(), columns, tile.bias(),
                left_out, rows.limits().from(part.begin), panel);
   panel.count_entries(count * (columns.end - columns.begin));

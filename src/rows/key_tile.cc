@@ -39,13 +39,13 @@ void KeyTile::pack(const HeadProblem& head, const IndexList& keys, const float* 
 }
 
 void KeyTile::score(const float* queries, std::int64_t rows, const Range& columns, float* scores,
-                    std::int64_t stride) const {
+                    std::int64_t stride, bool queries_are_calm) const {
   const float* packed = packed_keys_.data() + columns.begin / panel_ * key_panel_stride_;
   const kernels::RightMatrix keys{packed, key_panel_stride_, panel_};
   const std::int64_t count = columns.end - columns.begin;
   kernels::gemm({queries, head_dim_, 1}, keys, rows, count, head_dim_, scores, stride, false);
   const Products products{scores, stride, rows, count, queries, head_dim_};
-  mend_overflows(products, find_overflows(products, keys, calm_), lowest_);
+  mend_overflows(products, find_overflows(products, keys, calm_, queries_are_calm), lowest_);
 }
 
 void KeyTile::multiply_values(const float* weights, std::int64_t stride, std::int64_t rows,

@@ -41,8 +41,9 @@ class KeyTile {
   // Finite for finite queries and keys, or, where float32 cannot hold them, as lowest_score() and
   // +inf.
   // columns.begin is a multiple of the panel width; room for whole vectors of columns.
+  // queries_are_calm: known to be (rows/overflows.h).
   void score(const float* queries, std::int64_t rows, const Range& columns, float* scores,
-             std::int64_t stride) const;
+             std::int64_t stride, bool queries_are_calm = false) const;
   // out[r * out_stride + d] (+)= sum of weights[r * stride + c] * value columns.begin + c [d], but
   // for wild values; room for whole vectors of channels.
   void multiply_values(const float* weights, std::int64_t stride, std::int64_t rows,

@@ -53,9 +53,11 @@ std::vector<Overflow> search(const Products& p, const LoadColumn& load) {
 bool is_calm(const float* x, std::int64_t count) { return kernels::within(x, count, kCalm); }
 
 std::vector<Overflow> find_overflows(const Products& products, const kernels::RightMatrix& right,
-                                     bool right_is_calm) {
+                                     bool right_is_calm, bool left_is_calm) {
   const std::int64_t numbers = products.rows * products.depth;
-  if (right_is_calm && products.depth <= kCalmDepth && is_calm(products.left, numbers)) return {};
+  if (right_is_calm && products.depth <= kCalmDepth &&
+      (left_is_calm || is_calm(products.left, numbers)))
+    return {};
   if (all_finite(products)) return {};
   const std::int64_t panel = kernels::blocking().panel;
   return search(products, [&](std::int64_t column, float* out) {

@@ -28,10 +28,10 @@ struct Overflow {
 bool is_calm(const float* x, std::int64_t count);
 
 // Those that are not finite although both factors are, in double. One pass over the products where
-// all are finite; over `left` alone where `right` is calm and so is `left`. `right`: packed
-// columns, or the rows of a source.
+// all are finite; over `left` alone where `right` is known to be calm and `left` turns out to be;
+// none where both are known to be. `right`: packed columns, or the rows of a source.
 std::vector<Overflow> find_overflows(const Products& products, const kernels::RightMatrix& right,
-                                     bool right_is_calm);
+                                     bool right_is_calm, bool left_is_calm = false);
 std::vector<Overflow> find_overflows(const Products& products, const kernels::RowSource& right);
 
 // Puts them right: what float32 cannot hold becomes `lowest` below and +inf above.

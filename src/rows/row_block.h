@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "rows/head_problem.h"
 #include "core/index_list.h"
@@ -34,6 +35,8 @@ class RowBlock {
   const IndexList& rows() const { return rows_; }
   const float* query(std::int64_t i) const { return queries_.data() + i * head_dim_; }
   std::int64_t head_dim() const { return head_dim_; }
+  // Of all queries (rows/overflows.h).
+  bool calm() const;
   Partial partial() { return (aside_ ? side_ : sums_).view(rows_.count); }
   // Keeps a copy of the sums of some rows, and brings it back.
   void save(const Range& part);
@@ -51,6 +54,7 @@ class RowBlock {
   std::int64_t head_dim_, value_dim_, capacity_;
   IndexList rows_;
   Scratch<float> queries_;
+  mutable std::optional<bool> calm_;  // once asked for
   PartialBuffer sums_, saved_, side_;
   bool aside_ = false;
   Sums wanted_ = Sums::both;

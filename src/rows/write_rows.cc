@@ -1,9 +1,11 @@
 #include "rows/write_rows.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "core/logits.h"
+#include "kernels/filter.h"
 #include "kernels/pack.h"
 #include "rows/rescue_row.h"
 #include "subquad/error.h"
@@ -52,35 +54,56 @@ void write_row(const HeadProblem& head, std::int64_t row, const Partial& sums, s
   throw_invalid("query, key, value: sums of features overflow float32; scale the inputs down");
 }
 
-// Whether all products are numbers. Without an early end, so that the compiler can take several at
-// a time.
-bool stay_finite(const float* values, std::int64_t count, float factor) {
-  unsigned lost = 0;
-  for (std::int64_t c = 0; c < count; ++c)
-    lost |= std::abs(values[c] * factor) <= std::numeric_limits<float>::max() ? 0U : 1U;
-  return lost == 0;
+constexpr float kLargest = std::numeric_limits<float>::max();
+
+// What sums that are divided by one of at least `l` may be, and stay numbers; -1: 1 / l may be
+// none.
+float safe_sum(float l) {
+  const float size = std::abs(l);
+  if (size != 0 && size < std::numeric_limits<float>::min()) return -1;
+  return 0.5f * kLargest * std::min(size, 1.0f);
+}
+
+// Whether all averages of the row are numbers.
+bool stay_finite(const float* values, std::int64_t count, float l) {
+  return kernels::within(values, count, safe_sum(l)) ||
+         std::all_of(values, values + count, [factor = inverse_of(l)](float value) {
+           return std::abs(value * factor) <= kLargest;
+         });
 }
 
 // Whether float32 overflowed on the row's way: a sum or an average that is not finite, or scores of
 // -inf alone where the row may see keys. What is Inf or NaN by the inputs is not told apart here.
 bool is_lost(const HeadProblem& head, std::int64_t row, const Partial& sums, std::int64_t r) {
   if (sums.m[r] == kMasked) return !head.visible(row).empty();
-  const float *o = sums.o + r * sums.o_stride, inverse = inverse_of(sums.l[r]);
   // Scores there are base 2 as they come; only masks are bent. Low ones are usual behind a mask.
   const bool low = sums.m[r] < -kLastPlainLog2;
   if (sums.m[r] > kLastPlainLog2 || (low && head.problem->mask.kind != MaskKind::additive))
     return true;
   return !std::isfinite(sums.l[r]) || !std::isfinite(sums.m[r]) ||
-         !stay_finite(o, sums.value_dim, inverse);
+         !stay_finite(sums.o + r * sums.o_stride, sums.value_dim, sums.l[r]);
+}
+
+// Whether no row is lost, by bounds on all of them: mostly that will do.
+bool none_lost(const Partial& sums, std::int64_t rows) {
+  unsigned usual = 1;
+  float least = 1;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    usual &= std::abs(sums.m[r]) <= kLastPlainLog2 ? 1U : 0U;
+    usual &= std::abs(sums.l[r]) <= kLargest ? 1U : 0U;
+    least = std::min(least, std::abs(sums.l[r]));
+  }
+  return usual == 1 && kernels::within(sums.o, rows * sums.o_stride, safe_sum(least));
 }
 
 }  // namespace
 
 void write_rows(const HeadProblem& head, const IndexList& rows, const Partial& sums,
                 const Outputs& outputs, std::vector<std::int32_t>* rejected) {
+  const bool none = none_lost(sums, rows.count);
   for (std::int64_t r = 0; r < rows.count; ++r) {
     const std::int64_t row = rows[r];
-    const bool lost = is_lost(head, row, sums, r);
+    const bool lost = !none && is_lost(head, row, sums, r);
     if (rejected != nullptr &&
         (is_rejected(head, row, sums.l[r]) || (lost && sees_only_finite(head, row)))) {
       rejected->push_back(static_cast<std::int32_t>(row));
@@ -95,8 +118,10 @@ void write_rows(const HeadProblem& head, const IndexList& rows, const Partial& s
 std::int64_t write_signed_rows(const HeadProblem& head, const IndexList& rows, const Partial& sums,
                                const Outputs& outputs) {
   std::int64_t negative = 0;
+  const bool none = none_lost(sums, rows.count);
   for (std::int64_t r = 0; r < rows.count; ++r) {
-    if (is_lost(head, rows[r], sums, r) && sees_only_finite(head, rows[r])) refuse_sums(sums.l[r]);
+    if (!none && is_lost(head, rows[r], sums, r) && sees_only_finite(head, rows[r]))
+      refuse_sums(sums.l[r]);
     join_sink(sums, r, head.sink_log2(rows[r]));
     const float l = sums.l[r];
     write_row(head, rows[r], sums, r, std::isfinite(l) ? inverse_of(l) : kNaN, outputs);

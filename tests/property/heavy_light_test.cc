@@ -56,6 +56,16 @@ TEST(HeavyLight, HeavyPartOfEverythingIsExact) {
 }
 
 // The light part may stand anywhere in the spec, and may be left out.
+TEST(HeavyLight, RoundsThatFindNothingCostNothing) {
+  const OwnedProblem owned = gaussian_problem({.queries = 90, .keys = 70}, 13);
+  for (const std::string once : {"sortlsh(block=90", "sortlsh(block=16,neighbors=5"}) {
+    const MethodRun one = run_method(owned.problem, once + ")+uniform(m=20)", 1);
+    const MethodRun many = run_method(owned.problem, once + ",rounds=64)+uniform(m=20)", 1);
+    EXPECT_EQ(many.report.scored_entries, one.report.scored_entries);
+    EXPECT_EQ(many.out.words(), one.out.words());
+  }
+}
+
 TEST(HeavyLight, PlaceOfTheLightPartDoesNotMatter) {
   const OwnedProblem random = random_problem(301, DType::f32, limits);
   const auto words = [&](const std::string& spec) {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 
 #include "core/threads.h"
 #include "rows/tile_sizes.h"
+#include "kernels/filter.h"
 #include "kernels/probe.h"
 #include "kernels/softmax.h"
 
@@ -63,8 +65,7 @@ ProbeTable::ProbeTable(const ProbeInput& input, int threads)
   for (std::int64_t at = 0; at < slice_taken_.size(); ++at)
     taken_[static_cast<std::size_t>(at) % taken_.size()] += slice_taken_[at];
   // Weights that f32 holds may still be too large for their values.
-  const auto sums = missed_.span();
-  if (!std::all_of(sums.begin(), sums.end(), [](float x) { return std::isfinite(x); }))
+  if (!kernels::within(missed_.data(), missed_.size(), std::numeric_limits<float>::max()))
     finite_ = false;
 }
 

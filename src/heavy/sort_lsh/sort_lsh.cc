@@ -1,5 +1,6 @@
 #include "heavy/sort_lsh/sort_lsh.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "heavy/sort_lsh/block_set.h"
@@ -7,6 +8,7 @@
 #include "index/hash_head.h"
 #include "rows/placed_rows.h"
 #include "rows/row_pieces.h"
+#include "rows/tile_sizes.h"
 #include "rows/visible_keys.h"
 
 namespace subquad {
@@ -43,14 +45,21 @@ class SortLshRule final : public HeavyRule {
                                               int threads) const override {
     const VisibleKeys keys(head);
     const bool by_piece = options_.strict && head.has_band();
+    const std::int64_t rounds = holds_all(head, keys) ? 1 : options_.rounds;
     std::vector<std::unique_ptr<HeavySet>> sets;
-    for (std::int64_t round = 0; keys.count() > 0 && round < options_.rounds; ++round)
+    for (std::int64_t round = 0; keys.count() > 0 && round < rounds; ++round)
       sets.push_back(by_piece ? choose_blocks(head, keys, rng, round, threads)
                               : sort_all(head, keys, rng, round, threads));
     return sets;
   }
 
  private:
+  // Whether a round holds every entry, so that others would find nothing.
+  bool holds_all(const HeadProblem& head, const VisibleKeys& keys) const {
+    const std::int64_t longer = std::max(head.num_rows(), keys.count());
+    return options_.neighbors >= count_blocks(longer, options_.block) - 1;
+  }
+
   // As published: rows and keys sorted, blocks on the diagonal.
   std::unique_ptr<HeavySet> sort_all(const HeadProblem& head, const VisibleKeys& keys,
                                      const Rng& rng, std::int64_t round, int threads) const {
