@@ -26,6 +26,8 @@ constexpr std::size_t kEvery = 7;  // of the cases
 constexpr std::size_t kEvery = 1;
 #endif
 
+constexpr double kMean = 0.005;  // all together, relative: rounding errors are 0.0018 in the mean
+
 struct Scene {
   std::string name;
   OwnedProblem owned;
@@ -122,17 +124,24 @@ void expect_same_bits(const ForwardRun& a, const ForwardRun& b) {
 
 DenseTensor dense(const TensorBuffer& tensor) { return read_tensor(tensor.view()); }
 
-// Rounded weights move a row's output by at most twice their error, in units of the largest value
-// that is finite; a model's weights may be negative, and then by more.
-void expect_near(const Scene& scene, const ForwardRun& tiles, const ForwardRun& f32) {
+double largest_finite(const TensorBuffer& tensor) {
   double largest = 0;
-  scene.owned.value.for_each([&](auto b, auto h, auto i, auto c) {
-    const double value = std::fabs(scene.owned.value.get(b, h, i, c));
+  tensor.for_each([&](auto b, auto h, auto i, auto c) {
+    const double value = std::fabs(tensor.get(b, h, i, c));
     if (std::isfinite(value)) largest = std::max(largest, value);
   });
+  return largest;
+}
+
+// Rounded weights move a mean of values by at most twice their error, in units of the largest of
+// them. rownorm and approxd divide a sample of weighted values by a sum of weights that comes of
+// another sample: their outputs are no means, and may be several times as large.
+void expect_near(const Scene& scene, const ForwardRun& tiles, const ForwardRun& f32) {
   const double rounding = kernels::kWeightError + 1e-5;
-  EXPECT_LE(max_difference(tiles.out, dense(f32.out), NonFinite::any), 2 * rounding * largest);
+  const double size = std::max(largest_finite(scene.owned.value), 4 * largest_finite(f32.out));
+  EXPECT_LE(max_difference(tiles.out, dense(f32.out), NonFinite::any), 2 * rounding * size);
   EXPECT_LE(max_difference(tiles.lse, dense(f32.lse), NonFinite::any), rounding);
+  EXPECT_FALSE(relative_error(tiles.out, dense(f32.out)) > kMean);  // NaN where there are NaN
 }
 
 ForwardRun run_on(const kernels::TileEngine& engine, const Scene& scene, const std::string& spec,
@@ -150,7 +159,7 @@ bool check(const Scene& scene, const std::string& spec, bool on_model) {
   const ForwardRun tiles = run_on(engine, scene, spec, 1);
   expect_same_bits(tiles, run_on(engine, scene, spec, 3));
   if (on_model && amx_hardware() != nullptr) expect_same_bits(tiles, run_on(model, scene, spec, 1));
-  const IsaScope plain(supported_isas().front());
+  const IsaScope plain(supported_isas().back());  // the least: no tiles
   expect_near(scene, tiles, run_of(scene, spec));
   return tiles.report.path.find("bf16-") != std::string::npos;
 }
@@ -166,7 +175,6 @@ TEST(MethodTiles, AreWhatF32GivesButForTheRounding) {
       for (const std::string& spec : {part.spec, with_sink_and_window(part.spec)})
         if (turn++ % every == 0) ran_on_tiles += check(scene, spec, turn % 7 == 1) ? 1 : 0;
     EXPECT_GE(ran_on_tiles, kEvery == 1 ? 1 : 0) << part.spec;
-    if (HasFailure()) return;
   }
 }
 
