@@ -70,7 +70,8 @@ struct Report {
 // and where a method meets 32 keys or more exactly (heavy parts, opened clusters, samples), and the
 // path says "bf16-amx". Weights are then rounded to bf16: each is off by at most 0.57 % of itself,
 // an output of exact by at most 1.14 % of the largest |V|, lse by 0.0057; select_isa("avx3") has it
-// computed in f32 (info.h).
+// computed in f32 (info.h). The same with AVX512-BF16 alone where that is faster than f32
+// ("bf16-avx512").
 // Throws Error. Nothing is written to the outputs when the arguments are invalid.
 SUBQUAD_API Report attend(const Problem& problem, std::string_view spec, const Outputs& outputs,
                           const Options& options = {});

@@ -24,17 +24,18 @@ SUBQUAD_API BuildInfo build_info();
 // every speed we state.
 SUBQUAD_API double measure_fma_gflops(int threads, double seconds = 0.2);
 
-// As above for products of bf16 tiles on the matrix unit; 0 where none is in use. What exact
-// attention of bf16 query, key and value runs on.
+// As above for products of bf16 tiles, on the matrix unit or by dot products; 0 where f32 is in
+// use. What exact attention of bf16 query, key and value runs on.
 SUBQUAD_API double measure_tile_gflops(int threads, double seconds = 0.2);
 
 // Sustained read bandwidth over a buffer far larger than the caches, in GB/s (1e9), `threads`
 // threads.
 SUBQUAD_API double measure_read_gbps(int threads, double seconds = 0.2);
 
-// Lowers (or restores, with "") the instruction set: "amx" (avx3 and bf16 tiles), "avx3", "avx2",
-// "sse4", "scalar", as SUBQUAD_ISA does. Throws Error (invalid_argument) for a name that is unknown
-// or not supported here. Call when nothing else of the library is running.
+// Lowers (or restores, with "") the instruction set: "amx" (avx3 and bf16 tiles), "avx3_bf16" (avx3
+// and dot products of bf16; unasked only where they are faster than f32, measured once), "avx3",
+// "avx2", "sse4", "scalar", as SUBQUAD_ISA does. Throws Error (invalid_argument) for a name that is
+// unknown or not supported here. Call when nothing else of the library is running.
 SUBQUAD_API void select_isa(const std::string& name);
 
 }  // namespace subquad

@@ -455,7 +455,7 @@ SUBQUAD_API const char* subquad_version(void); /* "0.1.0"; lives as long as the 
    (integer). */
 SUBQUAD_API subquad_status subquad_build_info(subquad_result* result);
 
-/* Multiply-adds in GFLOP/s (of f32; of bf16 tiles, 0 without a matrix unit), reading in GB/s, for
+/* Multiply-adds in GFLOP/s (of f32; of bf16 tiles, 0 where f32 is in use), reading in GB/s, for
    about `seconds` on `threads` threads. */
 SUBQUAD_API subquad_status subquad_measure_fma_gflops(int threads, double seconds, double* gflops);
 SUBQUAD_API subquad_status subquad_measure_tile_gflops(int threads, double seconds, double* gflops);

@@ -12,6 +12,7 @@
 #include <hwy/highway.h>
 
 #include "core/amx.h"
+#include "core/avx512_bf16.h"
 #include "subquad/error.h"
 #include "subquad/info.h"
 
@@ -23,13 +24,14 @@ struct Isa {
   std::int64_t target;
 };
 
-// AMX is no target of Highway's: its code is kernels/tiles, beside the vectors of avx3.
-constexpr std::int64_t kAmx = 1;  // a bit that Highway keeps free
-static_assert((HWY_TARGETS & kAmx) == 0);
+// No targets of Highway's: their code is kernels/tiles, beside the vectors of avx3.
+constexpr std::int64_t kAmx = 1, kDots = 2;  // bits that Highway keeps free
+static_assert((HWY_TARGETS & (kAmx | kDots)) == 0);
 
 // Best first. NEON stands for ARM machines, where it is all there is besides scalar code.
-constexpr Isa kSets[] = {{"amx", kAmx},      {"avx3", HWY_AVX3}, {"avx2", HWY_AVX2},
-                         {"sse4", HWY_SSE4}, {"neon", HWY_NEON}, {"scalar", HWY_SCALAR}};
+constexpr Isa kSets[] = {{"amx", kAmx},         {"avx3_bf16", kDots}, {"avx3", HWY_AVX3},
+                         {"avx2", HWY_AVX2},    {"sse4", HWY_SSE4},   {"neon", HWY_NEON},
+                         {"scalar", HWY_SCALAR}};
 
 std::vector<std::string> names_in(std::int64_t targets) {
   std::vector<std::string> names;
@@ -40,13 +42,21 @@ std::vector<std::string> names_in(std::int64_t targets) {
 
 // What the machine can do, before anything was lowered.
 std::int64_t machine_targets() {
-  static const std::int64_t targets =
-      (hwy::SupportedTargets() & HWY_TARGETS) | (machine_has_amx() ? kAmx : 0);
+  static const std::int64_t targets = (hwy::SupportedTargets() & HWY_TARGETS) |
+                                      (machine_has_amx() ? kAmx : 0) |
+                                      (machine_has_dots() ? kDots : 0);
   return targets;
 }
 
+// Dot products of bf16 are not taken unasked where f32 is as fast.
+std::string best_isa() {
+  for (const std::string& name : names_in(machine_targets()))
+    if (name != kSets[1].name || dots_pay()) return name;
+  return kSets[std::size(kSets) - 1].name;
+}
+
 std::string& selected() {
-  static std::string name = names_in(machine_targets()).front();
+  static std::string name = best_isa();
   return name;
 }
 
@@ -69,7 +79,7 @@ void lower_to(const std::string& name, const char* source) {
   const std::int64_t targets = targets_up_to(name);
   hwy::SetSupportedTargetsForTest(targets & HWY_TARGETS);
   hwy::GetChosenTarget().Update(targets & HWY_TARGETS);
-  selected() = names_in(targets).front();
+  selected() = name.empty() ? best_isa() : name;
 }
 
 std::string environment_isa() {
@@ -90,10 +100,12 @@ void select_isa(const std::string& name) {
 }
 
 std::vector<std::string> compiled_isas() {
-  return names_in(HWY_TARGETS | (compiled_with_amx() ? kAmx : 0));
+  return names_in(HWY_TARGETS | (compiled_with_amx() ? kAmx : 0) |
+                  (compiled_with_dots() ? kDots : 0));
 }
 std::vector<std::string> supported_isas() { return names_in(machine_targets()); }
 std::string selected_isa() { return selected(); }
 bool amx_selected() { return selected() == kSets[0].name; }
+bool dots_selected() { return selected() == kSets[1].name; }
 
 }  // namespace subquad

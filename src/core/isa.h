@@ -13,6 +13,8 @@ void ensure_isa();
 std::vector<std::string> compiled_isas();   // best first
 std::vector<std::string> supported_isas();  // those that this machine can run
 std::string selected_isa();
-bool amx_selected();  // tiles of bf16 besides the vectors
+// Tiles of bf16 besides the vectors: on a matrix unit, or by dot products.
+bool amx_selected();
+bool dots_selected();
 
 }  // namespace subquad

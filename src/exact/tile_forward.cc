@@ -124,6 +124,11 @@ bool suits_tiles(const HeadProblem& head) {
   return head.num_rows() >= kFewestTileRows && suits_tiles(*head.problem);
 }
 
+Arithmetic arithmetic_of(const HeadProblem& head) {
+  if (!suits_tiles(head)) return Arithmetic::f32;
+  return kernels::tile_engine()->matrix_unit ? Arithmetic::matrix_unit : Arithmetic::dots;
+}
+
 std::int64_t tile_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads) {
   std::atomic<std::int64_t> entries{0};
   const std::int64_t rows = item_rows(heads);

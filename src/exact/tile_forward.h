@@ -1,4 +1,4 @@
-// Exact attention on a matrix unit: bf16 query, key and value.
+// Exact attention on tiles: bf16 query, key and value.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,13 @@ namespace subquad {
 // Fewer rows of a head than this read the keys where they lie.
 constexpr std::int64_t kFewestTileRows = 17;
 
-// Whether there is a matrix unit for this problem, and whether for this head of it.
+// Whether there are tiles for this problem, and whether for this head of it.
 bool suits_tiles(const Problem& problem);
 bool suits_tiles(const HeadProblem& head);
+
+// What exact attention of the head runs on: f32, up to twice as fast, or several times.
+enum class Arithmetic : std::uint8_t { f32, dots, matrix_unit };
+Arithmetic arithmetic_of(const HeadProblem& head);
 
 // All rows of these heads, of one problem. Returns the scored entries. Scratch: the keys and values
 // of as many heads as fit 1 MB a thread and 16 MB, at least one head's, and half a MB a thread.

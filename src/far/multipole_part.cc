@@ -27,15 +27,15 @@ constexpr double kOneRidge[] = {3e-4};
 constexpr std::int64_t kFewKeys = 8192;
 constexpr double kLeastShare = 0.01;  // of the model's sum of weights, for an exact sum from it
 // What a key of a probe, a cluster and an opened key cost in keys of exact attention, all overheads
-// included: measured at 4,096 and 16,384 keys (docs/guide/far.md). Exact attention of bf16 on tiles
-// gains more by them than the far field does.
+// included: measured at 4,096 and 16,384 keys (docs/guide/far.md), but for those of dot products,
+// which are between the others. Exact attention gains more by tiles than the far field does.
 struct Costs {
   double probe, cluster, opened;
 };
-constexpr Costs kCosts{4, 3, 2}, kCostsOnTiles{16, 8, 7};
+constexpr Costs kCosts[] = {{4, 3, 2}, {6, 4.5, 3}, {16, 8, 7}};  // by Arithmetic
 
 const Costs& costs_of(const HeadProblem& head) {
-  return suits_tiles(head) ? kCostsOnTiles : kCosts;
+  return kCosts[static_cast<std::size_t>(arithmetic_of(head))];
 }
 
 Partition one_group(std::int64_t rows) {

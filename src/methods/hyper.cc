@@ -15,9 +15,9 @@ namespace subquad {
 namespace {
 
 // A scored entry of an approximation costs this much more than one of exact attention: hashing,
-// sorting, gathering, merging. Measured, with a margin (docs/guide/hyper.md). Of bf16 on tiles,
-// where the scores are the least of it.
-constexpr double kOverhead = 1.7, kOverheadOnTiles = 6;
+// sorting, gathering, merging. Measured, with a margin (docs/guide/hyper.md), but for dot products,
+// which are between the others: on tiles, scores are the least of it. By Arithmetic.
+constexpr double kOverhead[] = {1.7, 2.5, 6};
 
 struct HyperOptions {
   SortLshOptions lsh;
@@ -88,7 +88,7 @@ class Hyper final : public Recipe {
         recursion_(recursion(options, others)) {}
 
   const Method& choose(const HeadProblem& head) const override {
-    const double overhead = suits_tiles(head) ? kOverheadOnTiles : kOverhead;
+    const double overhead = kOverhead[static_cast<std::size_t>(arithmetic_of(head))];
     if (!options_.always && mean_visible(head) <= overhead * entries(head)) return exact_;
     if (!head.has_band()) return full_;
     return recursive(head) ? recursion_ : one_pass_;

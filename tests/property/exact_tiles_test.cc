@@ -54,6 +54,19 @@ TEST(ExactTiles, RandomProblems) {
   EXPECT_GT(ran_on_tiles, seeds.count() / 2);
 }
 
+TEST(ExactTiles, RandomProblemsByDotProducts) {
+  if (dot_hardware() == nullptr) GTEST_SKIP() << "no AVX512-BF16 here";
+  const TileEngineScope scope(*dot_hardware());
+  for (const std::uint64_t seed : Seeds(9000, 200)) {
+    if (HasFailure()) return;
+    const OwnedProblem random = random_problem(seed, DType::bf16, kSmall);
+    SCOPED_TRACE(random.description);
+    const ForwardRun run = run_forward(random.problem, DType::f32, 1);
+    expect_forward(random.problem, run, ReferenceAttention(random.problem), NonFinite::exact);
+    expect_same_bits(run, run_forward(random.problem, DType::f32, 3));
+  }
+}
+
 TEST(ExactTiles, EveryHeadDimension) {
   for (std::int64_t dim = 1; dim <= 260; dim += amx_hardware() != nullptr ? 1 : 7) {
     SCOPED_TRACE(dim);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/amx.h"
+#include "core/avx512_bf16.h"
 #include "kernels/tiles/tile_engine.h"
 
 namespace subquad::testing {
@@ -19,6 +20,11 @@ class TileEngineScope {
 // nullptr without.
 inline const kernels::TileEngine* amx_hardware() {
   return machine_has_amx() ? kernels::amx_engine() : nullptr;
+}
+
+// Dot products: bits of their own. nullptr without.
+inline const kernels::TileEngine* dot_hardware() {
+  return machine_has_dots() ? kernels::dot_engine() : nullptr;
 }
 
 template <typename Body>

@@ -31,8 +31,8 @@ Facts gather(const InfoOptions& options) {
   Facts facts{build_info(), machine_record(options.common.threads), {}, {}};
   if (options.peak) {
     facts.machine.fma_gflops = measure_fma_gflops(facts.machine.threads, 1.0);
-    if (facts.build.isa == "amx")
-      facts.tile_gflops = measure_tile_gflops(facts.machine.threads, 1.0);
+    const double tiles = measure_tile_gflops(facts.machine.threads, 1.0);
+    if (tiles > 0) facts.tile_gflops = tiles;
     facts.machine.read_gbps = measure_read_gbps(facts.machine.threads, 1.0);
   }
   facts.openblas = probe_openblas(facts.build.isa_supported);
@@ -68,7 +68,7 @@ void print_facts(const Facts& facts) {
                *facts.machine.fma_gflops, facts.machine.threads);
   }
   if (facts.tile_gflops) {
-    fmt::print("tile rate    {:.0f} GFLOP/s (bf16 on AMX, registers only, {} threads together)\n",
+    fmt::print("tile rate    {:.0f} GFLOP/s (bf16 on tiles, no memory, {} threads together)\n",
                *facts.tile_gflops, facts.machine.threads);
   }
   if (facts.machine.read_gbps) {
@@ -114,8 +114,8 @@ void add_info(const Command& app) {
       "Examples:\n"
       "  subquad info --peak\n"
       "  subquad info --peak --threads 1 --json -\n"
-      "The environment variable SUBQUAD_ISA (amx | avx3 | avx2 | sse4 | scalar) lowers the "
-      "instruction set; all but amx compute bf16 in f32.");
+      "The environment variable SUBQUAD_ISA (amx | avx3_bf16 | avx3 | avx2 | sse4 | scalar) "
+      "lowers the instruction set; from avx3 down bf16 is computed in f32.");
   command.callback([options] { run_info(*options); });
 }
 

@@ -128,8 +128,9 @@ double model_rounds(std::int64_t repeats) {
 }  // namespace
 
 const TileEngine& model_engine() {
-  static constexpr TileEngine engine{"model",       [] {},        [] {},           model_scores,
-                                     model_weights, model_values, model_gradients, model_rounds};
+  static constexpr TileEngine engine{"model",      true,          [] {},        [] {},
+                                     model_scores, model_weights, model_values, model_gradients,
+                                     model_rounds};
   return engine;
 }
 

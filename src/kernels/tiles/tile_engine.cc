@@ -14,7 +14,8 @@ std::atomic<const TileEngine*> chosen{nullptr};
 const TileEngine* tile_engine() {
   const TileEngine* engine = chosen.load(std::memory_order_relaxed);
   if (engine != nullptr) return engine;
-  return amx_selected() ? amx_engine() : nullptr;
+  if (amx_selected()) return amx_engine();
+  return dots_selected() ? dot_engine() : nullptr;
 }
 
 void set_tile_engine(const TileEngine* engine) { chosen = engine; }

@@ -77,6 +77,7 @@ constexpr float kLeastExponent = -126;
 
 struct TileEngine {
   const char* name;
+  bool matrix_unit;  // several times as fast as f32, not up to twice
   // A thread's calls stand between these.
   void (*open)();
   void (*close)();
@@ -94,8 +95,9 @@ struct TileEngine {
 
 const TileEngine& model_engine();  // plain C++: the definition
 const TileEngine* amx_engine();    // nullptr where the build has none
+const TileEngine* dot_engine();    // AVX512-BF16, bits of its own; nullptr likewise
 
-// The engine that attention uses: AMX where it is selected, else nullptr.
+// The engine that attention uses: that of the selected instruction set, nullptr where it has none.
 const TileEngine* tile_engine();
 // Puts another in its place (tests); nullptr: the machine's own.
 void set_tile_engine(const TileEngine* engine);
