@@ -67,7 +67,7 @@ struct Report {
 // Attention by a method given as a spec string: "exact", or heavy and light parts joined by '+',
 // e.g. "sink(4)+window(512)+sortlsh(block=256)+uniform(m=256)". See docs/guide/specs.md.
 // Where the processor has AMX, bf16 query, key and value meet on tiles of bf16, in exact attention
-// and where a method meets 32 keys or more exactly (heavy parts, opened clusters, samples), and the
+// and where more than a few rows meet keys exactly (heavy parts, opened clusters, samples), and the
 // path says "bf16-amx". Weights are then rounded to bf16: each is off by at most 0.57 % of itself,
 // an output of exact by at most 1.14 % of the largest |V|, lse by 0.0057; select_isa("avx3") has it
 // computed in f32 (info.h). The same with AVX512-BF16 alone where that is faster than f32

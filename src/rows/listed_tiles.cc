@@ -21,7 +21,8 @@ bool same_list(const IndexList& a, const IndexList& b) {
 
 }  // namespace
 
-void ListedTiles::pack(const HeadProblem& head, const IndexList& keys, const float* bias) {
+void ListedTiles::pack(const HeadProblem& head, const IndexList& keys, const float* bias,
+                       bool one_weight) {
   head_ = head;
   keys_ = keys;
   bias_ = bias;
@@ -40,7 +41,7 @@ void ListedTiles::pack(const HeadProblem& head, const IndexList& keys, const flo
     kernels::pack_values(rows.values, head.value_dim(), columns_,
                          &value_tiles_[place / kernels::kTileDepth * columns_]);
   }
-  same_bias_ = bias != nullptr && std::abs(bias[0]) <= kLargestBias &&
+  same_bias_ = one_weight && bias != nullptr && std::abs(bias[0]) <= kLargestBias &&
                std::all_of(bias, bias + keys.count, [&](float b) { return b == bias[0]; });
   wild_.clear();
   for (std::int64_t place = 0; place < keys.count; ++place) {
@@ -50,8 +51,10 @@ void ListedTiles::pack(const HeadProblem& head, const IndexList& keys, const flo
   }
 }
 
-void ListedTiles::keep(const HeadProblem& head, const IndexList& keys, const float* bias) {
-  if (keys_.count == 0 || !same_list(keys, keys_) || bias != bias_) pack(head, keys, bias);
+void ListedTiles::keep(const HeadProblem& head, const IndexList& keys, const float* bias,
+                       bool one_weight) {
+  if (keys_.count == 0 || !same_list(keys, keys_) || bias != bias_)
+    pack(head, keys, bias, one_weight);
 }
 
 TiledKeys ListedTiles::view() const {

@@ -13,10 +13,12 @@ namespace subquad {
 class ListedTiles {
  public:
   // Packs the listed keys; `keys` and `bias` (TiledKeys) must stay alive while they are used.
+  // one_weight: where all biases are the same, they may be taken for one, which shows in the bits;
+  // not where they would be others if a tensor held other numbers where a row does not see them.
   // O(count * (head_dim + value_dim)).
-  void pack(const HeadProblem& head, const IndexList& keys, const float* bias);
+  void pack(const HeadProblem& head, const IndexList& keys, const float* bias, bool one_weight);
   // Likewise, unless this very list is packed already.
-  void keep(const HeadProblem& head, const IndexList& keys, const float* bias);
+  void keep(const HeadProblem& head, const IndexList& keys, const float* bias, bool one_weight);
 
   TiledKeys view() const;
 

@@ -11,7 +11,6 @@
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kFewestKeys = 32;        // half a step
 constexpr std::int64_t kTileBytes = 1 << 18;    // keys and values of a part, packed
 constexpr std::int64_t kSharedBytes = 4 << 20;  // likewise, of a list that many rows meet
 
@@ -29,39 +28,43 @@ RunTiles::RunTiles(const kernels::TileEngine& engine, std::int64_t head_dim, std
       block_(engine, head_dim, value_dim, capacity_) {}
 
 bool RunTiles::suits(const KeyRun& run) {
-  const bool few = run.rows.end - run.rows.begin <= kMaxStreamedRows && !run.packed;
-  return !few && !run.in_f32 && run.source == nullptr && run.limits.log2 == nullptr &&
-         run.keys.count >= kFewestKeys;
+  const bool few =
+      run.rows.end - run.rows.begin <= kMaxStreamedRows && !run.packed && run.tiles.empty();
+  return !few && !run.in_f32 && run.source == nullptr && run.limits.log2 == nullptr;
 }
 
 const std::vector<RunTiles::Refused>& RunTiles::attend(const HeadProblem& head, RowBlock& rows,
                                                        const KeyRun& run,
                                                        const EntrySets& left_out) {
   refused_.clear();
-  // Lists that come packed are those of many groups of rows.
+  // Lists that come packed are those of many groups of rows. They are met in the same parts.
   const std::int64_t most = kSharedBytes / key_bytes(head.head_dim(), head.value_dim());
-  if (!run.tiles.empty() && run.keys.count <= most) {
-    shared_.keep(head, run.keys, run.bias);
-    attend_part(rows, run, {0, run.keys.count}, left_out, shared_);
-    return refused_;
-  }
+  const bool shared = !run.tiles.empty() && run.keys.count <= most;
+  const bool one_weight = run.sample.draws > 0 && !run.sample.single;
+  if (shared) shared_.keep(head, run.keys, run.bias, one_weight);
   for (std::int64_t begin = 0; begin < run.keys.count; begin += tile_keys_) {
-    const std::int64_t count = std::min(tile_keys_, run.keys.count - begin);
-    own_.pack(head, run.keys.slice(begin, count), run.bias != nullptr ? run.bias + begin : nullptr);
-    attend_part(rows, run, {begin, begin + count}, left_out, own_);
+    const Range part{begin, std::min(begin + tile_keys_, run.keys.count)};
+    if (shared) {
+      attend_part(rows, run, part, left_out, shared_.view(), part);
+      continue;
+    }
+    const std::int64_t count = part.end - part.begin;
+    own_.pack(head, run.keys.slice(begin, count), run.bias != nullptr ? run.bias + begin : nullptr,
+              one_weight);
+    attend_part(rows, run, part, left_out, own_.view(), {0, count});
   }
   return refused_;
 }
 
-void RunTiles::attend_part(RowBlock& rows, const KeyRun& run, const Range& places,
-                           const EntrySets& left_out, const ListedTiles& tiles) {
+void RunTiles::attend_part(RowBlock& rows, const KeyRun& run, const Range& part,
+                           const EntrySets& left_out, const TiledKeys& tiles, const Range& places) {
   for (std::int64_t begin = run.rows.begin; begin < run.rows.end; begin += capacity_) {
     const std::int64_t count = std::min(capacity_, run.rows.end - begin);
-    const Partial sums = block_.attend(tiles.view(), rows.rows().slice(begin, count),
-                                       {0, places.end - places.begin}, left_out, run.sums);
+    const Partial sums =
+        block_.attend(tiles, rows.rows().slice(begin, count), places, left_out, run.sums);
     for (std::int64_t i = 0; i < count; ++i) {
       if (std::isnan(sums.m[i]))
-        refused_.push_back({begin + i, places});
+        refused_.push_back({begin + i, part});
       else
         merge_into(rows.partial().slice(begin + i, 1), sums.slice(i, 1));
     }

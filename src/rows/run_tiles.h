@@ -14,8 +14,9 @@ class RunTiles {
  public:
   RunTiles(const kernels::TileEngine& engine, std::int64_t head_dim, std::int64_t value_dim);
 
-  // Whether the run is worth its packing, and all that it asks for can be had on tiles. It does not
-  // depend on any number that is in the tensors.
+  // Whether all that the run asks for can be had on tiles, and it is not of few rows that read the
+  // keys where they lie. Not by the number of keys: how many were drawn may be up to what tensors
+  // hold where a row does not see them.
   static bool suits(const KeyRun& run);
 
   // Rows of a block and a part of a run's keys that tiles could not do: a position in the block and
@@ -33,8 +34,9 @@ class RunTiles {
   std::int64_t entries() const { return block_.entries(); }
 
  private:
-  void attend_part(RowBlock& rows, const KeyRun& run, const Range& places,
-                   const EntrySets& left_out, const ListedTiles& tiles);
+  // Meets part of the run's list, which stands at these places of the tiles.
+  void attend_part(RowBlock& rows, const KeyRun& run, const Range& part, const EntrySets& left_out,
+                   const TiledKeys& tiles, const Range& places);
 
   std::int64_t capacity_, tile_keys_;
   TileBlock block_;

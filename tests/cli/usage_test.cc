@@ -6,6 +6,16 @@ namespace {
 
 using UsageTest = CliTest;
 
+TEST_F(UsageTest, WordsThatNoCommandTakesAreNamed) {
+  expect_error({"--bogus"}, {"unknown option '--bogus'"});
+  expect_error({"-x", "attend"}, {"unknown option '-x'"});
+  expect_error({"attnd"}, {"unknown command 'attnd'"});
+  expect_error({"bench", "attnd"}, {"unknown command 'attnd'"});
+  expect_error({"bench", "--seq=3"}, {"unknown option '--seq=3'"});
+  expect_error({"bench"}, {"subcommand is required"});
+  expect_error({"synth", "a.npz", "--n", "8", "--n", "9"}, {"--n: given more than once"});
+}
+
 TEST_F(UsageTest, HelpOfEachCommandShowsItsOptionsAndExamples) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> commands{
       {{"--help"}, "compare"},           {{"attend", "--help"}, "--out-dtype"},

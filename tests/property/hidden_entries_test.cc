@@ -314,6 +314,21 @@ TEST(HiddenEntries, ChangeNoBitOfARowOnTiles) {
         if (turn++ % (every * kEvery) == 0) check(part, spec, in_bf16(make));
 }
 
+// Lists whose length and weights are up to values, and groups of rows to queries, that some of
+// their rows do not see.
+TEST(HiddenEntries, ChangeNoSampleOnTiles) {
+  const kernels::TileEngine* hardware = amx_hardware();
+  const TileEngineScope scope(hardware != nullptr ? *hardware : kernels::model_engine());
+  for (const std::string spec :
+       {"rownorm(m=24,d=24)", "rownorm(m=64,d=64)", "window(48)+rownorm(m=40,d=40)",
+        "window(32)+approxd(m=64)", "approxd(m=30)", "sortlsh(block=16,bits=4)+uniform(m=64)"}) {
+    std::size_t turn = 0;
+    for (const MakeScene& make : all_scenes())
+      if (turn++ % (hardware != nullptr ? 1 : 5) == 0)
+        check({spec, Strict::yes}, spec, in_bf16(make));
+  }
+}
+
 // A query that is not finite ruins its own row, and takes no place: the others get what they get
 // where the mask hides all keys from its row.
 TEST(HiddenEntries, NonFiniteQueriesRuinTheirOwnRowsAlone) {

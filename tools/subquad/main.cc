@@ -40,13 +40,24 @@ int fail(const std::string& message, int code) {
   return code;
 }
 
-// The parser would only say that a command is missing.
+// Of an app whose commands come first. The parser would only say that a command is missing.
 void check_command(const CLI::App& app, int argc, char** argv) {
-  if (argc < 2 || argv[1][0] == '-') return;
-  const auto is_named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
-  if (app.get_subcommands(is_named).empty()) {
-    throw_invalid(fmt::format("unknown command '{}' (see --help)", argv[1]));
-  }
+  if (argc < 2 || app.get_subcommands([](const CLI::App*) { return true; }).empty()) return;
+  const std::string word = argv[1], name = word.substr(0, word.find('='));
+  if (app.get_option_no_throw(name) != nullptr) return;
+  const auto is_named = [&](const CLI::App* command) { return command->get_name() == word; };
+  const auto commands = app.get_subcommands(is_named);
+  if (commands.empty())
+    throw_invalid(fmt::format("unknown {} '{}' (see --help)",
+                              word.starts_with('-') ? "option" : "command", word));
+  check_command(*commands.front(), argc - 1, argv + 1);
+}
+
+// What the parser says, in the user's words.
+std::string plain_text(const CLI::ParseError& error) {
+  const std::string text = error.what();
+  const std::size_t twice = text.find(": At Most 1 required");
+  return twice == std::string::npos ? text : text.substr(0, twice) + ": given more than once";
 }
 
 // The texts name the guides as the sources have them.
@@ -106,7 +117,7 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    return fail(fmt::format("{} (see --help)", error.what()), 2);
+    return fail(fmt::format("{} (see --help)", plain_text(error)), 2);
   }
   return 0;
 }
