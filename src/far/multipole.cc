@@ -37,7 +37,7 @@ class MultipoleRule final : public LightRule {
     const auto part = std::make_shared<MultipolePart>(head, heavy, options_, rng, threads);
     return {RowOrder::any, part, part, part, part};
   }
-  bool is_strict() const override { return false; }
+  Strict strictness() const override { return Strict::no; }
 
   double shared_error() const override { return options_.error; }
 

@@ -46,10 +46,10 @@ Method& Method::add(std::string_view name, std::shared_ptr<const LightRule> rule
   return *this;
 }
 
-bool Method::is_strict() const {
-  return (light == nullptr || light->is_strict()) &&
-         std::all_of(heavy.begin(), heavy.end(),
-                     [](const auto& rule) { return rule->is_strict(); });
+Strict Method::strictness() const {
+  Strict worst = light != nullptr ? light->strictness() : Strict::always;
+  for (const auto& rule : heavy) worst = std::min(worst, rule->strictness());
+  return worst;
 }
 
 void Method::add_name(std::string_view name) {

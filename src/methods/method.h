@@ -9,6 +9,7 @@
 
 #include "parts/heavy.h"
 #include "parts/light.h"
+#include "parts/strict.h"
 #include "methods/recipe.h"
 #include "subquad/given.h"
 
@@ -28,8 +29,8 @@ struct Method {
   Method& add(std::string_view name, std::shared_ptr<const HeavyRule> rule);
   Method& add(std::string_view name, std::shared_ptr<const LightRule> rule);
   void add_name(std::string_view name);
-  // Whether all its rules are; those that say `published` in their names, too.
-  bool is_strict() const;
+  // Of its worst rule; those that say `published` in their names count as their strict forms.
+  Strict strictness() const;
 };
 
 Method exact_method();

@@ -104,6 +104,8 @@ class TreeRule final : public HeavyRule {
       sets.push_back(std::move(set));
     return sets;
   }
+  // A key that some row sees counts for all.
+  Strict strictness() const override { return Strict::bands; }
 
  private:
   using Sets = std::vector<std::unique_ptr<HeavySet>>;

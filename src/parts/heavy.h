@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "parts/strict.h"
 #include "rows/head_problem.h"
 #include "core/rng.h"
 #include "rows/key_run.h"
@@ -55,8 +56,7 @@ class HeavyRule {
   // `head` must outlive the sets. `threads` may be used; the result does not depend on it.
   virtual std::vector<std::unique_ptr<HeavySet>> find(const HeadProblem& head, const Rng& rng,
                                                       int threads) const = 0;
-  // Whether no row depends on entries that a causal mask or a window hides from it.
-  virtual bool is_strict() const { return true; }
+  virtual Strict strictness() const { return Strict::always; }
 };
 
 // The rule of a set that follows from the head and one size alone: Set(head, size).

@@ -35,8 +35,7 @@ class LightRule {
   // Relative error that the heads of a sequence may have together: it must have been shared out
   // among their SharedErrors before anything else is asked of them. 0: each head for itself.
   virtual double shared_error() const { return 0; }
-  // Whether no row depends on entries that a causal mask or a window hides from it.
-  virtual bool is_strict() const { return true; }
+  virtual Strict strictness() const { return Strict::always; }
 };
 
 }  // namespace subquad

@@ -8,6 +8,14 @@
 #include "exact/tile_forward.h"
 
 namespace subquad {
+namespace {
+
+bool has_mask_by_row(const HeadProblem& head) {
+  const Mask& mask = head.problem->mask;
+  return mask.kind != MaskKind::none && mask.shape[2] > 1;
+}
+
+}  // namespace
 
 std::vector<Route> route_heads(std::span<const HeadProblem> heads, const Method& method) {
   if (method.recipe == nullptr) return {{&method, {heads.begin(), heads.end()}}};
@@ -26,9 +34,12 @@ std::string split_path(const Method& method, const SplitCounts& counts,
                        std::span<const HeadProblem> heads) {
   const std::string exact = counts.on_tiles ? "exact:" + tile_path() : "exact";
   if (counts.exact_heads > 0 && counts.exact_heads == std::ssize(heads)) return exact;
-  const bool hides = std::any_of(heads.begin(), heads.end(),
-                                 [](const HeadProblem& head) { return head.has_band(); });
-  std::string path = method.names + (hides && !method.is_strict() ? ":not-strict" : "");
+  const Strict strict = method.strictness();
+  const bool lax = std::any_of(heads.begin(), heads.end(), [&](const HeadProblem& head) {
+    return (head.has_band() && strict == Strict::no) ||
+           (has_mask_by_row(head) && strict != Strict::always);
+  });
+  std::string path = method.names + (lax ? ":not-strict" : "");
   if (counts.runs_on_tiles) path += fmt::format(":{}", tile_path());
   if (counts.exact_heads > 0)
     path += fmt::format("[{} of {} heads {}]", counts.exact_heads, heads.size(), exact);

@@ -380,6 +380,20 @@ TEST(HiddenEntries, PublishedFormsFeelLaterTokensAndSaySo) {
   }
 }
 
+// Under a mask that differs from row to row, what is hashed or drawn by norms says so.
+TEST(HiddenEntries, ElementMasksByRowAreNamed) {
+  const Scene scene = padding_by_row();
+  Scene by_key = padding(MaskKind::boolean, 150);
+  for (const std::string spec :
+       {"exact", "window(9)+uniform(m=40)", "topk(k=12)", "sink(3)+prefix(m=40)"})
+    EXPECT_EQ(forward_of(scene, spec).report.path.find("not-strict"), std::string::npos) << spec;
+  for (const std::string spec : {"sortlsh(block=32,bits=5)", "window(9)+rownorm(m=40,d=40)",
+                                 "approxd(m=40)", "topk(k=12,candidates=lsh,tables=3,bits=4)"}) {
+    EXPECT_NE(forward_of(scene, spec).report.path.find("not-strict"), std::string::npos) << spec;
+    EXPECT_EQ(forward_of(by_key, spec).report.path.find("not-strict"), std::string::npos) << spec;
+  }
+}
+
 BackwardRun backward_of(const Scene& scene, const std::string& spec, const ForwardRun& forward) {
   const Problem& problem = scene.owned.problem;
   const Upstream upstream = random_upstream(problem, 5, DType::f32);

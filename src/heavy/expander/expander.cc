@@ -31,7 +31,8 @@ class ExpanderRule final : public HeavyRule {
         ListLayout{.block_step = head.group, .head_step = 1}));
     return sets;
   }
-  bool is_strict() const override { return false; }  // later queries move the columns' sums
+  // Later queries move the columns' sums.
+  Strict strictness() const override { return Strict::no; }
 
  private:
   ExpanderOptions options_;

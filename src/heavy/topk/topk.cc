@@ -63,6 +63,10 @@ class TopkRule final : public HeavyRule {
     if (head.num_keys > 0 && head.num_rows() > 0) sets.push_back(find_set(head, rng, threads));
     return sets;
   }
+  // An index has a key that some row sees for all.
+  Strict strictness() const override {
+    return search_.lsh || search_.clusters ? Strict::bands : Strict::always;
+  }
 
  private:
   std::unique_ptr<HeavySet> find_set(const HeadProblem& head, const Rng& rng, int threads) const {

@@ -261,6 +261,8 @@ class ApproxDRule final : public LightRule {
     auto sampler = std::make_shared<CappedSampler>(head, heavy, options_, record_, rng, threads);
     return {.row_order = sampler->row_order(), .sampler = sampler};
   }
+  // A key that some row sees counts for all.
+  Strict strictness() const override { return Strict::bands; }
 
  private:
   ApproxDRuleOptions options_;

@@ -60,6 +60,8 @@ class RowNormRule final : public LightRule {
     auto sampler = std::make_shared<RowNormSampler>(head, keys, options_, rng, threads);
     return {.row_order = sampler->row_order(), .sampler = sampler};
   }
+  // A key that some row sees counts for all.
+  Strict strictness() const override { return Strict::bands; }
 
  private:
   RowNormOptions options_;
