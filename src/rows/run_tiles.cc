@@ -11,11 +11,17 @@
 namespace subquad {
 namespace {
 
+constexpr std::int64_t kFewestKeys = 32;        // half a step
 constexpr std::int64_t kTileBytes = 1 << 18;    // keys and values of a part, packed
 constexpr std::int64_t kSharedBytes = 4 << 20;  // likewise, of a list that many rows meet
 
 std::int64_t key_bytes(std::int64_t head_dim, std::int64_t value_dim) {
   return 2 * (round_up(head_dim, kernels::kTileDepth) + round_up(value_dim, kernels::kTileDepth));
+}
+
+// Whether the list is a sample whose length and weights are up to what the tensors hold.
+bool is_drawn_by_values(const KeyRun& run) {
+  return run.bias != nullptr && (run.sample.draws == 0 || run.sample.single);
 }
 
 }  // namespace
@@ -30,7 +36,8 @@ RunTiles::RunTiles(const kernels::TileEngine& engine, std::int64_t head_dim, std
 bool RunTiles::suits(const KeyRun& run) {
   const bool few =
       run.rows.end - run.rows.begin <= kMaxStreamedRows && !run.packed && run.tiles.empty();
-  return !few && !run.in_f32 && run.source == nullptr && run.limits.log2 == nullptr;
+  const bool short_list = run.keys.count < kFewestKeys && !is_drawn_by_values(run);
+  return !few && !short_list && !run.in_f32 && run.source == nullptr && run.limits.log2 == nullptr;
 }
 
 const std::vector<RunTiles::Refused>& RunTiles::attend(const HeadProblem& head, RowBlock& rows,
@@ -40,7 +47,7 @@ const std::vector<RunTiles::Refused>& RunTiles::attend(const HeadProblem& head, 
   // Lists that come packed are those of many groups of rows. They are met in the same parts.
   const std::int64_t most = kSharedBytes / key_bytes(head.head_dim(), head.value_dim());
   const bool shared = !run.tiles.empty() && run.keys.count <= most;
-  const bool one_weight = run.sample.draws > 0 && !run.sample.single;
+  const bool one_weight = !is_drawn_by_values(run);
   if (shared) shared_.keep(head, run.keys, run.bias, one_weight);
   for (std::int64_t begin = 0; begin < run.keys.count; begin += tile_keys_) {
     const Range part{begin, std::min(begin + tile_keys_, run.keys.count)};

@@ -14,9 +14,9 @@ class RunTiles {
  public:
   RunTiles(const kernels::TileEngine& engine, std::int64_t head_dim, std::int64_t value_dim);
 
-  // Whether all that the run asks for can be had on tiles, and it is not of few rows that read the
-  // keys where they lie. Not by the number of keys: how many were drawn may be up to what tensors
-  // hold where a row does not see them.
+  // Whether all that the run asks for can be had on tiles, and it is worth its packing. That is not
+  // by any number that the tensors hold: the length of a list that was drawn by values may be up to
+  // some that a row does not see.
   static bool suits(const KeyRun& run);
 
   // Rows of a block and a part of a run's keys that tiles could not do: a position in the block and
