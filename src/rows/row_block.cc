@@ -17,13 +17,8 @@ RowBlock::RowBlock(std::int64_t head_dim, std::int64_t value_dim, std::int64_t c
 void RowBlock::load(const HeadProblem& head, const IndexList& rows) {
   rows_ = rows;
   load_head_rows(head, head.problem->query, rows, head.scale_log2, queries_.data(), head_dim_);
-  calm_.reset();
+  calm_ = is_calm(queries_.data(), rows.count * head_dim_);
   set_identity(partial());
-}
-
-bool RowBlock::calm() const {
-  if (!calm_) calm_ = is_calm(queries_.data(), rows_.count * head_dim_);
-  return *calm_;
 }
 
 void RowBlock::save(const Range& part) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "rows/head_problem.h"
 #include "core/index_list.h"
@@ -36,7 +35,7 @@ class RowBlock {
   const float* query(std::int64_t i) const { return queries_.data() + i * head_dim_; }
   std::int64_t head_dim() const { return head_dim_; }
   // Of all queries (rows/overflows.h).
-  bool calm() const;
+  bool calm() const { return calm_; }
   Partial partial() { return (aside_ ? side_ : sums_).view(rows_.count); }
   // Keeps a copy of the sums of some rows, and brings it back.
   void save(const Range& part);
@@ -54,9 +53,8 @@ class RowBlock {
   std::int64_t head_dim_, value_dim_, capacity_;
   IndexList rows_;
   Scratch<float> queries_;
-  mutable std::optional<bool> calm_;  // once asked for
   PartialBuffer sums_, saved_, side_;
-  bool aside_ = false;
+  bool aside_ = false, calm_ = false;
   Sums wanted_ = Sums::both;
   RowLimits limits_;
 };
