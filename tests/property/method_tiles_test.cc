@@ -178,22 +178,33 @@ TEST(MethodTiles, AreWhatF32GivesButForTheRounding) {
   }
 }
 
+std::string path_on(const std::string& isa, const Problem& problem, const std::string& spec) {
+  const IsaScope scope(isa);
+  return run_forward(problem, DType::f32, 1, {}, spec).report.path;
+}
+
 // Exact attention gains more by tiles than the far field and the hashing do: what pays in f32 does
 // not yet pay there.
+void expect_break_even(const Problem& problem, const std::string& spec) {
+  SCOPED_TRACE(spec);
+  EXPECT_EQ(path_on(supported_isas().back(), problem, spec).find("exact"), std::string::npos);
+  if (amx_hardware() == nullptr) return;
+  EXPECT_NE(path_on("amx", problem, spec).find("exact:bf16"), std::string::npos);
+}
+
 TEST(MethodTiles, BreakEvenIsThatOfTheEngine) {
-  const OwnedProblem owned =
+  OwnedProblem owned =
       gaussian_problem({.queries = 1000, .keys = 1000, .head_dim = 8}, 45, DType::bf16, 0.3);
-  for (const std::string spec :
-       {"hyper(block=96,m=96)", "far(error=0.9,clusters=16,fit=32,certify=0)"}) {
-    SCOPED_TRACE(spec);
-    const auto path = [&](const std::string& isa) {
-      const IsaScope scope(isa);
-      return run_forward(owned.problem, DType::f32, 1, {}, spec).report.path;
-    };
-    EXPECT_EQ(path(supported_isas().back()).find("exact"), std::string::npos);
-    if (amx_hardware() == nullptr) continue;
-    EXPECT_NE(path("amx").find("exact:bf16"), std::string::npos);
-  }
+  expect_break_even(owned.problem, "hyper(block=96,m=96)");
+  expect_break_even(owned.problem, "far(error=0.9,clusters=16,fit=32,certify=0)");
+}
+
+TEST(MethodTiles, CausalBreakEvenIsThatOfTheEngine) {
+  OwnedProblem owned =
+      gaussian_problem({.queries = 1800, .keys = 1800, .head_dim = 8}, 46, DType::bf16, 0.3);
+  owned.problem.causal = Causal::top_left;
+  expect_break_even(owned.problem, "hyper(block=32,m=32,window=32)");
+  expect_break_even(owned.problem, "far(error=1,clusters=16,fit=32,chunk=64,certify=0)");
 }
 
 }  // namespace

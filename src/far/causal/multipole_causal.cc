@@ -9,6 +9,7 @@
 
 #include "rows/tile_sizes.h"
 #include "kernels/pack.h"
+#include "exact/tile_forward.h"
 #include "far/causal/causal_fit.h"
 #include "far/clusters/cluster_entries.h"
 #include "core/sampling.h"
@@ -16,10 +17,16 @@
 namespace subquad {
 namespace {
 
-constexpr double kMargin = 0.9;   // of the target error, for the leave-one-out error
-constexpr double kProbeCost = 3;  // of a key of exact attention: probes meet all keys, and twice
+constexpr double kMargin = 0.9;  // of the target error, for the leave-one-out error
 constexpr double kRidge = 1e-3;
 constexpr std::uint32_t kProbeStream = 1u << 31;
+
+// What a key of a probe (which meets all keys, and twice), a cluster and a key of a row's last
+// chunk cost in keys of exact attention; by Arithmetic, as in far/multipole_part.cc.
+struct Costs {
+  double probe, cluster, key;
+};
+constexpr Costs kCosts[] = {{3, 1, 1}, {4.5, 2, 1.5}, {10, 6, 2.5}};
 
 }  // namespace
 
@@ -53,9 +60,11 @@ bool CausalMultipole::too_dear() const {
     const Range keys = head_.visible((2 * i + 1) * head_.num_rows() / 128);
     seen += static_cast<double>(keys.end - keys.begin) / 64;
   }
+  const Costs& costs = kCosts[static_cast<std::size_t>(arithmetic_of(head_))];
   const double probes =
-      static_cast<double>(options_.fit) * kProbeCost * static_cast<double>(head_.num_keys) / rows;
-  const double far = static_cast<double>(options_.shape.clusters + options_.chunk / 2) + 264;
+      static_cast<double>(options_.fit) * costs.probe * static_cast<double>(head_.num_keys) / rows;
+  const double far = costs.cluster * static_cast<double>(options_.shape.clusters) +
+                     costs.key * (static_cast<double>(options_.chunk / 2) + 264);
   return probes + far > options_.margin * seen;
 }
 
