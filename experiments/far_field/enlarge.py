@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 
-from layers import read_layer, tree_clusters, write_layer
+from layers import bfloat16_bits, read_layer, tree_clusters, write_layer
 
 
 def cluster_noise(points, clusters, sources, rng):
@@ -37,6 +37,10 @@ def enlarge(points, count, sources, noise, rng):
     return points[sources] + noise * cluster_noise(points, clusters, sources, rng)
 
 
+def stored(array, dtype):
+    return bfloat16_bits(array) if dtype == "bfloat16" else array.astype(dtype)
+
+
 def enlarge_layer(q, k, v, length, noise, seed, dtype):
     """Tensors of `length` tokens; key heads may be fewer than query heads."""
     if q.shape[1] != k.shape[1]:
@@ -47,11 +51,11 @@ def enlarge_layer(q, k, v, length, noise, seed, dtype):
                          tokens - 1)
     result = {}
     result["q"] = np.stack([
-        enlarge(q[h], dim, sources, noise, np.random.default_rng([seed, 1, h])).astype(dtype)
+        stored(enlarge(q[h], dim, sources, noise, np.random.default_rng([seed, 1, h])), dtype)
         for h in range(len(q))])
     pairs = np.stack([
-        enlarge(np.hstack([k[h], v[h]]), dim, sources, noise,
-                np.random.default_rng([seed, 2, h])).astype(dtype)
+        stored(enlarge(np.hstack([k[h], v[h]]), dim, sources, noise,
+                       np.random.default_rng([seed, 2, h])), dtype)
         for h in range(len(k))])
     result["k"], result["v"] = pairs[..., :dim], pairs[..., dim:]
     return result
@@ -76,7 +80,7 @@ def main():
     parser.add_argument("--noise", type=float, default=0.1, help="of the within-cluster spread")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--heads", type=int, default=1000, help="the first so many of each tensor")
-    parser.add_argument("--dtype", choices=["float16", "float32"], default="float16")
+    parser.add_argument("--dtype", choices=["bfloat16", "float16", "float32"], default="float16")
     options = parser.parse_args()
     if options.length < 1 or options.heads < 1 or not 0 <= options.noise < np.inf:
         parser.error("length and heads must be positive, noise at least 0")
@@ -89,7 +93,7 @@ def main():
     if shared * len(q) != heads * len(k):
         parser.error("heads must fill whole groups of the query heads that share keys")
     tensors = enlarge_layer(q[:heads], k[:shared], v[:shared], options.length, options.noise,
-                            options.seed, np.dtype(options.dtype))
+                            options.seed, options.dtype)
     name = os.path.splitext(os.path.basename(options.source))[0]
     write_layer(options.out, tensors, describe(metadata, name, options))
     print(f"wrote {options.out}: q {tensors['q'].shape}, k {tensors['k'].shape}, {options.dtype}")

@@ -6,7 +6,19 @@ import sys
 
 import numpy as np
 
-NUMPY_TYPES = {"F32": np.float32, "F16": np.float16}
+NUMPY_TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}  # BF16: bits
+
+
+def bfloat16_bits(array):
+    """Finite float32 to the nearest bfloat16, ties to even."""
+    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    return ((bits + ((bits >> 16) & 1) + 0x7FFF) >> 16).astype(np.uint16)
+
+
+def to_float32(flat):
+    if flat.dtype == np.uint16:
+        return (flat.astype(np.uint32) << 16).view(np.float32)
+    return flat.astype(np.float32)
 
 
 def find_layers(folder, names):
@@ -38,12 +50,12 @@ def read_layer(path):
             begin, end = entry["data_offsets"]
             file.seek(start + begin)
             flat = np.frombuffer(file.read(end - begin), NUMPY_TYPES[entry["dtype"]])
-            tensors.append(flat.reshape(entry["shape"]).astype(np.float32))
+            tensors.append(to_float32(flat).reshape(entry["shape"]))
     return *tensors, header.get("__metadata__", {})
 
 
 def write_layer(path, tensors, metadata):
-    """tensors: name -> array, float16 or float32. metadata: strings."""
+    """tensors: name -> array, float16, float32 or bfloat16_bits(). metadata: strings."""
     names = {np.dtype(t): name for name, t in NUMPY_TYPES.items()}
     header, end = {"__metadata__": metadata}, 0
     for name, array in tensors.items():
