@@ -1,6 +1,7 @@
 #include "core/amx.h"
 
 #include "core/amx_build.h"
+#include "core/avx512_bf16.h"
 
 #if SUBQUAD_AMX
 #include <cpuid.h>
@@ -17,13 +18,6 @@ constexpr unsigned kSubleafBf16 = 1U << 22, kSubleafTile = 1U << 24;  // CPUID 7
 constexpr unsigned kOsXsave = 1U << 27;                               // CPUID 1, ecx
 constexpr unsigned kTileState = 3U << 17;                             // XCR0: configuration, data
 constexpr long kRequestPermission = 0x1023, kTileData = 18;           // arch_prctl
-
-// The vector instructions that the AMX bodies use between tiles.
-bool has_vectors() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
-         __builtin_cpu_supports("avx512bf16");
-}
 
 bool has_tiles() {
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -45,7 +39,7 @@ bool is_granted() { return syscall(SYS_arch_prctl, kRequestPermission, kTileData
 
 bool compiled_with_amx() { return true; }
 bool machine_has_amx() {
-  static const bool has = has_vectors() && has_tiles() && system_saves_tiles() && is_granted();
+  static const bool has = machine_has_dots() && has_tiles() && system_saves_tiles() && is_granted();
   return has;
 }
 #else

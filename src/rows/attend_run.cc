@@ -58,9 +58,7 @@ void attend_run(const HeadProblem& head, RowBlock& rows, const KeyRun& run, cons
   rows.set_limits(run.limits);
   if (run.sums != Sums::both) rows.open_side(run.sums);
   const bool on_tiles = scratch.on_tiles && RunTiles::suits(run);
-  const bool few = run.rows.end - run.rows.begin <= kMaxStreamedRows && run.tiles.empty() &&
-                   run.source == nullptr && !run.packed;
-  const auto attend = on_tiles ? attend_on_tiles : few ? attend_few : attend_packed;
+  const auto attend = on_tiles ? attend_on_tiles : is_streamed(run) ? attend_few : attend_packed;
   attend(head, rows, run, scratch);
   if (run.sums != Sums::both) rows.close_side();
   rows.set_limits({});

@@ -68,7 +68,7 @@ void GradientBlock::add_panel(const GradientRows& rows, std::int64_t panel) {
 
 // Weights and score gradients of a panel and a step; returns whether any row may see its keys.
 bool GradientBlock::differentiate(const GradientRows& rows, std::int64_t panel, std::int64_t step) {
-  const PanelKeys& keys = rows.keys(panel);
+  const PanelPlaces& keys = rows.keys(panel);
   const std::int64_t key = block_.begin + step * kStepKeys, begin = panel * kPanelRows;
   if (key >= keys.seen.end || key + kStepKeys <= keys.seen.begin) {
     clear_step(panel, step);

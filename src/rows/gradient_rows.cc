@@ -74,7 +74,8 @@ void GradientRows::pack(std::int64_t part) {
 void GradientRows::pack_panel(std::int64_t panel, Loaded& loaded) {
   const std::int64_t width = head_.value_dim(), begin = panel * kPanelRows;
   const Range rows{begin, std::min(begin + kPanelRows, head_.num_rows())};
-  panel_keys_[static_cast<std::size_t>(panel)] = panel_keys(head_, rows);
+  panel_keys_[static_cast<std::size_t>(panel)] =
+      panel_places(head_, index_range(rows.begin, rows.end), index_range(0, head_.num_keys), {});
   loaded.load(head_, arguments_, rows, width);
   const std::uint16_t *query_rows[kPanelRows] = {}, *grad_out_rows[kPanelRows] = {};
   std::fill_n(lse_.data() + begin, kPanelRows, kNoWeight);

@@ -47,7 +47,7 @@ class GradientRows {
   const float* offsets(std::int64_t panel) const {
     return offsets_.data() + panel * kernels::kPanelRows;
   }
-  const PanelKeys& keys(std::int64_t panel) const {
+  const PanelPlaces& keys(std::int64_t panel) const {
     return panel_keys_[static_cast<std::size_t>(panel)];
   }
   // Rows of the head, ascending.
@@ -64,7 +64,7 @@ class GradientRows {
   std::int64_t depth_, value_depth_, panels_;
   Scratch<kernels::Tile> queries_, grad_outs_, query_channels_, grad_out_channels_;
   Scratch<float> lse_, offsets_;
-  std::vector<PanelKeys> panel_keys_;
+  std::vector<PanelPlaces> panel_keys_;
   std::vector<std::uint8_t> is_refused_;
 };
 

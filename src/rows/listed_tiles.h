@@ -4,8 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/memory.h"
-#include "rows/tile_keys.h"
+#include "rows/tile_store.h"
 #include "rows/tiled_keys.h"
 
 namespace subquad {
@@ -23,12 +22,10 @@ class ListedTiles {
   TiledKeys view() const;
 
  private:
-  HeadProblem head_;
+  TileStore store_;
   IndexList keys_;
   const float* bias_ = nullptr;
   bool same_bias_ = false;  // of all keys
-  std::int64_t depth_ = 0, columns_ = 0;
-  Scratch<kernels::Tile> key_tiles_, value_tiles_;
   std::vector<std::uint8_t> is_wild_;
   std::vector<std::int32_t> wild_;
 };

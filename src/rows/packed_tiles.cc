@@ -2,25 +2,16 @@
 
 #include <algorithm>
 
-#include "kernels/tiles/tile_pack.h"
-
 namespace subquad {
 
 PackedTiles::PackedTiles(const HeadProblem& head)
-    : head_(head),
-      keys_(head, kLargestFiniteBf16),
-      depth_(kernels::tiles_along(head.head_dim())),
-      columns_(2 * kernels::tiles_along(head.value_dim())),
-      key_tiles_(keys_.count() / kernels::kTileColumns * depth_),
-      value_tiles_(keys_.count() / kernels::kTileDepth * columns_) {}
+    : num_keys_(head.num_keys), keys_(head, kLargestFiniteBf16) {
+  store_.reserve(head, keys_.count());
+}
 
 void PackedTiles::pack(std::int64_t part) {
   keys_.pack(part, [&](std::int64_t key, const HalfStepRows& rows) {
-    const std::int64_t place = keys_.place(key);
-    kernels::pack_key_columns(rows.keys, head_.head_dim(),
-                              &key_tiles_[place / kernels::kTileColumns * depth_]);
-    kernels::pack_values(rows.values, head_.value_dim(), columns_,
-                         &value_tiles_[place / kernels::kTileDepth * columns_]);
+    store_.pack(keys_.place(key), rows);
   });
 }
 
@@ -38,13 +29,9 @@ Range PackedTiles::places(const Range& keys) const {
 
 TiledKeys PackedTiles::view() const {
   const Range& range = keys_.range();
-  return {.head = &head_,
-          .keys = index_range(range.begin, std::min(range.end, head_.num_keys)),
-          .key_tiles = key_tiles_.data(),
-          .value_tiles = value_tiles_.data(),
-          .depth = depth_,
-          .columns = columns_,
-          .wild = wild_};
+  TiledKeys tiles = store_.view(index_range(range.begin, std::min(range.end, num_keys_)));
+  tiles.wild = wild_;
+  return tiles;
 }
 
 }  // namespace subquad

@@ -4,11 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/memory.h"
-#include "kernels/tiles/tile_engine.h"
 #include "rows/head_problem.h"
 #include "rows/tile_keys.h"
-#include "rows/tiled_keys.h"
+#include "rows/tile_store.h"
 
 namespace subquad {
 
@@ -28,10 +26,9 @@ class PackedTiles {
   Range places(const Range& keys) const;
 
  private:
-  HeadProblem head_;
+  std::int64_t num_keys_;
   TileKeys keys_;
-  std::int64_t depth_, columns_;
-  Scratch<kernels::Tile> key_tiles_, value_tiles_;
+  TileStore store_;
   std::vector<std::int32_t> wild_;  // places
 };
 

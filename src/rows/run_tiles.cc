@@ -33,11 +33,15 @@ RunTiles::RunTiles(const kernels::TileEngine& engine, std::int64_t head_dim, std
                  kernels::kStepKeys),
       block_(engine, head_dim, value_dim, capacity_) {}
 
+bool is_streamed(const KeyRun& run) {
+  return run.rows.end - run.rows.begin <= kMaxStreamedRows && run.tiles.empty() &&
+         run.source == nullptr && !run.packed;
+}
+
 bool RunTiles::suits(const KeyRun& run) {
-  const bool few =
-      run.rows.end - run.rows.begin <= kMaxStreamedRows && !run.packed && run.tiles.empty();
   const bool short_list = run.keys.count < kFewestKeys && !is_drawn_by_values(run);
-  return !few && !short_list && !run.in_f32 && run.source == nullptr && run.limits.log2 == nullptr;
+  return !is_streamed(run) && !short_list && !run.in_f32 && run.source == nullptr &&
+         run.limits.log2 == nullptr;
 }
 
 const std::vector<RunTiles::Refused>& RunTiles::attend(const HeadProblem& head, RowBlock& rows,

@@ -10,6 +10,9 @@
 
 namespace subquad {
 
+// Whether the run has so few rows that they read its keys where they lie; nothing is packed.
+bool is_streamed(const KeyRun& run);
+
 class RunTiles {
  public:
   RunTiles(const kernels::TileEngine& engine, std::int64_t head_dim, std::int64_t value_dim);

@@ -25,18 +25,6 @@ bool sees_any(const HeadProblem& head, std::int64_t row, const std::vector<std::
                      [&](std::int32_t key) { return sees(head, row, key); });
 }
 
-PanelKeys panel_keys(const HeadProblem& head, const Range& rows) {
-  PanelKeys keys{{head.num_keys, 0}, {0, head.num_keys}};
-  for (std::int64_t row = rows.begin; row < rows.end; ++row) {
-    const Range seen = head.visible(row);
-    keys.inside = {std::max(keys.inside.begin, seen.begin), std::min(keys.inside.end, seen.end)};
-    if (seen.empty()) continue;
-    keys.seen = {std::min(keys.seen.begin, seen.begin), std::max(keys.seen.end, seen.end)};
-  }
-  if (head.problem->mask.kind != MaskKind::none) keys.inside = {};
-  return keys;
-}
-
 PanelPlaces panel_places(const HeadProblem& head, const IndexList& rows, const IndexList& keys,
                          const EntrySets& left_out) {
   PanelPlaces places{visible_columns(head, rows, 0, rows.count, keys), {}};

@@ -15,13 +15,7 @@ bool fits_tiles(const std::uint16_t* query, std::int64_t width, float scale);
 
 bool sees_any(const HeadProblem& head, std::int64_t row, const std::vector<std::int32_t>& keys);
 
-struct PanelKeys {
-  Range seen;    // keys that any of the rows may see
-  Range inside;  // keys that each of them sees
-};
-PanelKeys panel_keys(const HeadProblem& head, const Range& rows);
-
-// The same for rows and keys in lists, in places of the keys, less what `left_out` takes away.
+// Of a list of keys, less what `left_out` takes away.
 struct PanelPlaces {
   Range seen;    // outside, no row meets a key
   Range inside;  // each row meets each key

@@ -1,22 +1,22 @@
 // Products of bf16 pairs on the layout of tiles: the definition of VDPBF16PS, bit for bit; all that
 // is not a product has the model's bits.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "core/avx512_bf16.h"
-#include "core/isa.h"
 #include "core/memory.h"
 #include "kernels/half.h"
 #include "kernels/tiles/tile_engine.h"
 #include "subquad/info.h"
 #include "support/draw.h"
 #include "support/isa.h"
+#include "support/tile_draws.h"
 
 namespace subquad::testing {
 namespace {
@@ -25,15 +25,6 @@ using kernels::kPanelRows, kernels::kStepKeys, kernels::kTileDepth, kernels::Til
 
 #define REQUIRE_DOTS() \
   if (!machine_has_dots()) GTEST_SKIP() << "no AVX512-BF16 here"
-
-Scratch<Tile> draw_tiles(Draw& draw, std::int64_t count, bool any) {
-  Scratch<Tile> tiles(count);
-  for (Tile& tile : tiles.span())
-    for (std::uint16_t& b : tile.bits)
-      b = any && draw.chance(0.02) ? static_cast<std::uint16_t>(draw.integer(0, 65535))
-                                   : f32_to_bf16(static_cast<float>(draw.normal()));
-  return tiles;
-}
 
 float no_denormal(float x) {
   return std::abs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
@@ -50,8 +41,17 @@ float add_row(float sum, const std::uint16_t* left, const Tile& right, std::int6
   return sum;
 }
 
-bool same_number(float a, float b) {
-  return std::memcmp(&a, &b, sizeof(a)) == 0 || (std::isnan(a) && std::isnan(b));
+// By the definition, to `out`: (kPanelRows, columns * 16), rows `stride` apart. Tile t along the
+// summed index of tile row r is left[r * depth + t]; that of tile column c is right(t, c).
+template <typename Right>
+void add_products(const Tile* left, std::int64_t depth, const Right& right, std::int64_t columns,
+                  float* out, std::int64_t stride) {
+  for (std::int64_t r = 0; r < kPanelRows; ++r)
+    for (std::int64_t c = 0; c < columns * 16; ++c)
+      for (std::int64_t t = 0; t < depth; ++t)
+        out[r * stride + c] =
+            add_row(out[r * stride + c], left[r / 16 * depth + t].bits + r % 16 * kTileDepth,
+                    right(t, c / 16), c % 16);
 }
 
 TEST(KernelsDots, ScoresAreByTheDefinition) {
@@ -59,18 +59,14 @@ TEST(KernelsDots, ScoresAreByTheDefinition) {
   Draw draw(4);
   for (int round = 0; round < 20; ++round) {
     const std::int64_t depth = draw.integer(1, 8);
-    const Scratch<Tile> q = draw_tiles(draw, 2 * depth, round % 2 == 1);
-    const Scratch<Tile> k = draw_tiles(draw, 4 * depth, round % 2 == 1);
-    Scratch<float> scores(kPanelRows * kStepKeys);
+    const Scratch<Tile> q = random_tiles(draw, 2 * depth, round % 2 == 1);
+    const Scratch<Tile> k = random_tiles(draw, 4 * depth, round % 2 == 1);
+    Scratch<float> want(kPanelRows * kStepKeys), scores(kPanelRows * kStepKeys);
+    std::fill_n(want.data(), want.size(), 0.0f);
+    const auto key = [&](std::int64_t t, std::int64_t c) { return k[c * depth + t]; };
+    add_products(q.data(), depth, key, 4, want.data(), kStepKeys);
     kernels::dot_engine()->scores(q.data(), k.data(), depth, scores.data());
-    for (std::int64_t r = 0; r < kPanelRows; ++r)
-      for (std::int64_t c = 0; c < kStepKeys; ++c) {
-        float sum = 0;
-        for (std::int64_t t = 0; t < depth; ++t)
-          sum = add_row(sum, q[r / 16 * depth + t].bits + r % 16 * kTileDepth,
-                        k[c / 16 * depth + t], c % 16);
-        ASSERT_TRUE(same_number(sum, scores[r * kStepKeys + c])) << r << ' ' << c;
-      }
+    ASSERT_EQ(count_differences(want.data(), scores.data(), scores.size()), 0) << round;
   }
 }
 
@@ -79,22 +75,17 @@ TEST(KernelsDots, ValuesAreByTheDefinition) {
   Draw draw(6);
   for (int round = 0; round < 20; ++round) {
     const std::int64_t halves = draw.integer(1, 9), columns = 2 * draw.integer(1, 4);
-    const Scratch<Tile> weights = draw_tiles(draw, 2 * halves, round % 2 == 1);
-    const Scratch<Tile> values = draw_tiles(draw, halves * columns, round % 2 == 1);
-    const std::int64_t stride = columns * 16 + 32;
-    Scratch<float> before(kPanelRows * stride), out(kPanelRows * stride);
+    const Scratch<Tile> weights = random_tiles(draw, 2 * halves, round % 2 == 1);
+    const Scratch<Tile> values = random_tiles(draw, halves * columns, round % 2 == 1);
+    const std::int64_t stride = columns * 16 + 32;  // beyond the columns: untouched
+    Scratch<float> want(kPanelRows * stride), out(kPanelRows * stride);
     for (std::int64_t i = 0; i < out.size(); ++i)
-      out[i] = before[i] = static_cast<float>(draw.normal());
+      want[i] = out[i] = static_cast<float>(draw.normal());
+    const auto value = [&](std::int64_t h, std::int64_t c) { return values[h * columns + c]; };
+    add_products(weights.data(), halves, value, columns, want.data(), stride);
     kernels::dot_engine()->values(
         {weights.data(), halves, halves, values.data(), columns, out.data(), stride});
-    for (std::int64_t r = 0; r < kPanelRows; ++r)
-      for (std::int64_t c = 0; c < stride; ++c) {
-        float sum = before[r * stride + c];
-        for (std::int64_t h = 0; h < halves && c < columns * 16; ++h)
-          sum = add_row(sum, weights[r / 16 * halves + h].bits + r % 16 * kTileDepth,
-                        values[h * columns + c / 16], c % 16);
-        ASSERT_TRUE(same_number(sum, out[r * stride + c])) << r << ' ' << c;
-      }
+    ASSERT_EQ(count_differences(want.data(), out.data(), out.size()), 0) << round;
   }
 }
 

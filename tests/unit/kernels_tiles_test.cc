@@ -17,6 +17,7 @@
 #include "kernels/tiles/tile_pack.h"
 #include "support/draw.h"
 #include "support/isa.h"
+#include "support/tile_draws.h"
 
 namespace subquad::testing {
 namespace {
@@ -30,26 +31,6 @@ std::vector<std::uint16_t> normal_bits(Draw& draw, std::int64_t count) {
   std::vector<std::uint16_t> bits(static_cast<std::size_t>(count));
   for (auto& b : bits) b = f32_to_bf16(static_cast<float>(draw.normal()));
   return bits;
-}
-
-// Any pattern at all, NaN, Inf and denormals too.
-std::uint16_t any_bits(Draw& draw) { return static_cast<std::uint16_t>(draw.integer(0, 65535)); }
-
-Scratch<Tile> random_tiles(Draw& draw, std::int64_t count, bool any) {
-  Scratch<Tile> tiles(count);
-  for (Tile& tile : tiles.span())
-    for (std::uint16_t& b : tile.bits)
-      b = any && draw.chance(0.02) ? any_bits(draw)
-                                   : f32_to_bf16(static_cast<float>(draw.normal()));
-  return tiles;
-}
-
-// Same bits; any NaN for any NaN.
-std::int64_t count_differences(const float* a, const float* b, std::int64_t count) {
-  std::int64_t differences = 0;
-  for (std::int64_t i = 0; i < count; ++i)
-    differences += std::memcmp(a + i, b + i, 4) != 0 && !(std::isnan(a[i]) && std::isnan(b[i]));
-  return differences;
 }
 
 const kernels::TileEngine* hardware() {
