@@ -1,5 +1,7 @@
 #include "far/multipole.h"
 
+#include <algorithm>
+
 #include "far/causal/multipole_causal.h"
 #include "far/far_reader.h"
 #include "far/multipole_part.h"
@@ -22,6 +24,22 @@ void check_masks(const HeadProblem& head, const MultipoleOptions& options) {
   if (options.open > 0) throw_invalid("spec: multipole(open=..) takes no causal mask");
 }
 
+// Probes and rows by clusters, moments of order 1 and 2 by their rank, rows' corrections twice a
+// ridge; the fit's triangle; the search for clusters.
+double multipole_steps(const HeadProblem& head, const MultipoleOptions& options) {
+  const auto rows = static_cast<double>(head.num_rows()), keys = static_cast<double>(head.num_keys);
+  const auto dim = static_cast<double>(head.head_dim());
+  const double width = dim + static_cast<double>(head.value_dim());
+  const double clusters = std::min(keys, static_cast<double>(options.shape.clusters));
+  const double probes = std::min(rows, static_cast<double>(options.fit));
+  const double rank = options.shape.order == 0 ? 0 : std::min(dim, static_cast<double>(options.shape.rank));
+  const double estimate = clusters * width * (1 + rank);
+  constexpr double kTrials = 4, kSearch = 5;
+  return (rows + kTrials * probes) * estimate + probes * keys * width +
+         kTrials * probes * clusters * std::min(probes, clusters) +
+         (options.shape.clustering == Clustering::kmeans ? kSearch * keys * clusters * dim : 0);
+}
+
 class MultipoleRule final : public LightRule {
  public:
   explicit MultipoleRule(const MultipoleOptions& options) : options_(options) {}
@@ -36,6 +54,9 @@ class MultipoleRule final : public LightRule {
     }
     const auto part = std::make_shared<MultipolePart>(head, heavy, options_, rng, threads);
     return {RowOrder::any, part, part, part, part};
+  }
+  Work work(const HeadProblem& head) const override {
+    return {multipole_steps(head, options_), "fewer clusters, a smaller fit or rank, or a lower order"};
   }
   Strict strictness() const override { return Strict::no; }
 

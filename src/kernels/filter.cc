@@ -138,9 +138,8 @@ void mask_range(float* scores, const int32_t* ids, int64_t count, int32_t begin,
       scores, count,
       [&](hn::Vec<D> s, int64_t c) HWY_ATTR {
         const auto id = hn::LoadU(di, ids + c);
-        const auto in = hn::AndNot(hn::VecFromMask(di, hn::Lt(id, hn::Set(di, begin))),
-                                   hn::VecFromMask(di, hn::Lt(id, hn::Set(di, end))));
-        const auto in_range = hn::RebindMask(d, hn::MaskFromVec(in));
+        const auto in = hn::AndNot(hn::Lt(id, hn::Set(di, begin)), hn::Lt(id, hn::Set(di, end)));
+        const auto in_range = hn::RebindMask(d, in);
         const auto masked = hn::Set(d, kMasked);
         return inside ? hn::IfThenElse(in_range, masked, s) : hn::IfThenElse(in_range, s, masked);
       },
@@ -158,18 +157,6 @@ void MaskInside(float* scores, const int32_t* ids, int64_t count, int32_t begin,
   mask_range<true>(scores, ids, count, begin, end);
 }
 
-void MaskEqual(float* scores, const int32_t* labels, int64_t count, int32_t label) {
-  const D d;
-  const Ids di;
-  for_row(
-      scores, count,
-      [&](hn::Vec<D> s, int64_t c) HWY_ATTR {
-        const auto same = hn::Eq(hn::LoadU(di, labels + c), hn::Set(di, label));
-        return hn::IfThenElse(hn::RebindMask(d, same), hn::Set(d, kMasked), s);
-      },
-      [&](float s, int64_t c) { return labels[c] == label ? kMasked : s; });
-}
-
 }  // namespace subquad::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -184,7 +171,6 @@ HWY_EXPORT(ScaleScores);
 HWY_EXPORT(AddBias);
 HWY_EXPORT(MaskOutside);
 HWY_EXPORT(MaskInside);
-HWY_EXPORT(MaskEqual);
 
 void apply_boolean_mask(float* scores, const std::uint8_t* mask, std::int64_t count) {
   HWY_DYNAMIC_DISPATCH(ApplyBooleanMask)(scores, mask, count);
@@ -212,9 +198,6 @@ void mask_outside(float* scores, const std::int32_t* ids, std::int64_t count, st
 void mask_inside(float* scores, const std::int32_t* ids, std::int64_t count, std::int32_t begin,
                  std::int32_t end) {
   HWY_DYNAMIC_DISPATCH(MaskInside)(scores, ids, count, begin, end);
-}
-void mask_equal(float* scores, const std::int32_t* labels, std::int64_t count, std::int32_t label) {
-  HWY_DYNAMIC_DISPATCH(MaskEqual)(scores, labels, count, label);
 }
 
 }  // namespace subquad::kernels

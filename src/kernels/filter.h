@@ -31,7 +31,4 @@ void mask_outside(float* scores, const std::int32_t* ids, std::int64_t count, st
 void mask_inside(float* scores, const std::int32_t* ids, std::int64_t count, std::int32_t begin,
                  std::int32_t end);
 
-// scores[c] = -inf where labels[c] == label.
-void mask_equal(float* scores, const std::int32_t* labels, std::int64_t count, std::int32_t label);
-
 }  // namespace subquad::kernels

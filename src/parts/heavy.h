@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "parts/strict.h"
+#include "parts/work.h"
 #include "rows/head_problem.h"
 #include "core/rng.h"
 #include "rows/key_run.h"
@@ -57,6 +58,8 @@ class HeavyRule {
   virtual std::vector<std::unique_ptr<HeavySet>> find(const HeadProblem& head, const Rng& rng,
                                                       int threads) const = 0;
   virtual Strict strictness() const { return Strict::always; }
+  // Of finding and evaluating it; none where no options make it dearer than exact attention.
+  virtual Work work(const HeadProblem&) const { return {}; }
 };
 
 // The rule of a set that follows from the head and one size alone: Set(head, size).

@@ -13,6 +13,7 @@
 #include "parts/heavy.h"
 #include "parts/model.h"
 #include "parts/sampler.h"
+#include "parts/work.h"
 #include "rows/head_problem.h"
 
 namespace subquad {
@@ -36,6 +37,8 @@ class LightRule {
   // among their SharedErrors before anything else is asked of them. 0: each head for itself.
   virtual double shared_error() const { return 0; }
   virtual Strict strictness() const { return Strict::always; }
+  // Of preparing and evaluating it; none where no options make it dearer than exact attention.
+  virtual Work work(const HeadProblem&) const { return {}; }
 };
 
 }  // namespace subquad

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "run/check_work.h"
 #include "run/head_plan.h"
 #include "run/each_head.h"
 #include "run/share_error.h"
@@ -50,6 +51,7 @@ inline std::size_t heads_of_sequence(std::span<const HeadProblem> heads) {
 template <typename RunHead>
 SplitCounts run_each_plan(std::span<const HeadProblem> heads, const Method& method,
                           std::uint64_t seed, int threads, const RunHead& run_head) {
+  check_work(heads, method);
   const bool shares = method.light != nullptr && method.light->shared_error() > 0;
   SplitCounts total;
   while (!heads.empty()) {

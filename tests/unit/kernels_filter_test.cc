@@ -131,15 +131,6 @@ TEST(KernelsFilter, Ranges) {
   });
 }
 
-TEST(KernelsFilter, EqualLabels) {
-  const std::vector<std::int32_t> labels = random_labels(3);
-  on_every_isa([&] {
-    for (std::int32_t label = 0; label <= 4; ++label)
-      check([&](float* s, std::int64_t n) { kernels::mask_equal(s, labels.data(), n, label); },
-            [&](float s, std::size_t c) { return labels[c] == label ? -infinity : s; });
-  });
-}
-
 TEST(KernelsFilter, FiniteScoresFindsEveryOther) {
   on_every_isa([] {
     for (std::int64_t columns = 1; columns <= 70; ++columns) {

@@ -169,7 +169,10 @@ FarTrial FarFit::evaluate_opening(double threshold) {
             const auto others = choose(g, threshold, i);
             std::set_intersection(opened.begin(), opened.end(), others.begin(), others.end(),
                                   std::back_inserter(without));
-            target(g, i, without, left.data() + i * width_);
+            if (without == opened)
+              std::copy_n(targets.data() + i * width_, width_, left.data() + i * width_);
+            else
+              target(g, i, without, left.data() + i * width_);
           }
         };
   });

@@ -31,6 +31,9 @@ class ExpanderRule final : public HeavyRule {
         ListLayout{.block_step = head.group, .head_step = 1}));
     return sets;
   }
+  Work work(const HeadProblem& head) const override {
+    return {search_steps(head, options_), "a smaller tau, width or repetitions, or mode=leverage"};
+  }
   // Later queries move the columns' sums.
   Strict strictness() const override { return Strict::no; }
 

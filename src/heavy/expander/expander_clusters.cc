@@ -87,6 +87,14 @@ class Components {
   std::vector<std::size_t> parent_;
 };
 
+std::int64_t code_length(std::int64_t num_rows) {
+  std::int64_t length = 1;
+  while ((num_rows - 1) >> (6 * length) != 0) ++length;
+  return length;
+}
+
+std::int64_t chunks_of_word(std::int64_t num_rows) { return 3 * code_length(num_rows) + 6; }
+
 // One sketch: hashes, graph and code, and the decoder of its part of T x.
 class ClusterSketch {
  public:
@@ -95,7 +103,7 @@ class ClusterSketch {
         top_buckets_(top_buckets),
         draws_(draws),
         code_(code_length(num_rows)),
-        graph_(3 * code_.length() + 6, draws) {}
+        graph_(chunks_of_word(num_rows), draws) {}
 
   std::int64_t chunk_rows() const { return top_buckets_ * kNames * kVertexCounters; }
   std::int64_t sketch_rows() const { return graph_.size() * chunk_rows(); }
@@ -122,11 +130,6 @@ class ClusterSketch {
   }
 
  private:
-  static std::int64_t code_length(std::int64_t num_rows) {
-    std::int64_t length = 1;
-    while ((num_rows - 1) >> (6 * length) != 0) ++length;
-    return length;
-  }
   static std::size_t vertex_at(std::int64_t j, std::int64_t name) {
     return static_cast<std::size_t>(j * kNames + name);
   }
@@ -215,15 +218,21 @@ class ClusterSketch {
   RegularGraph graph_;
 };
 
+std::int64_t number_of_sketches(const ExpanderOptions& options) {
+  return options.repetitions > 0 ? options.repetitions : 2;
+}
+
+std::int64_t top_buckets(const ExpanderOptions& options) {
+  constexpr std::int64_t kDefaultWidth = 2;
+  const auto width = static_cast<double>(options.width > 0 ? options.width : kDefaultWidth);
+  return static_cast<std::int64_t>(std::ceil(width * options.tau / kNames));
+}
+
 class RepeatedClusterSketch final : public ColumnSketch {
  public:
   RepeatedClusterSketch(const QueryRows& queries, const ExpanderOptions& options, const Rng& rng,
                         int threads) {
-    constexpr std::int64_t kDefaultWidth = 2, kDefaultRepetitions = 2;
-    const std::int64_t repetitions =
-        options.repetitions > 0 ? options.repetitions : kDefaultRepetitions;
-    const auto width = static_cast<double>(options.width > 0 ? options.width : kDefaultWidth);
-    const auto top = static_cast<std::int64_t>(std::ceil(width * options.tau / kNames));
+    const std::int64_t repetitions = number_of_sketches(options), top = top_buckets(options);
     for (std::int64_t r = 0; r < repetitions; ++r)
       sketches_.emplace_back(queries.count, top, ExpanderDraws(rng, r));
     const std::int64_t rows = repetitions * sketches_.front().sketch_rows();
@@ -247,6 +256,14 @@ class RepeatedClusterSketch final : public ColumnSketch {
 };
 
 }  // namespace
+
+double cluster_sketch_steps(const HeadProblem& head, const ExpanderOptions& options) {
+  constexpr double kScan = 8;
+  const double vertices = static_cast<double>(chunks_of_word(head.num_rows()) * kNames) *
+                          static_cast<double>(number_of_sketches(options) * top_buckets(options));
+  return static_cast<double>(head.num_keys) * vertices * kVertexCounters *
+         (static_cast<double>(head.head_dim()) + kScan);
+}
 
 std::unique_ptr<ColumnSketch> make_cluster_sketch(const QueryRows& queries,
                                                   const ExpanderOptions& options, const Rng& rng,

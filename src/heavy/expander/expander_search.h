@@ -59,6 +59,10 @@ std::unique_ptr<ColumnSketch> make_cluster_sketch(const QueryRows& queries,
                                                   const ExpanderOptions& options, const Rng& rng,
                                                   int threads);
 
+// What searching all columns by these sketches takes, in multiply-adds.
+double count_sketch_steps(const HeadProblem& head, const ExpanderOptions& options);
+double cluster_sketch_steps(const HeadProblem& head, const ExpanderOptions& options);
+
 // Room for T Q, (rows, width). Error if that is more than 2^31 elements.
 Scratch<float> sketch_room(std::int64_t rows, std::int64_t width);
 

@@ -131,6 +131,18 @@ ExpanderOptions make_expander_options(SpecReader& reader) {
   return options;
 }
 
+double search_steps(const HeadProblem& head, const ExpanderOptions& options) {
+  const auto rows = static_cast<double>(head.num_rows());
+  switch (options.mode) {
+    case SketchMode::countsketch:
+      return count_sketch_steps(head, options);
+    case SketchMode::expander:
+      return cluster_sketch_steps(head, options);
+    default:  // rows as they are
+      return rows * static_cast<double>(head.num_keys * head.head_dim());
+  }
+}
+
 RowLists find_heavy_hitters(const HeadProblem& head, const ExpanderOptions& options, const Rng& rng,
                             int threads, SketchReport* report) {
   check_options(options);

@@ -58,6 +58,9 @@ struct SketchReport {
   std::int64_t candidates = 0;   // entries that were evaluated, over all columns
 };
 
+// Multiply-adds of the search, by the options: parts/work.h.
+double search_steps(const HeadProblem& head, const ExpanderOptions& options);
+
 // The same lists for any number of threads.
 RowLists find_heavy_hitters(const HeadProblem& head, const ExpanderOptions& options, const Rng& rng,
                             int threads, SketchReport* report = nullptr);

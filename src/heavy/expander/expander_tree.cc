@@ -116,11 +116,21 @@ void add_signed_rows(const QueryRows& queries, const RowBuckets& counters,
   });
 }
 
+std::int64_t number_of_groups(std::int64_t rows, const ExpanderOptions& options) {
+  constexpr double kDefaultWidth = 32;
+  const double width = options.width > 0 ? static_cast<double>(options.width) : kDefaultWidth;
+  return std::min(rows, static_cast<std::int64_t>(std::ceil(width * options.tau)));
+}
+
+std::int64_t number_of_trees(const ExpanderOptions& options) {
+  return options.repetitions > 0 ? options.repetitions : 2;
+}
+
 class CountSketch final : public ColumnSketch {
  public:
   CountSketch(const QueryRows& queries, const ExpanderOptions& options, const Rng& rng, int threads)
       : groups_(number_of_groups(queries.count, options)) {
-    const std::int64_t trees = options.repetitions > 0 ? options.repetitions : 2;
+    const std::int64_t trees = number_of_trees(options);
     for (std::int64_t t = 0; t < trees; ++t)
       trees_.emplace_back(queries.count, groups_, ExpanderDraws(rng, t));
     const std::int64_t levels = trees_.front().num_levels(), rows = trees * levels * groups_;
@@ -143,17 +153,22 @@ class CountSketch final : public ColumnSketch {
   }
 
  private:
-  static std::int64_t number_of_groups(std::int64_t rows, const ExpanderOptions& options) {
-    constexpr double kDefaultWidth = 32;
-    const double width = options.width > 0 ? static_cast<double>(options.width) : kDefaultWidth;
-    return std::min(rows, static_cast<std::int64_t>(std::ceil(width * options.tau)));
-  }
-
   std::int64_t groups_;
   std::vector<DigitTree> trees_;
 };
 
 }  // namespace
+
+// At most 4 tau groups of a tree are open, for their squares add up to |x|^2 or so.
+double count_sketch_steps(const HeadProblem& head, const ExpanderOptions& options) {
+  constexpr double kScan = 8, kCandidate = 4;
+  const auto rows = static_cast<double>(head.num_rows()), dim = static_cast<double>(head.head_dim());
+  const auto groups = static_cast<double>(number_of_groups(head.num_rows(), options));
+  const double leaf = std::min<double>(kLargestLeaf, std::ceil(rows / std::max(groups, 1.0)));
+  const double candidates = std::min(rows, 4 * options.tau * leaf);
+  return static_cast<double>(head.num_keys * number_of_trees(options)) *
+         (groups * (dim + kScan) + candidates * dim * kCandidate);
+}
 
 std::unique_ptr<ColumnSketch> make_count_sketch(const QueryRows& queries,
                                                 const ExpanderOptions& options, const Rng& rng,

@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "rows/tile_sizes.h"
-#include "kernels/filter.h"
 
 namespace subquad {
 namespace {
@@ -38,8 +37,7 @@ void BlockSet::add(std::span<const std::int32_t> rows, std::span<const std::int3
   if (rows.empty() || keys.empty()) return;
   const auto count = static_cast<std::int64_t>(keys.size());
   const std::int64_t blocks = (count + block_ - 1) / block_;
-  rectangles_.push_back(
-      {static_cast<std::int32_t>(key_blocks_.size()), static_cast<std::int32_t>(blocks)});
+  rectangles_.push_back({static_cast<std::int64_t>(key_blocks_.size()), blocks, neighbors_});
   for (std::int64_t b = 0; b < blocks; ++b)
     add_block(static_cast<std::int32_t>(key_blocks_.size()), cut(rows, b, blocks),
               cut(keys, b, blocks));
@@ -80,29 +78,19 @@ void BlockSet::add_rest() {
   add_groups({rows_.data() + first, 0, used_rows_ - first, true}, kNoRowBlock);
 }
 
-const BlockSet::Rectangle& BlockSet::rectangle_of(std::int32_t block) const {
+const BlockRing& BlockSet::ring_of(std::int32_t block) const {
   const std::int32_t index = rectangle_of_block_[static_cast<std::size_t>(block)];
   return rectangles_[static_cast<std::size_t>(index)];
-}
-
-Range BlockSet::steps(std::int32_t block) const {
-  const std::int64_t blocks = rectangle_of(block).blocks;  // no block is met twice
-  return {-std::min(neighbors_, (blocks - 1) / 2), std::min(neighbors_, blocks / 2) + 1};
-}
-
-std::int32_t BlockSet::neighbor(std::int32_t block, std::int64_t step) const {
-  const Rectangle& rectangle = rectangle_of(block);
-  const std::int64_t at = block - rectangle.first_block + step + rectangle.blocks;
-  return rectangle.first_block + static_cast<std::int32_t>(at % rectangle.blocks);
 }
 
 void BlockSet::add_runs(const IndexList& rows, std::int64_t group, RunList& runs) const {
   const std::int32_t block = block_of_group_[static_cast<std::size_t>(group)];
   if (block == kNoRowBlock) return;
-  const Range steps = this->steps(block);
+  const BlockRing& ring = ring_of(block);
+  const Range steps = ring.steps();
   for (std::int64_t step = steps.begin; step < steps.end; ++step)
     runs.add({.rows = {0, rows.count},
-              .keys = key_blocks_[static_cast<std::size_t>(neighbor(block, step))]});
+              .keys = key_blocks_[static_cast<std::size_t>(ring.at(block, step))]});
 }
 
 bool BlockSet::may_meet(const IndexList& rows, const IndexList& keys) const {
@@ -136,9 +124,7 @@ void BlockSet::remove(const IndexList& rows, const IndexList& keys, float* score
   for (std::int64_t r = 0; r < rows.count; ++r) {
     const std::int32_t block = row_block_[rows[r]];
     if (block == kNoRowBlock) continue;
-    const Range steps = this->steps(block);
-    for (std::int64_t step = steps.begin; step < steps.end; ++step)
-      kernels::mask_equal(scores + r * stride, labels, keys.count, neighbor(block, step));
+    ring_of(block).mask(block, scores + r * stride, labels, keys.count);
   }
 }
 

@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "core/memory.h"
+#include "heavy/sort_lsh/block_ring.h"
 #include "parts/heavy.h"
 
 namespace subquad {
 
 class BlockSet final : public HeavySet {
  public:
-  // Row block b meets key blocks b - neighbors .. b + neighbors of its rectangle, round the end
-  // (the Gray order of the buckets is cyclic).
+  // Row block b meets key blocks b - neighbors .. b + neighbors of its rectangle, round the end.
   BlockSet(const HeadProblem& head, std::int64_t block, std::int64_t neighbors = 0);
 
   // Adds a rectangle: its rows and keys, in order, are cut into ceil(keys / block) blocks that
@@ -32,20 +32,13 @@ class BlockSet final : public HeavySet {
               FilterScratch& scratch) const override;
 
  private:
-  struct Rectangle {
-    std::int32_t first_block, blocks;
-  };
-
   IndexList place(std::span<const std::int32_t> ids, std::int32_t block, Scratch<std::int32_t>& out,
                   std::int64_t& used, Scratch<std::int32_t>& labels) const;
   void add_groups(const IndexList& rows, std::int32_t block);
   void add_block(std::int32_t block, std::span<const std::int32_t> rows,
                  std::span<const std::int32_t> keys);
-  const Rectangle& rectangle_of(std::int32_t block) const;
-  // The key block that is `step` away from block b in its rectangle.
-  std::int32_t neighbor(std::int32_t block, std::int64_t step) const;
-  // Steps to the first and past the last key block that row block b meets.
-  Range steps(std::int32_t block) const;
+  // The blocks of the rectangle of a block.
+  const BlockRing& ring_of(std::int32_t block) const;
   const std::int32_t* labels_of(const IndexList& keys, FilterScratch& scratch) const;
 
   std::int64_t block_, neighbors_, largest_group_;
@@ -55,7 +48,7 @@ class BlockSet final : public HeavySet {
   Scratch<std::int32_t> row_block_, key_block_;  // block of each row and key, or -1 and -2
   std::vector<IndexList> key_blocks_, groups_;
   std::vector<std::int32_t> block_of_group_, rectangle_of_block_;
-  std::vector<Rectangle> rectangles_;
+  std::vector<BlockRing> rectangles_;
 };
 
 }  // namespace subquad

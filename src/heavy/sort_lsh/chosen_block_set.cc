@@ -4,7 +4,6 @@
 #include <limits>
 #include <memory>
 
-#include "kernels/filter.h"
 #include "rows/tile_sizes.h"
 
 namespace subquad {
@@ -124,14 +123,8 @@ void ChosenBlockSet::add_group(const IndexList& rows, std::int32_t piece, std::i
   grouped_rows_ += rows.count;
 }
 
-Range ChosenBlockSet::steps(const Piece& piece) const {
-  const auto blocks = static_cast<std::int64_t>(piece.blocks.size());  // no block is met twice
-  return {-std::min(neighbors_, (blocks - 1) / 2), std::min(neighbors_, blocks / 2) + 1};
-}
-
-std::int32_t ChosenBlockSet::neighbor(const Piece& piece, std::int32_t block, std::int64_t step) {
-  const auto blocks = static_cast<std::int64_t>(piece.blocks.size());
-  return static_cast<std::int32_t>((block + step + blocks) % blocks);
+BlockRing ChosenBlockSet::ring(const Piece& piece) const {
+  return {0, static_cast<std::int64_t>(piece.blocks.size()), neighbors_};
 }
 
 // Which rows share a group follows from later rows too: their number must not choose the kernel.
@@ -144,10 +137,11 @@ void ChosenBlockSet::add_runs(const IndexList& rows, std::int64_t group, RunList
   }
   const std::int32_t index = piece_of_group_[static_cast<std::size_t>(group)];
   const Piece& piece = *pieces_[static_cast<std::size_t>(index)];
-  const Range all = steps(piece);
-  for (std::int64_t step = all.begin; step < all.end; ++step)
+  const BlockRing ring = this->ring(piece);
+  const Range steps = ring.steps();
+  for (std::int64_t step = steps.begin; step < steps.end; ++step)
     runs.add({.rows = {0, rows.count},
-              .keys = piece.blocks[static_cast<std::size_t>(neighbor(piece, block, step))],
+              .keys = piece.blocks[static_cast<std::size_t>(ring.at(block, step))],
               .packed = true});
 }
 
@@ -169,7 +163,8 @@ void ChosenBlockSet::remove(const IndexList& rows, const IndexList& keys, float*
     const Piece& piece = *pieces_[static_cast<std::size_t>(row_piece_[row])];
     if (row_piece_[row] != last) columns = label_columns(piece, keys, scratch);
     last = row_piece_[row];
-    remove_row(piece, row_block_[row], columns, scores + r * stride, scratch);
+    ring(piece).mask(row_block_[row], scores + r * stride + columns.begin, scratch.labels.data(),
+                     columns.end - columns.begin);
   }
 }
 
@@ -186,14 +181,6 @@ Range ChosenBlockSet::label_columns(const Piece& piece, const IndexList& keys,
         key >= first && key < end ? piece.labels[static_cast<std::size_t>(key - first)] : kNone;
   }
   return columns;
-}
-
-void ChosenBlockSet::remove_row(const Piece& piece, std::int32_t block, const Range& columns,
-                                float* scores, const FilterScratch& scratch) const {
-  const Range all = steps(piece);
-  for (std::int64_t step = all.begin; step < all.end; ++step)
-    kernels::mask_equal(scores + columns.begin, scratch.labels.data(), columns.end - columns.begin,
-                        neighbor(piece, block, step));
 }
 
 }  // namespace subquad

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "heavy/sort_lsh/block_ring.h"
 #include "index/hash_head.h"
 #include "parts/heavy.h"
 
@@ -52,11 +53,8 @@ class ChosenBlockSet final : public HeavySet {
   void cut_blocks(Piece& piece, std::span<const std::int32_t> sorted, std::int64_t blocks) const;
   void group_rows(Piece& piece, const Range& rows, std::int32_t index);
   void add_group(const IndexList& rows, std::int32_t piece, std::int32_t block);
-  Range steps(const Piece& piece) const;
-  static std::int32_t neighbor(const Piece& piece, std::int32_t block, std::int64_t step);
+  BlockRing ring(const Piece& piece) const;
   static Range label_columns(const Piece& piece, const IndexList& keys, FilterScratch& scratch);
-  void remove_row(const Piece& piece, std::int32_t block, const Range& columns, float* scores,
-                  const FilterScratch& scratch) const;
 
   const HeadProblem& head_;
   std::int64_t neighbors_, largest_group_, grouped_rows_ = 0;

@@ -52,6 +52,19 @@ class SortLshRule final : public HeavyRule {
                               : sort_all(head, keys, rng, round, threads));
     return sets;
   }
+  // Runs of few keys cost what their calls cost; each entry is looked up in all earlier rounds.
+  Work work(const HeadProblem& head) const override {
+    constexpr double kCall = 5000, kLookup = 1000;
+    const auto rows = static_cast<double>(head.num_rows()), keys = static_cast<double>(head.num_keys);
+    const auto rounds = static_cast<double>(options_.rounds);
+    const auto block = static_cast<double>(options_.block);
+    const double met = 1 + 2 * static_cast<double>(options_.neighbors);
+    const double entries = rows * std::min(keys, block * met);
+    const double runs = std::min(met, keys / block + 1) * (rows / std::min(block, 64.0) + 1);
+    const auto width = static_cast<double>(head.head_dim() + head.value_dim());
+    return {rounds * (entries * width + runs * kCall + rounds / 2 * (entries + runs * kLookup)),
+            "larger blocks, or fewer rounds or neighbors"};
+  }
   // A key that some row sees counts for all.
   Strict strictness() const override { return Strict::bands; }
 
