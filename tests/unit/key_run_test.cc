@@ -159,18 +159,24 @@ double scale_of(const RowSums& want) {
   return 2 * largest;
 }
 
-// Runs of the list `rows` against the definition: as they come, and packed.
+// Runs of the list `rows` against the definition, on every instruction set: as they come, and
+// packed.
 void check_run(const Problem& problem, const IndexList& rows, const KeyRun& run) {
-  Fixture direct(problem, rows), packed(problem, rows);
-  direct.attend(run);
-  packed.attend_packed(run);
+  std::vector<RowSums> wanted;
   for (std::int64_t i = 0; i < rows.count; ++i) {
-    RowSums want(1 + value_dim, 0.0);
-    if (i >= run.rows.begin && i < run.rows.end) add_run(problem, rows[i], run, want);
-    expect_sums(direct.sums(i), want, scale_of(want));
-    expect_sums(packed.sums(i), want, scale_of(want));
-    if (::testing::Test::HasFailure()) return;
+    wanted.emplace_back(1 + value_dim, 0.0);
+    if (i >= run.rows.begin && i < run.rows.end) add_run(problem, rows[i], run, wanted.back());
   }
+  on_every_isa([&] {
+    Fixture direct(problem, rows), packed(problem, rows);
+    direct.attend(run);
+    packed.attend_packed(run);
+    for (std::int64_t i = 0; i < rows.count; ++i) {
+      const RowSums& want = wanted[static_cast<std::size_t>(i)];
+      expect_sums(direct.sums(i), want, scale_of(want));
+      expect_sums(packed.sums(i), want, scale_of(want));
+    }
+  });
 }
 
 void check_selections(const Problem& problem, const IndexList& rows, const Range& part) {
@@ -192,15 +198,13 @@ TEST(KeyRun, GatheredKeysAndBiasMatchADoubleLoop) {
   for (const DType type : {DType::f32, DType::bf16, DType::f16}) {
     OwnedProblem owned = random_run_problem(5, type);
     SCOPED_TRACE(name_of(type));
-    on_every_isa([&] {
-      for (const Causal causal : {Causal::none, Causal::bottom_right}) {
-        owned.problem.causal = causal;
-        check_selections(owned.problem, index_range(10, 14), {1, 3});
-        check_selections(owned.problem, {mixed.data(), 0, 14, false}, {4, 12});  // 8: few
-        check_selections(owned.problem, {mixed.data(), 0, 14, false}, {0, 14});  // more: packed
-      }
-    });
-    if (HasFailure()) return;
+    for (const Causal causal : {Causal::none, Causal::bottom_right}) {
+      owned.problem.causal = causal;
+      check_selections(owned.problem, index_range(10, 14), {1, 3});
+      check_selections(owned.problem, {mixed.data(), 0, 14, false}, {4, 12});  // 8: few
+      check_selections(owned.problem, {mixed.data(), 0, 14, false}, {0, 14});  // more: packed
+      if (HasFailure()) return;
+    }
   }
 }
 
@@ -234,18 +238,16 @@ TEST(KeyRun, WildValuesReachTheRowsThatSeeThem) {
                             {queries * keys, queries * keys, keys, 1}};
     const Ids ids{1, 40, 41, 500, 900, 901};
     const std::vector<float> bias{0.5F, 1.0F, -2.0F, 0.0F, 3.0F, 1.5F};
-    on_every_isa([&] {
-      for (const std::int64_t end : {6, 20})  // few rows and many
-        for (const Sums sums : {Sums::both, Sums::values, Sums::weights}) {
-          check_run(owned.problem, index_range(0, 20),
-                    {.rows = {0, end},
-                     .keys = {ids.data(), 0, 6, true},
-                     .bias = bias.data(),
-                     .sums = sums});
-          check_run(owned.problem, index_range(0, 20),
-                    {.rows = {2, end}, .keys = index_range(0, keys), .sums = sums});
-        }
-    });
+    for (const std::int64_t end : {6, 20})  // few rows and many
+      for (const Sums sums : {Sums::both, Sums::values, Sums::weights}) {
+        check_run(owned.problem, index_range(0, 20),
+                  {.rows = {0, end},
+                   .keys = {ids.data(), 0, 6, true},
+                   .bias = bias.data(),
+                   .sums = sums});
+        check_run(owned.problem, index_range(0, 20),
+                  {.rows = {2, end}, .keys = index_range(0, keys), .sums = sums});
+      }
     if (HasFailure()) return;
   }
 }
