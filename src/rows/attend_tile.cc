@@ -42,7 +42,11 @@ void add_wild_values(const KeyTile& tile, const Range& columns, const Partial& s
   }
 }
 
-// One register block of rows against the tile.
+// The register blocks of rows that share a pass over the tile: its scores stay in the first-level
+// cache.
+constexpr std::int64_t kRowBlocks = 2;
+
+// These rows against the tile.
 void attend_panel(const HeadProblem& head, RowBlock& rows, const Range& part, const KeyTile& tile,
                   const EntrySets& left_out, ScorePanel& panel) {
   const Range columns = tile_columns(head, rows.rows(), part, tile.keys(), left_out);
@@ -131,7 +135,8 @@ void add_seen_values(const kernels::RowSource& values, const std::vector<std::in
 ScorePanel::ScorePanel(std::int64_t max_keys)
     // One cache line of padding keeps the rows out of each other's cache sets.
     : stride_((max_keys + 31) / 32 * 32 + 16),
-      scores_(stride_ * std::max<std::int64_t>(kernels::blocking().rows, kMaxStreamedRows)) {}
+      scores_(stride_ * std::max<std::int64_t>(kRowBlocks * kernels::blocking().rows,
+                                               kMaxStreamedRows)) {}
 
 Range tile_columns(const HeadProblem& head, const IndexList& rows, const Range& part,
                    const IndexList& keys, const EntrySets& left_out) {
@@ -157,7 +162,7 @@ void score_rows(const HeadProblem& head, const RowBlock& rows, const Range& part
 
 void attend_tile(const HeadProblem& head, RowBlock& rows, const Range& part, const KeyTile& tile,
                  const EntrySets& left_out, ScorePanel& panel) {
-  const std::int64_t step = kernels::blocking().rows;
+  const std::int64_t step = kRowBlocks * kernels::blocking().rows;
   for (std::int64_t begin = part.begin; begin < part.end; begin += step)
     attend_panel(head, rows, {begin, std::min(begin + step, part.end)}, tile, left_out, panel);
 }

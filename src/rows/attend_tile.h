@@ -47,7 +47,7 @@ Range tile_columns(const HeadProblem& head, const IndexList& rows, const Range& 
                    const IndexList& keys, const EntrySets& left_out);
 
 // Masked base-2 logits of rows `part` of the block over the tile's columns, into the panel: -inf
-// where hidden or in `left_out`, no higher than rows.limits(). At most kernels::blocking().rows
+// where hidden or in `left_out`, no higher than rows.limits(). At most 2 * kernels::blocking().rows
 // rows; columns.begin must be a multiple of the panel width.
 void score_rows(const HeadProblem& head, const RowBlock& rows, const Range& part,
                 const KeyTile& tile, const Range& columns, const EntrySets& left_out,
