@@ -36,6 +36,12 @@ HWY_INLINE void for_row(float* scores, int64_t count, const VectorStep& vector_s
   for (; c < count; ++c) scores[c] = scalar_step(scores[c], c);
 }
 
+// As a vector does it: whether an entry lies in the last, part vector must not show in its bits.
+HWY_INLINE float mul_add(float a, float b, float c) {
+  const hn::CappedTag<float, 1> d;
+  return hn::GetLane(hn::MulAdd(hn::Set(d, a), hn::Set(d, b), hn::Set(d, c)));
+}
+
 void ApplyBooleanMask(float* scores, const uint8_t* mask, int64_t count) {
   const D d;
   const Ids di;
@@ -61,11 +67,11 @@ void ApplyAdditiveMask(float* scores, const float* mask, int64_t count) {
         const auto whole = hn::MulAdd(hn::Sub(add, plain), hn::Set(d, kSlope), sum);
         return hn::IfThenElse(hn::Eq(add, hn::Set(d, kMasked)), add, whole);
       },
-      [&](float s, int64_t c) {
+      [&](float s, int64_t c) HWY_ATTR {
         if (mask[c] == kMasked) return kMasked;
         const float plain = std::clamp(mask[c], -kPlain, kPlain);
-        const float sum = s + plain * std::numbers::log2e_v<float>;
-        return mask[c] == plain ? sum : sum + (mask[c] - plain) * kSlope;
+        const float sum = mul_add(plain, std::numbers::log2e_v<float>, s);
+        return mul_add(mask[c] - plain, kSlope, sum);
       });
 }
 

@@ -92,6 +92,23 @@ TEST(KernelsFilter, AdditiveMask) {
   });
 }
 
+// An entry's bits are the same in the middle of a row and at its end.
+TEST(KernelsFilter, AdditiveMaskDoesNotShowTheRowsLength) {
+  Draw draw(12);
+  std::vector<float> mask(longest), scores(longest);
+  for (float& entry : mask) entry = static_cast<float>(5 * draw.normal());
+  for (float& score : scores) score = static_cast<float>(3 * draw.normal());
+  on_every_isa([&] {
+    std::vector<float> whole = scores;
+    kernels::apply_additive_mask(whole.data(), mask.data(), longest);
+    for (std::size_t c = 0; c < whole.size(); ++c) {
+      float alone = scores[c];
+      kernels::apply_additive_mask(&alone, &mask[c], 1);
+      ASSERT_EQ(alone, whole[c]) << c;
+    }
+  });
+}
+
 TEST(KernelsFilter, MaskedWinsOverNan) {
   const std::vector<float> additive(longest, -infinity);
   const std::vector<std::uint8_t> boolean(longest, 0);
