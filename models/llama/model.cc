@@ -1,7 +1,6 @@
 #include "llama/model.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,6 +12,7 @@
 #include "ops/nonlinear.h"
 #include "ops/norm.h"
 #include "ops/row_blocks.h"
+#include "ops/stopwatch.h"
 #include "subquad/attention.h"
 #include "subquad/error.h"
 
@@ -22,23 +22,10 @@ namespace {
 using ops::Activations;
 using ops::for_row_blocks;
 using ops::Rows;
+using ops::Stopwatch;
 
 // Rows of the feed-forward layer at once: its hidden entries are several times the width.
 constexpr std::int64_t kFeedForwardRows = 2048;
-
-class Stopwatch {
- public:
-  // Seconds since the last call.
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-    return seconds;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 // One forward of tokens that follow those in the cache.
 class Pass {

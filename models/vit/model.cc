@@ -1,6 +1,5 @@
 #include "vit/model.h"
 
-#include <chrono>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -11,6 +10,7 @@
 #include "ops/nonlinear.h"
 #include "ops/norm.h"
 #include "ops/row_blocks.h"
+#include "ops/stopwatch.h"
 #include "subquad/attention.h"
 #include "subquad/error.h"
 #include "vit/positions.h"
@@ -22,22 +22,9 @@ using ops::Activations;
 using ops::for_row_blocks;
 using ops::kRowBlock;
 using ops::Rows;
+using ops::Stopwatch;
 
 constexpr std::int64_t kMaxSize = 8192;
-
-class Stopwatch {
- public:
-  // Seconds since the last call.
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-    return seconds;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 void normalise_rows(const Rows& x, const LayerNorm& norm, float epsilon, const Rows& out) {
   const auto width = static_cast<std::int64_t>(norm.weight.size());

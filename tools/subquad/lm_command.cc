@@ -11,6 +11,8 @@ void add_lm(const Command& app) {
       "Models: scripts/fetch_model gets one. Guide: docs/guide/lm.md.\n"
       "`subquad lm COMMAND --help` explains each command, with examples.");
   add_lm_perplexity(lm);
+  add_lm_generate(lm);
+  add_lm_layers(lm);
 }
 
 }  // namespace subquad::cli

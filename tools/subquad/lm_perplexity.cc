@@ -3,18 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
 #include "llama/token_scores.h"
+#include "ops/stopwatch.h"
 
 namespace subquad::cli {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 double perplexity_of(std::span<const double> log_probability) {
   const double sum = std::accumulate(log_probability.begin(), log_probability.end(), 0.0);
@@ -70,13 +66,13 @@ class Reader {
     };
     const ops::Activations states = model.append(part(first, count), options, run.counts);
     progress_.step(run.method + ", predictions");
-    const auto start = std::chrono::steady_clock::now();
+    ops::Stopwatch watch;
     const std::int64_t rows = std::min(count, std::ssize(tokens_) - 1 - first);
     const std::vector<double> scores =
         llama::log_probabilities(source_.checkpoint.classifier, states.rows().slice(0, rows),
                                  part(first + 1, rows), settings_.threads);
     run.log_probability.insert(run.log_probability.end(), scores.begin(), scores.end());
-    run.counts.total_s += seconds_since(start);
+    run.counts.total_s += watch.lap();
   }
 
   const LmSource& source_;
