@@ -35,16 +35,22 @@ std::unordered_map<std::string_view, int> make_ids(const Vocabulary& vocabulary)
   return ids;
 }
 
-bool begins_with_space(std::string_view text) {
+// As the vocabulary sees spaces: SentencePiece has only one, GPT-2 others too.
+bool begins_with_space(std::string_view text, Units units) {
+  if (units == Units::characters) return with_spaces(text.substr(0, 3)).starts_with(' ');
   return !text.empty() && (text[0] == ' ' || (text[0] >= '\t' && text[0] <= '\r'));
 }
 
+bool needs_space(std::string_view text, bool first, const Vocabulary& vocabulary) {
+  const SpacePrefix prefix = vocabulary.space_prefix;
+  if (prefix == SpacePrefix::none || (prefix == SpacePrefix::first && !first)) return false;
+  return prefix == SpacePrefix::each || !begins_with_space(text, vocabulary.units);
+}
+
 // The text as the vocabulary sees it.
-std::string prepared(std::string_view text, const Vocabulary& vocabulary) {
-  std::string result;
-  const bool characters = vocabulary.units == Units::characters;
-  if (vocabulary.space_prefix && (characters || !begins_with_space(text))) result += ' ';
-  return characters ? result + with_spaces(text) : result.append(text);
+std::string prepared(std::string_view text, bool first, const Vocabulary& vocabulary) {
+  std::string result(needs_space(text, first, vocabulary) ? " " : "");
+  return vocabulary.units == Units::bytes ? result.append(text) : result + with_spaces(text);
 }
 
 // Bytes at the beginning of `text` before the first that is a whole character.
@@ -70,11 +76,11 @@ Encoder::Encoder(const Vocabulary& vocabulary)
       byte_ids_(make_byte_ids(vocabulary)),
       normal_(make_ids(vocabulary)) {}
 
-void Encoder::encode(std::string_view text, std::vector<int>& ids) const {
+void Encoder::encode(std::string_view text, bool first, std::vector<int>& ids) const {
   if (text.empty()) return;
   if (text.size() >= std::size_t{std::numeric_limits<int>::max()} - 1)
     throw_invalid(fmt::format("a text of {} bytes is too long to encode at once", text.size()));
-  const std::string owned = prepared(text, vocabulary_);
+  const std::string owned = prepared(text, first, vocabulary_);
   Work work{ids, {}, {}, {}};
   std::string_view rest = owned;
   while (!rest.empty()) {

@@ -18,8 +18,8 @@ class Encoder {
   // `vocabulary` must outlive the encoder and stay in place.
   explicit Encoder(const Vocabulary& vocabulary);
 
-  // Appends the ids of `text`.
-  void encode(std::string_view text, std::vector<int>& ids) const;
+  // Appends the ids of `text`, a part between special tokens. `first`: the text begins with it.
+  void encode(std::string_view text, bool first, std::vector<int>& ids) const;
 
  private:
   struct Work;

@@ -104,7 +104,8 @@ void read_sentencepiece(const Metadata& metadata, Vocabulary& vocabulary) {
     metadata.fail("tokenizer.ggml.scores", fmt::format("has {} entries for {} tokens",
                                                        scores.size(), vocabulary.pieces.size()));
   vocabulary.merges = rules_of_scores(vocabulary.pieces, scores);
-  vocabulary.space_prefix = metadata.flag("tokenizer.ggml.add_space_prefix").value_or(true);
+  if (metadata.flag("tokenizer.ggml.add_space_prefix").value_or(true))
+    vocabulary.space_prefix = SpacePrefix::each;
   vocabulary.adds_bos = true;
   if (metadata.flag("tokenizer.ggml.remove_extra_whitespaces").value_or(false))
     metadata.fail("tokenizer.ggml.remove_extra_whitespaces", "true is not supported");

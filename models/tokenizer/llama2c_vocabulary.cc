@@ -26,7 +26,8 @@ Vocabulary parse_llama2c_vocabulary(std::span<const std::byte> bytes, const std:
   Vocabulary vocabulary;
   vocabulary.label = source.label();
   vocabulary.units = Units::characters;
-  vocabulary.space_prefix = vocabulary.adds_bos = true;
+  vocabulary.space_prefix = SpacePrefix::each;
+  vocabulary.adds_bos = true;
   io::Cursor cursor(bytes, source);
   (void)cursor.read<std::uint32_t>("longest piece");
   std::vector<double> scores;

@@ -37,7 +37,7 @@ std::vector<int> Tokenizer::encode(std::string_view text, EncodeOptions options)
   const SpecialFinder& finder = options.special ? state_->special : state_->user_defined;
   for (std::size_t done = 0; done < text.size();) {
     const SpecialFinder::Found found = finder.find(text, done);
-    state_->encoder.encode(text.substr(done, found.begin - done), ids);
+    state_->encoder.encode(text.substr(done, found.begin - done), done == 0, ids);
     if (found.id >= 0) ids.push_back(found.id);
     done = found.end;
   }
@@ -47,7 +47,8 @@ std::vector<int> Tokenizer::encode(std::string_view text, EncodeOptions options)
 std::string Tokenizer::decode(std::span<const int> ids) const {
   std::string text;
   const Vocabulary& vocabulary = state_->vocabulary;
-  bool first = vocabulary.space_prefix;
+  bool first =
+      vocabulary.space_prefix != SpacePrefix::none && vocabulary.units == Units::characters;
   for (const int id : ids) {
     std::string_view bytes = bytes_of(id);
     if (first && bytes.starts_with(' ')) bytes.remove_prefix(1);

@@ -23,6 +23,14 @@ enum class Units : std::uint8_t {
   characters  // SentencePiece: characters; bytes where the vocabulary lacks one
 };
 
+// Whether a text is read as if a space came before it.
+enum class SpacePrefix : std::uint8_t {
+  none,
+  each,          // each part of a text between special tokens
+  unless_space,  // the same, but where a part begins with one already
+  first          // the part that a text begins with, unless with a space
+};
+
 struct Piece {
   std::string bytes;  // what it stands for in a text; of a control piece its name
   PieceKind kind = PieceKind::normal;
@@ -45,8 +53,8 @@ struct Vocabulary {
   // Regular expressions that cut a text into words, each applied to what the one before left; no
   // merge reaches across words.
   std::vector<std::string> word_patterns;
-  bool whole_words = false;   // a word that is a piece is taken as such, whatever the merges
-  bool space_prefix = false;  // a text is read as if a space came before it
+  bool whole_words = false;  // a word that is a piece is taken as such, whatever the merges
+  SpacePrefix space_prefix = SpacePrefix::none;
   std::optional<int> bos, eos, end_of_turn, unknown;
   bool adds_bos = false;  // whether the model expects a text to begin with bos
   std::string chat_template;

@@ -1,44 +1,98 @@
-// A random Llama of two layers: its weights as llama2.c files, and its forward in plain double
-// loops.
+// A Llama model of random weights, small enough for a test to look at each of them.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
+
+#include "support/gguf_builder.h"
 
 namespace subquad::testing {
 
 struct TinyLlama {
-  static constexpr std::int64_t width = 24, hidden = 20, layers = 2, heads = 4, kv_heads = 2,
-                                head_dim = 6, vocabulary = 270, context = 96;
-  // By llama2.c's names; those of layers are (layers, out, in) or (layers, width).
-  std::map<std::string, std::vector<float>> tensors;
+  std::string architecture = "llama";
+  std::uint32_t layers = 2, width = 32, hidden = 64, heads = 4, kv_heads = 2, vocabulary = 40;
+  bool tied = true, biases = false;
 
-  explicit TinyLlama(std::uint64_t seed);
-
-  // A checkpoint in llama2.c's format.
-  void write(const std::string& path) const;
-  // The tokenizer.bin of its pieces: <unk>, BOS, EOS, 256 bytes, and a few letters with scores.
-  static void write_tokenizer(const std::string& path);
+  std::uint32_t kv_width() const { return width / heads * kv_heads; }
 };
 
-using DoubleRows = std::vector<std::vector<double>>;
+// Value i of tensor number `tensor`: between -1 and 1, all different.
+inline float tiny_weight(std::uint32_t tensor, std::size_t i) {
+  const std::uint32_t mixed = (tensor * 7919u + static_cast<std::uint32_t>(i) + 1u) * 2654435761u;
+  return static_cast<float>(mixed >> 8) * 0x1p-23f - 1;
+}
 
-// The forward in double. Angles: rotary angle of each pair at position 1. Pairs are (2i, 2i + 1),
-// or (i, i + angles) with `halves`. Biases: of each layer, as long as the projection, or empty.
-struct PlainLlama {
-  const TinyLlama& weights;
-  std::vector<double> angles = default_angles();
-  bool halves = false;
-  double magnitude = 1;  // of turned entries
-  DoubleRows query_bias = {}, key_bias = {}, value_bias = {};
+inline std::vector<float> tiny_weights(std::uint32_t tensor, std::size_t count) {
+  std::vector<float> values(count);
+  for (std::size_t i = 0; i < count; ++i) values[i] = tiny_weight(tensor, i);
+  return values;
+}
 
-  static std::vector<double> default_angles();
-  // States after the last norm, (tokens, width).
-  DoubleRows states(const std::vector<std::int32_t>& tokens) const;
-  // (vocabulary) after one state.
-  std::vector<double> logits(const std::vector<double>& state) const;
+// Only the keys; tensors that a test wants otherwise are its own affair.
+inline GgufBuilder tiny_llama_keys(const TinyLlama& model) {
+  GgufBuilder file;
+  const std::string prefix = model.architecture + ".";
+  file.text("general.architecture", model.architecture).text("general.name", "tiny");
+  file.number(prefix + "block_count", model.layers);
+  file.number(prefix + "embedding_length", model.width);
+  file.number(prefix + "feed_forward_length", model.hidden);
+  file.number(prefix + "attention.head_count", model.heads);
+  file.number(prefix + "attention.head_count_kv", model.kv_heads);
+  file.number(prefix + "context_length", std::uint32_t{128});
+  file.number(prefix + "attention.layer_norm_rms_epsilon", 1e-6f);
+  file.number(prefix + "rope.freq_base", 5000.0f);
+  return file;
+}
+
+struct TinyTensor {
+  std::string name;  // GGUF's
+  std::vector<std::uint64_t> shape;
 };
+
+// In the order that numbers them.
+inline std::vector<TinyTensor> tiny_llama_tensors(const TinyLlama& model) {
+  std::vector<TinyTensor> all{{"token_embd.weight", {model.vocabulary, model.width}}};
+  for (std::uint32_t layer = 0; layer < model.layers; ++layer) {
+    const auto add = [&](const std::string& name, const std::vector<std::uint64_t>& shape) {
+      all.push_back({"blk." + std::to_string(layer) + "." + name, shape});
+    };
+    add("attn_norm.weight", {model.width});
+    add("attn_q.weight", {model.width, model.width});
+    add("attn_k.weight", {model.kv_width(), model.width});
+    add("attn_v.weight", {model.kv_width(), model.width});
+    add("attn_output.weight", {model.width, model.width});
+    if (model.biases) {
+      add("attn_q.bias", {model.width});
+      add("attn_k.bias", {model.kv_width()});
+      add("attn_v.bias", {model.kv_width()});
+    }
+    add("ffn_norm.weight", {model.width});
+    add("ffn_gate.weight", {model.hidden, model.width});
+    add("ffn_up.weight", {model.hidden, model.width});
+    add("ffn_down.weight", {model.width, model.hidden});
+  }
+  all.push_back({"output_norm.weight", {model.width}});
+  if (!model.tied) all.push_back({"output.weight", {model.vocabulary, model.width}});
+  return all;
+}
+
+inline std::size_t count_of(const TinyTensor& tensor) {
+  std::size_t count = 1;
+  for (const std::uint64_t extent : tensor.shape) count *= extent;
+  return count;
+}
+
+inline GgufBuilder& add_tiny_tensors(GgufBuilder& file, const TinyLlama& model) {
+  const std::vector<TinyTensor> tensors = tiny_llama_tensors(model);
+  for (std::uint32_t i = 0; i < tensors.size(); ++i)
+    file.floats(tensors[i].name, tensors[i].shape, tiny_weights(i, count_of(tensors[i])));
+  return file;
+}
+
+inline ByteList tiny_llama(const TinyLlama& model) {
+  GgufBuilder file = tiny_llama_keys(model);
+  return add_tiny_tensors(file, model).build();
+}
 
 }  // namespace subquad::testing

@@ -12,7 +12,7 @@
 #include "llama/token_scores.h"
 #include "support/draw.h"
 #include "support/invalid.h"
-#include "support/tiny_llama.h"
+#include "support/plain_llama.h"
 
 namespace subquad::testing {
 namespace {
@@ -29,7 +29,7 @@ Tokens draw_tokens(std::uint64_t seed, int count) {
   Draw draw(seed);
   Tokens tokens;
   for (int i = 0; i < count; ++i)
-    tokens.push_back(static_cast<std::int32_t>(draw.integer(0, TinyLlama::vocabulary - 1)));
+    tokens.push_back(static_cast<std::int32_t>(draw.integer(0, RandomLlama::vocabulary - 1)));
   return tokens;
 }
 
@@ -49,7 +49,7 @@ class LlamaModel : public ::testing::Test {
   // States of all tokens, appended `chunk` at a time.
   FloatRows states(const Tokens& tokens, std::int64_t chunk, ForwardOptions options = {}) const {
     options.threads = options.threads == 0 ? 2 : options.threads;
-    Model model(checkpoint_, checkpoint_.config.rotary, TinyLlama::context);
+    Model model(checkpoint_, checkpoint_.config.rotary, RandomLlama::context);
     ForwardCounts counts;
     FloatRows rows;
     for (std::size_t first = 0; first < tokens.size(); first += static_cast<std::size_t>(chunk)) {
@@ -57,7 +57,7 @@ class LlamaModel : public ::testing::Test {
       const ops::Activations part =
           model.append(std::span(tokens).subspan(first, count), options, counts);
       for (std::int64_t r = 0; r < part.rows().count; ++r)
-        rows.emplace_back(part.rows().row(r), part.rows().row(r) + TinyLlama::width);
+        rows.emplace_back(part.rows().row(r), part.rows().row(r) + RandomLlama::width);
     }
     return rows;
   }
@@ -75,7 +75,7 @@ class LlamaModel : public ::testing::Test {
     return result;
   }
 
-  const TinyLlama tiny_{7};
+  const RandomLlama tiny_{7};
   Checkpoint checkpoint_;
   const Tokens tokens_ = draw_tokens(3, 61);
 };
@@ -132,7 +132,7 @@ TEST_F(LlamaModel, LayersTakeTheirSpec) {
   EXPECT_NE(first, second);
   options.attention = {"window(4)", "window(4)"};
   Tokens changed = tokens_;
-  changed[10] = (changed[10] + 1) % TinyLlama::vocabulary;
+  changed[10] = (changed[10] + 1) % RandomLlama::vocabulary;
   const FloatRows a = states(tokens_, 61, options), b = states(changed, 61, options);
   EXPECT_NE(a[16], b[16]);
   EXPECT_EQ(a[17], b[17]);
@@ -152,7 +152,7 @@ TEST_F(LlamaModel, ObserverSeesTurnedQueriesAndKeys) {
 }
 
 TEST_F(LlamaModel, LogProbabilitiesMatchPlainLoops) {
-  Model model(checkpoint_, checkpoint_.config.rotary, TinyLlama::context);
+  Model model(checkpoint_, checkpoint_.config.rotary, RandomLlama::context);
   ForwardCounts counts;
   const ops::Activations states = model.append(tokens_, {}, counts);
   const Tokens next(tokens_.begin() + 1, tokens_.end());
@@ -200,7 +200,7 @@ TEST_F(LlamaModel, AnotherBaseCarriesFurther) {
   for (std::size_t i = 0; i < 3; ++i)
     plain.angles[i] = std::pow(40'000.0, -2 * static_cast<double>(i) / 6);
   const DoubleRows expected = plain.states(tokens);
-  for (std::int64_t c = 0; c < TinyLlama::width; ++c)
+  for (std::int64_t c = 0; c < RandomLlama::width; ++c)
     ASSERT_NEAR(states.rows().row(149)[c], expected[149][static_cast<std::size_t>(c)], 2e-5);
 }
 

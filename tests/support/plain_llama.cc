@@ -1,4 +1,4 @@
-#include "support/tiny_llama.h"
+#include "support/plain_llama.h"
 
 #include <algorithm>
 #include <array>
@@ -13,7 +13,7 @@
 namespace subquad::testing {
 namespace {
 
-using Tiny = TinyLlama;
+using Sizes = RandomLlama;
 using DoubleRow = std::vector<double>;
 
 template <typename T>
@@ -51,7 +51,7 @@ void add_to(DoubleRow& x, const DoubleRow& y) {
 // Turns every head of a row.
 void turn(const PlainLlama& model, std::size_t position, DoubleRow& row) {
   const std::size_t pairs = model.angles.size();
-  for (std::size_t start = 0; start < row.size(); start += Tiny::head_dim)
+  for (std::size_t start = 0; start < row.size(); start += Sizes::head_dim)
     for (std::size_t i = 0; i < pairs; ++i) {
       double& a = row[start + (model.halves ? i : 2 * i)];
       double& b = row[start + (model.halves ? i + pairs : 2 * i + 1)];
@@ -65,9 +65,9 @@ void turn(const PlainLlama& model, std::size_t position, DoubleRow& row) {
 
 // Row t of causal attention, all heads.
 DoubleRow attend_row(const DoubleRows& q, const DoubleRows& k, const DoubleRows& v, std::size_t t) {
-  const std::size_t dim = Tiny::head_dim, group = Tiny::heads / Tiny::kv_heads;
-  DoubleRow out(Tiny::heads * dim);
-  for (std::size_t h = 0; h < Tiny::heads; ++h) {
+  const std::size_t dim = Sizes::head_dim, group = Sizes::heads / Sizes::kv_heads;
+  DoubleRow out(Sizes::heads * dim);
+  for (std::size_t h = 0; h < Sizes::heads; ++h) {
     const std::size_t from = h / group * dim;
     DoubleRow weight;
     double sum = 0;
@@ -86,15 +86,15 @@ DoubleRow attend_row(const DoubleRows& q, const DoubleRows& k, const DoubleRows&
 DoubleRow feed_forward(const std::map<std::string, std::vector<float>>& tensors, std::int64_t layer,
                        const DoubleRow& x) {
   const DoubleRow normed = plain_norm(x, tensors.at("ffn_norm"), layer);
-  DoubleRow gate = times(tensors.at("w1"), layer, Tiny::hidden, normed);
-  const DoubleRow up = times(tensors.at("w3"), layer, Tiny::hidden, normed);
+  DoubleRow gate = times(tensors.at("w1"), layer, Sizes::hidden, normed);
+  const DoubleRow up = times(tensors.at("w3"), layer, Sizes::hidden, normed);
   for (std::size_t c = 0; c < gate.size(); ++c) gate[c] *= up[c] / (1 + std::exp(-gate[c]));
-  return times(tensors.at("w2"), layer, Tiny::width, gate);
+  return times(tensors.at("w2"), layer, Sizes::width, gate);
 }
 
 }  // namespace
 
-TinyLlama::TinyLlama(std::uint64_t seed) {
+RandomLlama::RandomLlama(std::uint64_t seed) {
   Draw draw(seed);
   const auto add = [&](const std::string& name, std::int64_t count, double mean, double spread) {
     std::vector<float>& values = tensors[name];
@@ -114,7 +114,7 @@ TinyLlama::TinyLlama(std::uint64_t seed) {
   add("final_norm", width, 1, 0.2);
 }
 
-void TinyLlama::write(const std::string& path) const {
+void RandomLlama::write(const std::string& path) const {
   std::ofstream file(path, std::ios::binary);
   for (const std::int64_t number : {width, hidden, layers, heads, kv_heads, vocabulary, context})
     put(file, static_cast<std::int32_t>(number));
@@ -125,7 +125,7 @@ void TinyLlama::write(const std::string& path) const {
   for (const float value : angles) put(file, value);
 }
 
-void TinyLlama::write_tokenizer(const std::string& path) {
+void RandomLlama::write_tokenizer(const std::string& path) {
   std::vector<std::string> pieces{"<unk>", "\n<s>\n", "\n</s>\n"};
   for (int byte = 0; byte < 256; ++byte) pieces.push_back(fmt::format("<0x{:02X}>", byte));
   for (const char* piece : {" ", "a", "b", "c", " a", "ab", "abc", "e", "t", "th", "the"})
@@ -141,25 +141,25 @@ void TinyLlama::write_tokenizer(const std::string& path) {
 
 std::vector<double> PlainLlama::default_angles() {
   std::vector<double> angles;
-  for (int i = 0; i < TinyLlama::head_dim / 2; ++i)
-    angles.push_back(std::pow(10'000.0, -2.0 * i / static_cast<double>(TinyLlama::head_dim)));
+  for (int i = 0; i < RandomLlama::head_dim / 2; ++i)
+    angles.push_back(std::pow(10'000.0, -2.0 * i / static_cast<double>(RandomLlama::head_dim)));
   return angles;
 }
 
 DoubleRows PlainLlama::states(const std::vector<std::int32_t>& tokens) const {
   const auto& tensors = weights.tensors;
-  const std::int64_t keys = Tiny::kv_heads * Tiny::head_dim;
+  const std::int64_t keys = Sizes::kv_heads * Sizes::head_dim;
   DoubleRows x;
   for (const std::int32_t token : tokens) {
-    const float* row = tensors.at("embedding").data() + token * Tiny::width;
-    x.emplace_back(row, row + Tiny::width);
+    const float* row = tensors.at("embedding").data() + token * Sizes::width;
+    x.emplace_back(row, row + Sizes::width);
   }
-  for (std::int64_t layer = 0; layer < Tiny::layers; ++layer) {
+  for (std::int64_t layer = 0; layer < Sizes::layers; ++layer) {
     const auto at = static_cast<std::size_t>(layer);
     DoubleRows q, k, v;
     for (std::size_t t = 0; t < x.size(); ++t) {
       const DoubleRow normed = plain_norm(x[t], tensors.at("attention_norm"), layer);
-      q.push_back(times(tensors.at("wq"), layer, Tiny::heads * Tiny::head_dim, normed));
+      q.push_back(times(tensors.at("wq"), layer, Sizes::heads * Sizes::head_dim, normed));
       k.push_back(times(tensors.at("wk"), layer, keys, normed));
       v.push_back(times(tensors.at("wv"), layer, keys, normed));
       if (!query_bias.empty()) add_to(q[t], query_bias[at]);
@@ -169,7 +169,7 @@ DoubleRows PlainLlama::states(const std::vector<std::int32_t>& tokens) const {
       turn(*this, t, k[t]);
     }
     for (std::size_t t = 0; t < x.size(); ++t) {
-      add_to(x[t], times(tensors.at("wo"), layer, Tiny::width, attend_row(q, k, v, t)));
+      add_to(x[t], times(tensors.at("wo"), layer, Sizes::width, attend_row(q, k, v, t)));
       add_to(x[t], feed_forward(tensors, layer, x[t]));
     }
   }
@@ -178,7 +178,7 @@ DoubleRows PlainLlama::states(const std::vector<std::int32_t>& tokens) const {
 }
 
 std::vector<double> PlainLlama::logits(const std::vector<double>& state) const {
-  return times(weights.tensors.at("embedding"), 0, Tiny::vocabulary, state);
+  return times(weights.tensors.at("embedding"), 0, Sizes::vocabulary, state);
 }
 
 }  // namespace subquad::testing
