@@ -13,7 +13,6 @@
 namespace subquad::testing {
 namespace {
 
-using Sizes = RandomLlama;
 using DoubleRow = std::vector<double>;
 
 template <typename T>
@@ -51,7 +50,7 @@ void add_to(DoubleRow& x, const DoubleRow& y) {
 // Turns every head of a row.
 void turn(const PlainLlama& model, std::size_t position, DoubleRow& row) {
   const std::size_t pairs = model.angles.size();
-  for (std::size_t start = 0; start < row.size(); start += Sizes::head_dim)
+  for (std::size_t start = 0; start < row.size(); start += RandomLlama::head_dim)
     for (std::size_t i = 0; i < pairs; ++i) {
       double& a = row[start + (model.halves ? i : 2 * i)];
       double& b = row[start + (model.halves ? i + pairs : 2 * i + 1)];
@@ -65,9 +64,9 @@ void turn(const PlainLlama& model, std::size_t position, DoubleRow& row) {
 
 // Row t of causal attention, all heads.
 DoubleRow attend_row(const DoubleRows& q, const DoubleRows& k, const DoubleRows& v, std::size_t t) {
-  const std::size_t dim = Sizes::head_dim, group = Sizes::heads / Sizes::kv_heads;
-  DoubleRow out(Sizes::heads * dim);
-  for (std::size_t h = 0; h < Sizes::heads; ++h) {
+  const std::size_t dim = RandomLlama::head_dim, group = RandomLlama::heads / RandomLlama::kv_heads;
+  DoubleRow out(RandomLlama::heads * dim);
+  for (std::size_t h = 0; h < RandomLlama::heads; ++h) {
     const std::size_t from = h / group * dim;
     DoubleRow weight;
     double sum = 0;
@@ -86,10 +85,10 @@ DoubleRow attend_row(const DoubleRows& q, const DoubleRows& k, const DoubleRows&
 DoubleRow feed_forward(const std::map<std::string, std::vector<float>>& tensors, std::int64_t layer,
                        const DoubleRow& x) {
   const DoubleRow normed = plain_norm(x, tensors.at("ffn_norm"), layer);
-  DoubleRow gate = times(tensors.at("w1"), layer, Sizes::hidden, normed);
-  const DoubleRow up = times(tensors.at("w3"), layer, Sizes::hidden, normed);
+  DoubleRow gate = times(tensors.at("w1"), layer, RandomLlama::hidden, normed);
+  const DoubleRow up = times(tensors.at("w3"), layer, RandomLlama::hidden, normed);
   for (std::size_t c = 0; c < gate.size(); ++c) gate[c] *= up[c] / (1 + std::exp(-gate[c]));
-  return times(tensors.at("w2"), layer, Sizes::width, gate);
+  return times(tensors.at("w2"), layer, RandomLlama::width, gate);
 }
 
 }  // namespace
@@ -148,18 +147,19 @@ std::vector<double> PlainLlama::default_angles() {
 
 DoubleRows PlainLlama::states(const std::vector<std::int32_t>& tokens) const {
   const auto& tensors = weights.tensors;
-  const std::int64_t keys = Sizes::kv_heads * Sizes::head_dim;
+  const std::int64_t keys = RandomLlama::kv_heads * RandomLlama::head_dim;
   DoubleRows x;
   for (const std::int32_t token : tokens) {
-    const float* row = tensors.at("embedding").data() + token * Sizes::width;
-    x.emplace_back(row, row + Sizes::width);
+    const float* row = tensors.at("embedding").data() + token * RandomLlama::width;
+    x.emplace_back(row, row + RandomLlama::width);
   }
-  for (std::int64_t layer = 0; layer < Sizes::layers; ++layer) {
+  for (std::int64_t layer = 0; layer < RandomLlama::layers; ++layer) {
     const auto at = static_cast<std::size_t>(layer);
     DoubleRows q, k, v;
     for (std::size_t t = 0; t < x.size(); ++t) {
       const DoubleRow normed = plain_norm(x[t], tensors.at("attention_norm"), layer);
-      q.push_back(times(tensors.at("wq"), layer, Sizes::heads * Sizes::head_dim, normed));
+      q.push_back(
+          times(tensors.at("wq"), layer, RandomLlama::heads * RandomLlama::head_dim, normed));
       k.push_back(times(tensors.at("wk"), layer, keys, normed));
       v.push_back(times(tensors.at("wv"), layer, keys, normed));
       if (!query_bias.empty()) add_to(q[t], query_bias[at]);
@@ -169,7 +169,7 @@ DoubleRows PlainLlama::states(const std::vector<std::int32_t>& tokens) const {
       turn(*this, t, k[t]);
     }
     for (std::size_t t = 0; t < x.size(); ++t) {
-      add_to(x[t], times(tensors.at("wo"), layer, Sizes::width, attend_row(q, k, v, t)));
+      add_to(x[t], times(tensors.at("wo"), layer, RandomLlama::width, attend_row(q, k, v, t)));
       add_to(x[t], feed_forward(tensors, layer, x[t]));
     }
   }
@@ -178,7 +178,7 @@ DoubleRows PlainLlama::states(const std::vector<std::int32_t>& tokens) const {
 }
 
 std::vector<double> PlainLlama::logits(const std::vector<double>& state) const {
-  return times(weights.tensors.at("embedding"), 0, Sizes::vocabulary, state);
+  return times(weights.tensors.at("embedding"), 0, RandomLlama::vocabulary, state);
 }
 
 }  // namespace subquad::testing

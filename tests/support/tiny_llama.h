@@ -29,9 +29,7 @@ inline std::vector<float> tiny_weights(std::uint32_t tensor, std::size_t count) 
   return values;
 }
 
-// Only the keys; tensors that a test wants otherwise are its own affair.
-inline GgufBuilder tiny_llama_keys(const TinyLlama& model) {
-  GgufBuilder file;
+inline GgufBuilder& add_tiny_keys(GgufBuilder& file, const TinyLlama& model) {
   const std::string prefix = model.architecture + ".";
   file.text("general.architecture", model.architecture).text("general.name", "tiny");
   file.number(prefix + "block_count", model.layers);
@@ -43,6 +41,12 @@ inline GgufBuilder tiny_llama_keys(const TinyLlama& model) {
   file.number(prefix + "attention.layer_norm_rms_epsilon", 1e-6f);
   file.number(prefix + "rope.freq_base", 5000.0f);
   return file;
+}
+
+// Only the keys; tensors that a test wants otherwise are its own affair.
+inline GgufBuilder tiny_llama_keys(const TinyLlama& model) {
+  GgufBuilder file;
+  return add_tiny_keys(file, model);
 }
 
 struct TinyTensor {
