@@ -13,8 +13,8 @@ const std::string gpt2 =
 // The same with contractions in any case, any one other character before letters, `numbers` in a
 // row, and line ends that stay with what is before them.
 std::string gpt4(const std::string& numbers) {
-  return R"('[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\r\n\p{L}\p{N}]?\p{L}+|)" +
-         numbers + R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  return R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|)" + numbers +
+         R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 }
 
 const std::map<std::string, std::vector<std::string>>& table() {
