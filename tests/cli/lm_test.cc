@@ -160,7 +160,7 @@ TEST_F(LmTest, GenerateStreamsTheText) {
   write_text(path("p.txt"), "abc the");
   const Words words{"--prompt-file", "p.txt", "--max-tokens", "12"};
   const auto run_of = run_json(generate(words))["runs"][0];
-  EXPECT_EQ(run_of["prompt_tokens"], run_of["prompt_tokens"].get<int>());
+  EXPECT_GT(run_of["prompt_tokens"].get<int>(), 1);
   EXPECT_EQ(run_of["method"], "exact");
   EXPECT_EQ(run_of["decode"], "exact");
   EXPECT_TRUE(run_of["ended_by"] == "model" || run_of["tokens"] == 12);

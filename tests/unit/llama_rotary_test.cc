@@ -91,8 +91,12 @@ TEST(LlamaRotary, Yarn) {
   double last = 1;
   for (std::size_t i = 0; i < plain.size(); ++i) {
     const double turns = 2048 * plain[i] / (2 * std::numbers::pi), share = scaled[i] / plain[i];
-    if (turns > 40) EXPECT_DOUBLE_EQ(share, 1) << i;
-    if (turns < 0.7) EXPECT_NEAR(share, 0.125, 1e-12) << i;
+    if (turns > 40) {
+      EXPECT_DOUBLE_EQ(share, 1) << i;
+    }
+    if (turns < 0.7) {
+      EXPECT_NEAR(share, 0.125, 1e-12) << i;
+    }
     EXPECT_LE(share, last) << i;
     last = share;
     kept += share == 1 ? 1 : 0;
