@@ -37,10 +37,10 @@ bool ends_text(const tokenizer::Tokenizer& tokenizer, int token) {
 Generation generate(const LmSource& source, std::span<const int> prompt,
                     const GenerateSettings& settings,
                     const std::function<void(std::string_view)>& emit) {
-  check_context(source, std::ssize(prompt));
   const std::int64_t depth = source.checkpoint.config.layers;
   const llama::ForwardOptions prefill = options_of(settings, settings.method, depth);
   const llama::ForwardOptions decode = options_of(settings, settings.decode, depth);
+  check_context(source, std::ssize(prompt));
   llama::Model model(source.checkpoint, source.rotary, std::ssize(prompt) + settings.max_tokens);
   Generation result;
   result.prompt_tokens = std::ssize(prompt);

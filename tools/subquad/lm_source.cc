@@ -4,6 +4,7 @@
 
 #include "config/layer_choice.h"
 #include "options.h"
+#include "subquad/attention.h"
 #include "subquad/error.h"
 #include "user_words.h"
 
@@ -31,6 +32,15 @@ llama::RotaryConfig rotary_of(const LmOptions& options, const llama::LlamaConfig
     rotary.original_context = config.context;
   }
   return rotary;
+}
+
+// A wrong spec is found before the model runs: on a layer of no positions.
+void check_spec(const std::string& spec) {
+  Problem empty;
+  empty.query = empty.key = empty.value =
+      dense_view(static_cast<const void*>(nullptr), DType::f32, {1, 1, 0, 1});
+  const MutableTensorView out = dense_view(static_cast<void*>(nullptr), DType::f32, {1, 1, 0, 1});
+  attend(empty, spec, {out, {}, {}}, {1, 0});
 }
 
 }  // namespace
@@ -65,6 +75,7 @@ LmSource load_lm(const LmOptions& options) {
 
 std::vector<std::string> specs_of(const std::string& method, const std::string& layers,
                                   std::int64_t depth) {
+  check_spec(method);
   std::vector<std::string> specs;
   for (const bool chosen : models::choose_layers(layers, depth, "--layers"))
     specs.push_back(chosen ? method : "exact");

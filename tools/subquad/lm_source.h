@@ -31,6 +31,7 @@ void add_lm_options(const Command& command, LmOptions& options);
 LmSource load_lm(const LmOptions& options);
 
 // A spec for each layer: `method` where `layers` (all, A, A-B, last:L) chooses, else exact.
+// Throws Error (invalid_argument) for layers and specs that there are not.
 std::vector<std::string> specs_of(const std::string& method, const std::string& layers,
                                   std::int64_t depth);
 

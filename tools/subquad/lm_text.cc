@@ -34,9 +34,9 @@ void add_lm_text(const Command& command, LmText& text) {
 
 std::string read_utf8(const std::string& path, const std::string& option) {
   std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
   if (!file || std::filesystem::is_directory(path))
     throw_invalid(fmt::format("{} {}: cannot be read", option, path));
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
   const std::size_t valid = tokenizer::valid_bytes(text);
   if (valid < text.size())
     throw_invalid(
