@@ -18,8 +18,9 @@ namespace {
 constexpr std::int64_t kTileBytes = 512 << 10;
 // Rows that share a widened tile: it pays for itself well below.
 constexpr std::int64_t kMostRows = 2048, kFewestRows = 128;
-// Weight rows of one item of a matrix-vector product.
-constexpr std::int64_t kVectorRows = 32;
+// Weight rows of one item of a matrix-vector product, and how many bytes of them are widened at
+// once: they stay in the first-level cache.
+constexpr std::int64_t kVectorRows = 64, kVectorBytes = 16 << 10;
 
 // Rows [first, first + count) of the weights as f32.
 void widen_rows(const WeightMatrix& weight, std::int64_t first, std::int64_t count, float* out) {
@@ -94,14 +95,19 @@ void multiply_rows(const WeightMatrix& weight, std::span<const float> bias, cons
 
 void multiply_vector(const WeightMatrix& weight, std::span<const float> bias, const float* x,
                      float* y, int threads) {
+  const std::int64_t row_bytes = weight.cols * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t step = std::clamp<std::int64_t>(kVectorBytes / row_bytes, 1, kVectorRows);
   const std::int64_t items = (weight.rows + kVectorRows - 1) / kVectorRows;
   parallel_workers(threads, items, [&] {
-    return [&, widened = Scratch<float>(kVectorRows * weight.cols)](std::int64_t item) mutable {
-      const std::int64_t first = item * kVectorRows;
-      const std::int64_t count = std::min(kVectorRows, weight.rows - first);
-      widen_rows(weight, first, count, widened.data());
-      kernels::stream_scores(x, 1, f32_rows(widened.data(), weight.cols, count), y + first, count);
-      if (!bias.empty()) kernels::add(bias.data() + first, count, y + first);
+    return [&, widened = Scratch<float>(step * weight.cols)](std::int64_t item) mutable {
+      const std::int64_t end = std::min((item + 1) * kVectorRows, weight.rows);
+      for (std::int64_t first = item * kVectorRows; first < end; first += step) {
+        const std::int64_t count = std::min(step, end - first);
+        widen_rows(weight, first, count, widened.data());
+        kernels::stream_scores(x, 1, f32_rows(widened.data(), weight.cols, count), y + first,
+                               count);
+        if (!bias.empty()) kernels::add(bias.data() + first, count, y + first);
+      }
     };
   });
 }
