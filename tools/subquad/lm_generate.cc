@@ -4,6 +4,7 @@
 
 #include "llama/token_scores.h"
 #include "ops/stopwatch.h"
+#include "progress.h"
 #include "subquad/error.h"
 
 namespace subquad::cli {
@@ -28,6 +29,16 @@ llama::ForwardOptions options_of(const GenerateSettings& settings, const std::st
   return options;
 }
 
+ops::Activations run_prompt(llama::Model& model, std::span<const int> prompt,
+                            llama::ForwardOptions options, llama::ForwardCounts& counts) {
+  Progress progress("lm generate");
+  progress.expect(static_cast<int>(model.config().layers));
+  options.observe = [&](std::int64_t layer, const Problem&) {
+    progress.step(fmt::format("prompt, layer {}", layer));
+  };
+  return model.append(prompt, options, counts);
+}
+
 bool ends_text(const tokenizer::Tokenizer& tokenizer, int token) {
   return token == tokenizer.eos() || token == tokenizer.end_of_turn();
 }
@@ -45,7 +56,7 @@ Generation generate(const LmSource& source, std::span<const int> prompt,
   Generation result;
   result.prompt_tokens = std::ssize(prompt);
   ops::Stopwatch watch;
-  ops::Activations states = model.append(prompt, prefill, result.prefill);
+  ops::Activations states = run_prompt(model, prompt, prefill, result.prefill);
   result.prefill_s = watch.lap();
   while (std::ssize(result.tokens) < settings.max_tokens) {
     const float* last = states.rows().row(states.rows().count - 1);

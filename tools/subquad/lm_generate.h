@@ -11,7 +11,6 @@
 #include "llama/model.h"
 #include "llama/sampler.h"
 #include "lm_source.h"
-#include "progress.h"
 
 namespace subquad::cli {
 

@@ -160,7 +160,7 @@ void add_methods(const Command& command, GenerateSettings& settings) {
 }
 
 void add_sampling(const Command& command, GenerateSettings& settings) {
-  add_whole(command, "--max-tokens", settings.max_tokens, 1, std::int64_t{1} << 30,
+  add_whole(command, "--max-tokens", settings.max_tokens, 1, std::int64_t{1} << 20,
             "Stop after N tokens, if the model does not end the text before");
   const auto read = [&settings](const std::string& word) {
     settings.sampler.temperature = finite_number(word, "--temperature");
