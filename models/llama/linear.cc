@@ -43,7 +43,7 @@ Tiling choose_tiling(const WeightMatrix& weight, std::int64_t rows, int threads)
   const std::int64_t even = round_up((weight.rows + threads - 1) / threads, panel);
   const std::int64_t outputs = std::min(most, even);
   const std::int64_t across = (weight.rows + outputs - 1) / outputs;
-  const std::int64_t wanted = (3 * threads + across - 1) / across;
+  const std::int64_t wanted = (std::int64_t{3} * threads + across - 1) / across;
   const std::int64_t share = std::clamp((rows + wanted - 1) / wanted, kFewestRows, kMostRows);
   return {outputs, share, across, (rows + share - 1) / share};
 }

@@ -36,7 +36,7 @@ std::string read_utf8(const std::string& path, const std::string& option) {
   std::ifstream file(path, std::ios::binary);
   if (!file || std::filesystem::is_directory(path))
     throw_invalid(fmt::format("{} {}: cannot be read", option, path));
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::string text{std::istreambuf_iterator<char>(file), {}};
   const std::size_t valid = tokenizer::valid_bytes(text);
   if (valid < text.size())
     throw_invalid(
