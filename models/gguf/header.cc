@@ -55,7 +55,7 @@ std::vector<Wide> read_numbers(HeaderReader& reader, const std::string& key) {
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     Stored stored;
     std::memcpy(&stored, bytes.data() + i * sizeof(Stored), sizeof(Stored));
-    numbers[i] = static_cast<Wide>(stored);
+    numbers[i] = Wide{stored};
   }
   return numbers;
 }

@@ -49,6 +49,8 @@ std::optional<WeightType> weight_type(gguf::TensorType type) {
       return WeightType::q5_1;
     case gguf::TensorType::q4_k:
       return WeightType::q4_k;
+    case gguf::TensorType::q5_k:
+      return WeightType::q5_k;
     case gguf::TensorType::q6_k:
       return WeightType::q6_k;
     default:
@@ -70,7 +72,7 @@ class GgufTensors final : public TensorSource {
     const auto type = weight_type(tensor.type);
     if (!type)
       fail(name, fmt::format("has type {}; we read F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, "
-                             "Q4_K and Q6_K",
+                             "Q4_K, Q5_K and Q6_K",
                              gguf::traits_of(tensor.type).name));
     return {*type, tensor.shape, file_.read(tensor, *storage_).data()};
   }

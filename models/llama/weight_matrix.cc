@@ -31,6 +31,8 @@ Block block_of(WeightType type) {
       return {32, 24};
     case WeightType::q4_k:
       return {256, 144};
+    case WeightType::q5_k:
+      return {256, 176};
     case WeightType::q6_k:
       return {256, 210};
   }
@@ -59,7 +61,9 @@ struct ScalePlace {
 
 ScalePlace scale_place(WeightType type) {
   if (type == WeightType::q6_k) return {208, false};
-  return {0, type == WeightType::q4_1 || type == WeightType::q5_1 || type == WeightType::q4_k};
+  const bool minimum = type == WeightType::q4_1 || type == WeightType::q5_1 ||
+                       type == WeightType::q4_k || type == WeightType::q5_k;
+  return {0, minimum};
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace subquad::llama {
 
 // How weights are stored: plain, or in blocks of 32 or 256 entries with their scales (GGUF's
 // names).
-enum class WeightType { f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q6_k };
+enum class WeightType { f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k };
 
 // A matrix of weights as stored: rows one after another, a row a whole number of blocks. Data of a
 // plain type are aligned to its entries, blocks to nothing.

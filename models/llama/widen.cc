@@ -118,23 +118,63 @@ HWY_INLINE GroupScale group_scale(Bytes packed, int j) {
           (packed[j + 4] >> 4) | (packed[j] >> 6 << 4)};
 }
 
-// Bytes: d, m, 12 of scales, then 32 for each pair of groups of 32: low halves are the first group.
+struct Affine {
+  float scale, minimum;
+};
+// Bytes: d, m, 12 of scales.
+HWY_INLINE Affine group_affine(Bytes block, int group) {
+  const GroupScale of = group_scale(block + 4, group);
+  return {half_at(block) * static_cast<float>(of.scale),
+          -half_at(block + 2) * static_cast<float>(of.minimum)};
+}
+
+// After these 32 bytes for each pair of groups of 32: low halves are the first group.
 HWY_INLINE void widen_q4_k(Bytes block, float* HWY_RESTRICT out) {
-  const float d = half_at(block), m = half_at(block + 2);
-  for (int group = 0; group < 8; ++group, out += 32) {
-    const GroupScale of = group_scale(block + 4, group);
-    const float scale = d * static_cast<float>(of.scale);
-    const float minimum = -m * static_cast<float>(of.minimum);
+  for (int group = 0; group < 8; group += 2) {
+    const Affine first = group_affine(block, group), second = group_affine(block, group + 1);
     for (std::size_t begin = 0; begin < 32; begin += part) {
-      const Bytes packed = block + 16 + 32 * (group / 2) + begin;
-      if (group % 2 == 0)
-        widen_part([=](std::size_t i) HWY_ATTR { return low_bits(packed, i); }, scale, minimum,
-                   out + begin);
-      else
-        widen_part([=](std::size_t i) HWY_ATTR { return high_bits(packed, i); }, scale, minimum,
-                   out + begin);
+      const Bytes packed = block + 16 + 16 * group + begin;
+      float* target = out + 32 * group + begin;
+      const auto low = [=](std::size_t i) HWY_ATTR { return low_bits(packed, i); };
+      const auto high = [=](std::size_t i) HWY_ATTR { return high_bits(packed, i); };
+      widen_part(low, first.scale, first.minimum, target);
+      widen_part(high, second.scale, second.minimum, target + 32);
     }
   }
+}
+
+// 16, where bit `bit` of byte i + lane is set.
+template <int bit>
+HWY_INLINE Int fifth_of_bytes(Bytes bytes, std::size_t i) {
+  const Ints ints;
+  const auto shifted = hn::ShiftRight<bit>(hn::PromoteTo(ints, hn::LoadU(Small(), bytes + i)));
+  return hn::ShiftLeft<4>(hn::And(shifted, hn::Set(ints, 1)));
+}
+
+// Groups `group` and `group` + 1 of Q5_K, whose fifth bits are these of 32 bytes.
+template <int group>
+HWY_INLINE void widen_pair_5_bits(Bytes block, float* HWY_RESTRICT out) {
+  const Affine first = group_affine(block, group), second = group_affine(block, group + 1);
+  for (std::size_t begin = 0; begin < 32; begin += part) {
+    const Bytes fifths = block + 16 + begin, packed = block + 48 + 16 * group + begin;
+    float* target = out + 32 * group + begin;
+    const auto low = [=](std::size_t i) HWY_ATTR {
+      return hn::Or(low_bits(packed, i), fifth_of_bytes<group>(fifths, i));
+    };
+    const auto high = [=](std::size_t i) HWY_ATTR {
+      return hn::Or(high_bits(packed, i), fifth_of_bytes<group + 1>(fifths, i));
+    };
+    widen_part(low, first.scale, first.minimum, target);
+    widen_part(high, second.scale, second.minimum, target + 32);
+  }
+}
+
+// As Q4_K, with 32 bytes of fifth bits before the others.
+HWY_INLINE void widen_q5_k(Bytes block, float* HWY_RESTRICT out) {
+  widen_pair_5_bits<0>(block, out);
+  widen_pair_5_bits<2>(block, out);
+  widen_pair_5_bits<4>(block, out);
+  widen_pair_5_bits<6>(block, out);
 }
 
 // 16 entries: four bits in each of `low` (high_half: the upper four), two in `high` from bit
@@ -187,6 +227,8 @@ void WidenBlocks(WeightType type, Bytes blocks, std::int64_t count, float* out) 
       return widen_each<24, 32, widen_q5_1>(blocks, count, out);
     case WeightType::q4_k:
       return widen_each<144, 256, widen_q4_k>(blocks, count, out);
+    case WeightType::q5_k:
+      return widen_each<176, 256, widen_q5_k>(blocks, count, out);
     case WeightType::q6_k:
       return widen_each<210, 256, widen_q6_k>(blocks, count, out);
     case WeightType::f32:

@@ -28,6 +28,7 @@ values = (draw.normal(size=(ROWS, COLS)) * np.exp(draw.normal(size=(ROWS, COLS))
 data = {type: quantize(values, type) for type in (Type.F16, Type.BF16, Type.Q8_0, Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1)}
 data[Type.F32] = values
 data[Type.Q4_K] = random_blocks(Type.Q4_K, (0, 2))
+data[Type.Q5_K] = random_blocks(Type.Q5_K, (0, 2))
 data[Type.Q6_K] = random_blocks(Type.Q6_K, (208,))
 
 writer = gguf.GGUFWriter(folder + 'cases.gguf', 'llama')

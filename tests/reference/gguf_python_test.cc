@@ -18,7 +18,7 @@ const std::map<std::string, WeightType> types{
     {"F32", WeightType::f32},   {"F16", WeightType::f16},   {"BF16", WeightType::bf16},
     {"Q8_0", WeightType::q8_0}, {"Q4_0", WeightType::q4_0}, {"Q4_1", WeightType::q4_1},
     {"Q5_0", WeightType::q5_0}, {"Q5_1", WeightType::q5_1}, {"Q4_K", WeightType::q4_k},
-    {"Q6_K", WeightType::q6_k}};
+    {"Q5_K", WeightType::q5_k}, {"Q6_K", WeightType::q6_k}};
 
 class GgufPython : public ::testing::Test {
  protected:

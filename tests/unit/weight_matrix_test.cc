@@ -14,7 +14,7 @@ using Block = const std::uint8_t*;
 
 constexpr WeightType block_types[] = {WeightType::q8_0, WeightType::q4_0, WeightType::q4_1,
                                       WeightType::q5_0, WeightType::q5_1, WeightType::q4_k,
-                                      WeightType::q6_k};
+                                      WeightType::q5_k, WeightType::q6_k};
 
 int bit(Block bytes, int index) { return bytes[index / 8] >> (index % 8) & 1; }
 
@@ -50,6 +50,14 @@ double q4_k_entry(Block block, int e) {
          half(block + 2) * six_bits(block + 4, group, true);
 }
 
+double q5_k_entry(Block block, int e) {
+  const int group = e / 32;
+  const int low = bits(block + 48, 8 * (32 * (group / 2) + e % 32) + 4 * (group % 2), 4);
+  const int q = low | bit(block + 16, 8 * (e % 32) + group) << 4;
+  return half(block) * six_bits(block + 4, group, false) * q -
+         half(block + 2) * six_bits(block + 4, group, true);
+}
+
 double q6_k_entry(Block block, int e) {
   const int part = e / 128, group = e % 128 / 32, i = e % 32;
   const int low = bits(block, 8 * (64 * part + 32 * (group % 2) + i) + 4 * (group / 2), 4);
@@ -72,6 +80,8 @@ double entry(WeightType type, Block block, int e) {
       return half(block) * (nibble(block + 8, e) | bit(block + 4, e) << 4) + half(block + 2);
     case WeightType::q4_k:
       return q4_k_entry(block, e);
+    case WeightType::q5_k:
+      return q5_k_entry(block, e);
     default:
       return q6_k_entry(block, e);
   }
@@ -149,8 +159,8 @@ TEST(WeightMatrix, FindsEveryScaleThatIsNotFinite) {
     auto bytes = random_blocks(type, 4, 3);
     const WeightMatrix matrix = matrix_of(type, bytes, 2, 2 * block_entries(type));
     const std::size_t scale = type == WeightType::q6_k ? 208 : 0;
-    const bool minimum =
-        type == WeightType::q4_1 || type == WeightType::q5_1 || type == WeightType::q4_k;
+    const bool minimum = type == WeightType::q4_1 || type == WeightType::q5_1 ||
+                         type == WeightType::q4_k || type == WeightType::q5_k;
     for (std::size_t at = scale; at <= scale + (minimum ? 2 : 0); at += 2) {
       const std::size_t high = static_cast<std::size_t>(3 * block_bytes(type)) + at + 1;
       const std::uint8_t kept = bytes[high];
