@@ -422,6 +422,10 @@ TEST(LlamaCheckpoint, ReadsOrRefusesKeysOfConfigJson) {
   refuse("rope_scaling", {{"rope_type", "yarn"}}, "rope_scaling: factor: is missing");
   refuse("hidden_size", "wide", "hidden_size: must be a whole number");
   refuse("hidden_size", nullptr, "hidden_size: is missing");
+  refuse("partial_rotary_factor", 1e300, "partial_rotary_factor: must be above 0");
+  refuse("rope_theta", 1e300, "rotary base inf is outside");
+  refuse("rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}, {"a\nb", 1}},
+         "rope_scaling: a?b: 1 is not supported");
   refuse("quantization_config", {{"bits", 4}}, "quantization_config: is not supported");
   io::expect_error([&] { (void)with("tie_word_embeddings", false); },
                    "tensor \"lm_head.weight\": is missing, and tie_word_embeddings is not true");
