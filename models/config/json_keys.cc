@@ -3,6 +3,7 @@
 #include <limits>
 #include <utility>
 
+#include "io/text.h"
 #include "subquad/error.h"
 
 namespace subquad::models {
@@ -13,7 +14,7 @@ JsonKeys::JsonKeys(const nlohmann::json& json, std::string where)
 }
 
 void JsonKeys::fail(const std::string& key, const std::string& what) const {
-  throw_invalid(where_ + ": " + key + ": " + what);
+  throw_invalid(where_ + ": " + io::printable(key) + ": " + what);
 }
 
 const nlohmann::json* JsonKeys::find(const char* key) const {

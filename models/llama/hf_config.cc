@@ -75,6 +75,7 @@ RotaryConfig read_rotary(const JsonKeys& keys, const LlamaConfig& config) {
   const auto inner = parameters ? parameters->number("rope_theta") : std::nullopt;
   rotary.base = static_cast<float>(inner ? *inner : keys.number("rope_theta").value_or(10000));
   const double part = keys.number("partial_rotary_factor").value_or(1);
+  if (!(part > 0 && part <= 1)) keys.fail("partial_rotary_factor", "must be above 0 and at most 1");
   rotary.dimensions = static_cast<std::int64_t>(part * static_cast<double>(config.head_dim));
   const auto scaling = parameters ? parameters : keys.object("rope_scaling");
   if (scaling) read_scaling(*scaling, rotary);

@@ -1,5 +1,6 @@
 #include "llama/widen.h"
 
+#include <cstddef>
 #include <cstring>
 
 #include "core/targets.h"
@@ -17,6 +18,7 @@ namespace subquad::llama::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using Bytes = const std::uint8_t*;
+using Place = std::ptrdiff_t;
 // At most the 16 entries that share a scale in every format.
 using D = hn::CappedTag<float, 16>;
 using Ints = hn::Rebind<std::int32_t, D>;
@@ -112,7 +114,7 @@ HWY_INLINE void widen_q5_1(Bytes block, float* HWY_RESTRICT out) {
 struct GroupScale {
   int scale, minimum;
 };
-HWY_INLINE GroupScale group_scale(Bytes packed, int j) {
+HWY_INLINE GroupScale group_scale(Bytes packed, Place j) {
   if (j < 4) return {packed[j] & 63, packed[j + 4] & 63};
   return {(packed[j + 4] & 15) | (packed[j - 4] >> 6 << 4),
           (packed[j + 4] >> 4) | (packed[j] >> 6 << 4)};
@@ -122,7 +124,7 @@ struct Affine {
   float scale, minimum;
 };
 // Bytes: d, m, 12 of scales.
-HWY_INLINE Affine group_affine(Bytes block, int group) {
+HWY_INLINE Affine group_affine(Bytes block, Place group) {
   const GroupScale of = group_scale(block + 4, group);
   return {half_at(block) * static_cast<float>(of.scale),
           -half_at(block + 2) * static_cast<float>(of.minimum)};
@@ -130,7 +132,7 @@ HWY_INLINE Affine group_affine(Bytes block, int group) {
 
 // After these 32 bytes for each pair of groups of 32: low halves are the first group.
 HWY_INLINE void widen_q4_k(Bytes block, float* HWY_RESTRICT out) {
-  for (int group = 0; group < 8; group += 2) {
+  for (Place group = 0; group < 8; group += 2) {
     const Affine first = group_affine(block, group), second = group_affine(block, group + 1);
     for (std::size_t begin = 0; begin < 32; begin += part) {
       const Bytes packed = block + 16 + 16 * group + begin;
@@ -152,17 +154,17 @@ HWY_INLINE Int fifth_of_bytes(Bytes bytes, std::size_t i) {
 }
 
 // Groups `group` and `group` + 1 of Q5_K, whose fifth bits are these of 32 bytes.
-template <int group>
+template <Place group>
 HWY_INLINE void widen_pair_5_bits(Bytes block, float* HWY_RESTRICT out) {
   const Affine first = group_affine(block, group), second = group_affine(block, group + 1);
   for (std::size_t begin = 0; begin < 32; begin += part) {
     const Bytes fifths = block + 16 + begin, packed = block + 48 + 16 * group + begin;
     float* target = out + 32 * group + begin;
     const auto low = [=](std::size_t i) HWY_ATTR {
-      return hn::Or(low_bits(packed, i), fifth_of_bytes<group>(fifths, i));
+      return hn::Or(low_bits(packed, i), fifth_of_bytes<static_cast<int>(group)>(fifths, i));
     };
     const auto high = [=](std::size_t i) HWY_ATTR {
-      return hn::Or(high_bits(packed, i), fifth_of_bytes<group + 1>(fifths, i));
+      return hn::Or(high_bits(packed, i), fifth_of_bytes<static_cast<int>(group) + 1>(fifths, i));
     };
     widen_part(low, first.scale, first.minimum, target);
     widen_part(high, second.scale, second.minimum, target + 32);
@@ -196,8 +198,8 @@ HWY_INLINE void widen_6_bits(Bytes low, Bytes high, float d, float* HWY_RESTRICT
 HWY_INLINE void widen_q6_k(Bytes block, float* HWY_RESTRICT out) {
   const float d = half_at(block + 208);
   const auto* scales = reinterpret_cast<const std::int8_t*>(block + 192);
-  for (int piece = 0; piece < 4; ++piece) {
-    const int half = piece / 2, side = piece % 2;
+  for (Place piece = 0; piece < 4; ++piece) {
+    const Place half = piece / 2, side = piece % 2;
     const Bytes low = block + 64 * half + 16 * side, high = block + 128 + 32 * half + 16 * side;
     const std::int8_t* scale = scales + 8 * half + side;
     float* target = out + 128 * half + 16 * side;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "subquad/error.h"
+#include "tokenizer/compose.h"
 #include "tokenizer/sentencepiece.h"
 #include "tokenizer/utf8.h"
 
@@ -96,7 +97,8 @@ void Encoder::encode(std::string_view text, bool first, std::vector<int>& ids) c
 void Encoder::encode_run(std::string_view run, bool valid, Work& work) const {
   if (!valid && vocabulary_.units == Units::characters) return append_bytes(run, work.ids);
   if (!valid) return encode_word(run, work);
-  splitter_.split(run, work.words);
+  const std::string composed_run = vocabulary_.composes ? composed(run) : std::string();
+  splitter_.split(vocabulary_.composes ? composed_run : run, work.words);
   for (const std::string_view word : work.words) encode_word(word, work);
 }
 

@@ -33,11 +33,14 @@ void each_step(const JsonKeys& step, const char* list,
   step.fail("type", io::in_quotes(type_of(step)) + ": this step is not supported as it is set");
 }
 
-// Spaces are seen as U+2581, and one may come first: Llama 2's.
+// Composed characters (Qwen2); spaces that are seen as U+2581, of which one may come first (Llama
+// 2).
 void read_normalizer(const JsonKeys& step, Vocabulary& vocabulary) {
   const std::string type = type_of(step);
   const auto pattern = step.object("pattern");
-  if (type == "Prepend" && step.text("prepend") == visible_space)
+  if (type == "NFC")
+    vocabulary.composes = true;
+  else if (type == "Prepend" && step.text("prepend") == visible_space)
     vocabulary.space_prefix = SpacePrefix::each;
   else if (!(type == "Replace" && pattern && pattern->text("String") == " " &&
              step.text("content") == visible_space))
@@ -96,15 +99,17 @@ void read_pre_tokenizer(const JsonKeys& step, Vocabulary& vocabulary) {
 
 void read_hf_steps(const JsonKeys& root, Vocabulary& vocabulary) {
   vocabulary.units = Units::characters;
+  bool spaces = false;
   if (const auto step = root.object("normalizer"))
-    each_step(*step, "normalizers",
-              [&](const JsonKeys& inner) { read_normalizer(inner, vocabulary); });
-  const bool spaces = root.has("normalizer");
+    each_step(*step, "normalizers", [&](const JsonKeys& inner) {
+      read_normalizer(inner, vocabulary);
+      spaces = spaces || type_of(inner) != "NFC";
+    });
   if (const auto step = root.object("pre_tokenizer"))
     each_step(*step, "pretokenizers",
               [&](const JsonKeys& inner) { read_pre_tokenizer(inner, vocabulary); });
   if (spaces && vocabulary.units == Units::bytes)
-    root.fail("normalizer", "is not supported with byte-level pieces");
+    root.fail("normalizer", "its spaces are not supported with byte-level pieces");
 }
 
 }  // namespace subquad::tokenizer

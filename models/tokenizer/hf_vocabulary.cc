@@ -21,14 +21,14 @@ using models::JsonKeys;
 using nlohmann::json;
 
 // More ids than any vocabulary has.
-constexpr std::int64_t most_ids = 1 << 24;
+constexpr std::int64_t most_ids = 1 << 21;
 
 // What the file calls its tokens, by id, those added later too.
 using Texts = std::vector<std::string>;
 
 // Makes room for `id`.
 std::size_t place_of(std::int64_t id, Texts& texts, const JsonKeys& keys, const char* key) {
-  if (id < 0 || id >= most_ids) keys.fail(key, fmt::format("id {} is outside 0 to 2^24", id));
+  if (id < 0 || id >= most_ids) keys.fail(key, fmt::format("id {} is outside 0 to 2^21", id));
   const auto place = static_cast<std::size_t>(id);
   if (place >= texts.size()) texts.resize(place + 1);
   return place;

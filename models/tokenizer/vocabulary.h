@@ -55,6 +55,7 @@ struct Vocabulary {
   std::vector<std::string> word_patterns;
   bool whole_words = false;  // a word that is a piece is taken as such, whatever the merges
   SpacePrefix space_prefix = SpacePrefix::none;
+  bool composes = false;  // texts are read in the composed form (NFC)
   std::optional<int> bos, eos, end_of_turn, unknown;
   bool adds_bos = false;  // whether the model expects a text to begin with bos
   std::string chat_template;

@@ -72,9 +72,11 @@ def trained(folder, kind):
     """Learned from Python's own sources."""
     corpus = [pathlib.Path(os.__file__).with_name(name).read_text(encoding='utf-8') for name in ('os.py', 'typing.py', 'enum.py')]
     special = ['<unk>', '<s>', '<tab>']
-    if kind in STEPS:
+    if kind in STEPS or kind == 'nfc':
         tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = STEPS[kind]
+        tokenizer.pre_tokenizer = STEPS['qwen2' if kind == 'nfc' else kind]
+        if kind == 'nfc':
+            tokenizer.normalizer = normalizers.NFC()
         alphabet = pre_tokenizers.ByteLevel.alphabet()
     else:
         tokenizer = Tokenizer(models.BPE(unk_token='<unk>', byte_fallback=True, fuse_unk=True))

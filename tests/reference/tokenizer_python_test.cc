@@ -63,8 +63,8 @@ TEST_F(TokenizerPython, WordsAreThePackages) {
 }
 
 TEST_F(TokenizerPython, TrainedTokenizersGiveTheSameIds) {
-  for (const std::string kind :
-       {"gpt-2", "smollm", "llama-bpe", "qwen2", "prepend", "metaspace", "metaspace-whole"}) {
+  for (const std::string kind : {"gpt-2", "smollm", "llama-bpe", "qwen2", "nfc", "prepend",
+                                 "metaspace", "metaspace-whole"}) {
     SCOPED_TRACE(kind);
     const json cases = this->cases("tokenizers", "trained", kind);
     if (cases.is_null()) GTEST_SKIP() << "no python3 with the package tokenizers";

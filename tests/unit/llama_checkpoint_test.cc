@@ -199,7 +199,7 @@ TEST(LlamaCheckpoint, RefusesTensorsByName) {
     expect_tensor_refused(tensor.name, "is missing", [](GgufBuilder&) {});
   const std::string query = "blk.1.attn_q.weight", norm = "blk.0.ffn_norm.weight";
   expect_tensor_refused(query, "has shape (32, 64), must be (32, 32)", [&](GgufBuilder& file) {
-    file.floats(query, {32, 64}, std::vector<float>(32 * 64));
+    file.floats(query, {32, 64}, std::vector<float>(2048));
   });
   expect_tensor_refused(norm, "has shape (1, 32), must be (32)", [&](GgufBuilder& file) {
     file.floats(norm, {1, 32}, std::vector<float>(32));
@@ -208,7 +208,7 @@ TEST(LlamaCheckpoint, RefusesTensorsByName) {
     file.floats(norm, {32}, std::vector<float>(32, NAN));
   });
   expect_tensor_refused(query, "has type IQ4_NL; we read F32", [&](GgufBuilder& file) {
-    file.tensor(query, {32, 32}, 20, ByteList(32 * 18));
+    file.tensor(query, {32, 32}, 20, ByteList(576));
   });
   expect_tensor_refused("rope_freqs.weight", "is no part of a Llama model that we can run",
                         [](GgufBuilder& file) {
@@ -422,6 +422,10 @@ TEST(LlamaCheckpoint, ReadsOrRefusesKeysOfConfigJson) {
   refuse("rope_scaling", {{"rope_type", "yarn"}}, "rope_scaling: factor: is missing");
   refuse("hidden_size", "wide", "hidden_size: must be a whole number");
   refuse("hidden_size", nullptr, "hidden_size: is missing");
+  refuse("partial_rotary_factor", 1e300, "partial_rotary_factor: must be above 0");
+  refuse("rope_theta", 1e300, "rotary base inf is outside");
+  refuse("rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}, {"a\nb", 1}},
+         "rope_scaling: a?b: 1 is not supported");
   refuse("quantization_config", {{"bits", 4}}, "quantization_config: is not supported");
   io::expect_error([&] { (void)with("tie_word_embeddings", false); },
                    "tensor \"lm_head.weight\": is missing, and tie_word_embeddings is not true");

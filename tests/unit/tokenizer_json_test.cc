@@ -55,6 +55,17 @@ TEST(TokenizerJson, ReadsByteLevel) {
   EXPECT_EQ(tokenizer.bos(), std::nullopt);
 }
 
+TEST(TokenizerJson, ComposesCharactersForQwen2) {
+  JsonFolder folder;
+  folder.tokenizer = byte_level();
+  const std::string apart = "e\u0301\xFF", together = "\u00E9\xFF";
+  EXPECT_EQ(folder.load().decode(folder.load().encode(apart)), apart);
+  folder.tokenizer["normalizer"] = {{"type", "NFC"}};
+  const Tokenizer tokenizer = folder.load();
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode(apart)), together);
+  EXPECT_EQ(tokenizer.encode(""), Ids());
+}
+
 TEST(TokenizerJson, ReadsTokenizerConfig) {
   JsonFolder folder;
   folder.tokenizer = byte_level();
@@ -142,7 +153,10 @@ TEST(TokenizerJson, NamesWhatItCannotHonour) {
   refuse("/model/vocab/a", "x", "model: vocab: \"a\" has no whole number");
   refuse("/model/merges/0", "xyz", "model: merges: \"xyz\" is no pair");
   refuse("/model/merges/0", "x y", "model: merges: entry 0: \"xy\" is no token");
-  refuse("/normalizer", {{"type", "NFC"}}, "normalizer: type: \"NFC\": this step is not supported");
+  refuse("/normalizer",
+         {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}},
+         "normalizer: its spaces are not supported with byte-level pieces");
+  refuse("/normalizer", {{"type", "NFD"}}, "normalizer: type: \"NFD\": this step is not supported");
   refuse("/pre_tokenizer", {{"type", "Whitespace"}}, "pre_tokenizer: type: \"Whitespace\": this");
   refuse("/pre_tokenizer/pretokenizers/0",
          {{"type", "Split"}, {"pattern", {{"Regex", "("}}}, {"behavior", "Isolated"}},

@@ -62,7 +62,7 @@ double q6_k_entry(Block block, int e) {
   const int part = e / 128, group = e % 128 / 32, i = e % 32;
   const int low = bits(block, 8 * (64 * part + 32 * (group % 2) + i) + 4 * (group / 2), 4);
   const int high = bits(block + 128, 8 * (32 * part + i) + 2 * group, 2);
-  const int scale = static_cast<std::int8_t>(block[192 + e / 16]);
+  const auto scale = static_cast<std::int8_t>(block[192 + e / 16]);
   return half(block + 208) * scale * ((low | high << 4) - 32);
 }
 
