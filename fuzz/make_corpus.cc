@@ -1,5 +1,5 @@
-// Writes the files that the fuzz targets start from: make_corpus FOLDER fills FOLDER/npy,
-// FOLDER/npz, FOLDER/safetensors and FOLDER/spec.
+// Writes the files that the fuzz targets start from: make_corpus FOLDER fills FOLDER/gguf,
+// FOLDER/npy, FOLDER/npz, FOLDER/safetensors and FOLDER/spec.
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -11,6 +11,7 @@
 
 #include "io_golden.h"
 #include "subquad/io.h"
+#include "support/tiny_llama.h"
 
 namespace {
 
@@ -66,6 +67,36 @@ void write_specs(const fs::path& folder) {
   }
 }
 
+// Models and tokenizers as small as they can be.
+void write_gguf_files(const fs::path& folder) {
+  namespace testing = subquad::testing;
+  const testing::TinyLlama least{"llama", 1, 2, 2, 1, 1, 3};
+  write_bytes(folder / "gguf/llama", testing::tiny_llama(least));
+  testing::TinyLlama biased = least;
+  biased.architecture = "qwen2";
+  biased.biases = true;
+  write_bytes(folder / "gguf/qwen2", testing::tiny_llama(biased));
+  testing::GgufBuilder file;
+  file.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "llama-bpe");
+  file.texts("tokenizer.ggml.tokens", {"a", "b", "ab", "Ġ", "<|end|>"});
+  file.numbers<std::int32_t>("tokenizer.ggml.token_type", {1, 1, 1, 1, 3});
+  file.texts("tokenizer.ggml.merges", {"a b"}).number("tokenizer.ggml.bos_token_id", 4u);
+  write_bytes(folder / "gguf/gpt2", file.build());
+  testing::GgufBuilder scored;
+  scored.text("tokenizer.ggml.model", "llama");
+  scored.texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "<0x41>", "a", "b", "ab", "\u2581"});
+  scored.numbers<std::int32_t>("tokenizer.ggml.token_type", {2, 3, 6, 1, 1, 1, 1});
+  scored.numbers<float>("tokenizer.ggml.scores", {0, 0, 0, -1, -2, -1, -3});
+  scored.number("tokenizer.ggml.unknown_token_id", 0u);
+  write_bytes(folder / "gguf/sentencepiece", scored.build());
+  testing::GgufBuilder types;
+  types.number("u8", std::uint8_t{1}).number("i64", std::int64_t{-1}).number("f64", 0.5);
+  types.number("yes", true).texts("texts", {"a", ""}).numbers<float>("floats", {1, 2});
+  types.number("general.alignment", std::uint32_t{32});
+  types.tensor("q4_1", {2, 32}, 3, testing::ByteList(40, 1));
+  write_bytes(folder / "gguf/types", types.build());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -75,9 +106,10 @@ int main(int argc, char** argv) {
   }
   try {
     const fs::path folder = argv[1];
-    for (const char* name : {"npy", "npz", "safetensors", "spec"}) {
+    for (const char* name : {"gguf", "npy", "npz", "safetensors", "spec"}) {
       fs::create_directories(folder / name);
     }
+    write_gguf_files(folder);
     write_own_files(folder);
     write_golden_files(folder);
     write_specs(folder);

@@ -1,40 +1,35 @@
 #include "vit/model.h"
 
-#include <chrono>
 #include <cmath>
 
 #include <fmt/format.h>
 
 #include "core/rng.h"
 #include "kernels/elementwise.h"
+#include "ops/activations.h"
+#include "ops/nonlinear.h"
+#include "ops/norm.h"
+#include "ops/row_blocks.h"
+#include "ops/stopwatch.h"
 #include "subquad/attention.h"
 #include "subquad/error.h"
-#include "vit/activations.h"
 #include "vit/positions.h"
 
 namespace subquad::vit {
 namespace {
 
+using ops::Activations;
+using ops::for_row_blocks;
+using ops::kRowBlock;
+using ops::Rows;
+using ops::Stopwatch;
+
 constexpr std::int64_t kMaxSize = 8192;
-
-class Stopwatch {
- public:
-  // Seconds since the last call.
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-    return seconds;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 void normalise_rows(const Rows& x, const LayerNorm& norm, float epsilon, const Rows& out) {
   const auto width = static_cast<std::int64_t>(norm.weight.size());
   for (std::int64_t r = 0; r < x.count; ++r)
-    kernels::layer_norm(x.row(r), norm.weight.data(), norm.bias.data(), epsilon, width, out.row(r));
+    ops::layer_norm(x.row(r), norm.weight.data(), norm.bias.data(), epsilon, width, out.row(r));
 }
 
 // One forward of one batch.
@@ -196,7 +191,7 @@ class Pass {
                      normalise_rows(x_.rows().slice(begin, count), block.norm2,
                                     weights_.config.layer_norm_epsilon, normed);
                      block.fc1.apply(normed, wide);
-                     kernels::gelu(wide.data, count * hidden);
+                     ops::gelu(wide.data, count * hidden);
                      block.fc2.apply(wide, branch_.rows().slice(begin, count));
                    });
   }

@@ -75,7 +75,8 @@ class Reader {
     return {floats(name + ".weight", {dim}), floats(name + ".bias", {dim})};
   }
   // A missing bias is zero where the model may have none (`optional_bias`).
-  Linear linear(const std::string& name, const Shape& weight_shape, bool optional_bias = false) {
+  ops::Linear linear(const std::string& name, const Shape& weight_shape,
+                     bool optional_bias = false) {
     const io::Tensor& weight = tensor(name + ".weight", weight_shape);
     const std::int64_t outputs = weight_shape.front();
     const bool none = optional_bias && !has(name + ".bias");

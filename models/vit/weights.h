@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "vit/linear.h"
+#include "ops/linear.h"
 #include "vit/preprocess.h"
 
 namespace subquad::vit {
@@ -31,21 +31,21 @@ struct LayerNorm {
 
 struct Block {
   LayerNorm norm1, norm2;
-  Linear qkv;   // rows (part * heads + head) * head_dim + d; part 0 = query, 1 = key, 2 = value
-  Linear proj;  // after attention
-  Linear fc1, fc2;
+  ops::Linear qkv;  // rows (part * heads + head) * head_dim + d; part 0 = query, 1 = key, 2 = value
+  ops::Linear proj;  // after attention
+  ops::Linear fc1, fc2;
 };
 
 struct Weights {
   Config config;
   std::int64_t dim = 0, heads = 0, patch = 0;
-  std::int64_t grid = 0;  // the position embedding is for grid x grid patches
-  Linear patch_embed;     // inputs: (channel * patch + row) * patch + column
+  std::int64_t grid = 0;    // the position embedding is for grid x grid patches
+  ops::Linear patch_embed;  // inputs: (channel * patch + row) * patch + column
   std::vector<float> class_token;
   std::vector<float> positions;  // (1 + grid^2, dim), the class token first
   std::vector<Block> blocks;
   LayerNorm norm;
-  Linear head;
+  ops::Linear head;
   bool converted = false;  // some tensors were f64; they are used as f32
 
   std::int64_t head_dim() const { return dim / heads; }

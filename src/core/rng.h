@@ -18,7 +18,8 @@ enum class Purpose : std::uint32_t {
   probe,
   residual,
   layer_seed,
-  recall_row
+  recall_row,
+  token
 };
 
 class Rng {

@@ -5,8 +5,16 @@
 
 namespace subquad::testing {
 
+namespace {
+
+// The environment that scripts/install_deps makes, as the shell reads it.
+const std::string cached_python = R"("${XDG_CACHE_HOME:-$HOME/.cache}/subquad/python/bin/python3")";
+
+}  // namespace
+
 std::string find_python(const std::string& modules) {
-  for (const std::string python : {"python3", "/usr/bin/python3"})
+  for (const std::string& python :
+       {std::string("python3"), std::string("/usr/bin/python3"), cached_python})
     if (std::system((python + " -c 'import " + modules + "' >/dev/null 2>&1").c_str()) == 0)
       return python;
   return "";

@@ -13,7 +13,7 @@
 #include "support/draw.h"
 #include "support/tiny_vit.h"
 #include "vit/agreement.h"
-#include "vit/block_choice.h"
+#include "config/layer_choice.h"
 #include "vit/model.h"
 #include "vit/network_metrics.h"
 #include "vit/positions.h"
@@ -278,7 +278,7 @@ TEST(VitConfig, Refusals) {
 TEST(VitBlocks, Choices) {
   const auto chosen = [](const char* text) {
     std::vector<int> numbers;
-    const std::vector<bool> all = vit::choose_blocks(text, 5, "--layers");
+    const std::vector<bool> all = models::choose_layers(text, 5, "--layers");
     for (int b = 0; b < 5; ++b)
       if (all[static_cast<std::size_t>(b)]) numbers.push_back(b);
     return numbers;
@@ -290,7 +290,7 @@ TEST(VitBlocks, Choices) {
   EXPECT_EQ(chosen("last:5"), chosen("all"));
   for (const char* text : {"", "some", "-", "1-", "-1", "3-1", "0-5", "5", "last:", "last:0",
                            "last:6", "last:-1", "1-2-3", "1.5", "99999999999999999999"})
-    expect_error([&] { vit::choose_blocks(text, 5, "--layers"); }, "--layers: '");
+    expect_error([&] { models::choose_layers(text, 5, "--layers"); }, "--layers: '");
 }
 
 TEST(VitAgreement, Counts) {

@@ -14,6 +14,7 @@ void add_bench(const Command& app);
 void add_diagnose(const Command& app);
 void add_info(const Command& app);
 void add_kernel(const Command& app);
+void add_lm(const Command& app);
 void add_specs(const Command& app);
 void add_synth(const Command& app);
 void add_vit(const Command& app);

@@ -9,7 +9,7 @@
 
 #include "run_record.h"
 #include "subquad/error.h"
-#include "vit/block_choice.h"
+#include "config/layer_choice.h"
 #include "vit/model.h"
 #include "vit/pictures.h"
 
@@ -40,7 +40,7 @@ Entrant make_entrant(const vit::Weights& weights, const VitSettings& settings,
 }
 
 std::vector<Entrant> make_entrants(const vit::Weights& weights, const VitSettings& settings) {
-  const auto chosen = vit::choose_blocks(settings.layers, weights.depth(), "--layers");
+  const auto chosen = models::choose_layers(settings.layers, weights.depth(), "--layers");
   std::vector<Entrant> entrants;
   entrants.push_back(
       make_entrant(weights, settings, "exact", std::vector<bool>(chosen.size(), false)));

@@ -1,4 +1,4 @@
-#include "vit/block_choice.h"
+#include "config/layer_choice.h"
 
 #include <algorithm>
 #include <charconv>
@@ -9,7 +9,7 @@
 
 #include "subquad/error.h"
 
-namespace subquad::vit {
+namespace subquad::models {
 namespace {
 
 struct Span {
@@ -39,15 +39,15 @@ std::optional<Span> parse(std::string_view text, std::int64_t depth) {
 
 }  // namespace
 
-std::vector<bool> choose_blocks(const std::string& text, std::int64_t depth,
+std::vector<bool> choose_layers(const std::string& text, std::int64_t depth,
                                 const std::string& where) {
   const std::optional<Span> span = parse(text, depth);
   if (!span) throw_invalid(fmt::format("{}: '{}' is none of all, A, A-B, last:L", where, text));
   if (span->first < 0 || span->last >= depth || span->first > span->last)
-    throw_invalid(fmt::format("{}: '{}' names no blocks of 0 to {}", where, text, depth - 1));
+    throw_invalid(fmt::format("{}: '{}' names no layers of 0 to {}", where, text, depth - 1));
   std::vector<bool> chosen(static_cast<std::size_t>(depth));
   std::fill(chosen.begin() + span->first, chosen.begin() + span->last + 1, true);
   return chosen;
 }
 
-}  // namespace subquad::vit
+}  // namespace subquad::models

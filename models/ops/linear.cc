@@ -1,4 +1,4 @@
-#include "vit/linear.h"
+#include "ops/linear.h"
 
 #include <utility>
 
@@ -7,7 +7,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 
-namespace subquad::vit {
+namespace subquad::ops {
 
 Linear::Linear(const kernels::RowSource& weight, std::vector<float> bias)
     : inputs_(weight.width), bias_(std::move(bias)) {
@@ -25,4 +25,4 @@ void Linear::apply(const Rows& x, const Rows& y) const {
   for (std::int64_t r = 0; r < x.count; ++r) kernels::add(bias_.data(), outputs(), y.row(r));
 }
 
-}  // namespace subquad::vit
+}  // namespace subquad::ops

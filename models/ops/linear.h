@@ -1,25 +1,13 @@
-// y = x W^T + b with W packed once, and the block of rows that the model's loops hand out.
+// y = x W^T + b with W packed once.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "kernels/pack.h"
+#include "ops/rows.h"
 
-namespace subquad::vit {
-
-// Rows of activations that one work item takes: they stay in the second-level cache.
-inline constexpr std::int64_t kRowBlock = 48;
-
-// f32 rows, `stride` floats apart.
-struct Rows {
-  float* data = nullptr;
-  std::int64_t stride = 0;
-  std::int64_t count = 0;
-
-  float* row(std::int64_t r) const { return data + r * stride; }
-  Rows slice(std::int64_t begin, std::int64_t length) const { return {row(begin), stride, length}; }
-};
+namespace subquad::ops {
 
 class Linear {
  public:
@@ -41,4 +29,4 @@ class Linear {
   std::vector<float> bias_;
 };
 
-}  // namespace subquad::vit
+}  // namespace subquad::ops

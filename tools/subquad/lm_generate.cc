@@ -1,0 +1,78 @@
+#include "lm_generate.h"
+
+#include <fmt/format.h>
+
+#include "llama/token_scores.h"
+#include "ops/stopwatch.h"
+#include "progress.h"
+#include "subquad/error.h"
+
+namespace subquad::cli {
+namespace {
+
+void check_context(const LmSource& source, std::int64_t prompt) {
+  const llama::LlamaConfig& config = source.checkpoint.config;
+  const bool own = source.rotary.base == config.rotary.base &&
+                   source.rotary.scaling == config.rotary.scaling &&
+                   source.rotary.factor == config.rotary.factor;
+  if (own && prompt >= config.context)
+    throw_invalid(fmt::format("prompt: its {} tokens leave no place in the model's context of {}",
+                              prompt, config.context));
+}
+
+llama::ForwardOptions options_of(const GenerateSettings& settings, const std::string& method,
+                                 std::int64_t depth) {
+  llama::ForwardOptions options;
+  options.attention = specs_of(method, settings.layers, depth);
+  options.threads = settings.threads;
+  options.seed = settings.sampler.seed;
+  return options;
+}
+
+ops::Activations run_prompt(llama::Model& model, std::span<const int> prompt,
+                            llama::ForwardOptions options, llama::ForwardCounts& counts) {
+  Progress progress("lm generate");
+  progress.expect(static_cast<int>(model.config().layers));
+  options.observe = [&](std::int64_t layer, const Problem&) {
+    progress.step(fmt::format("prompt, layer {}", layer));
+  };
+  return model.append(prompt, options, counts);
+}
+
+bool ends_text(const tokenizer::Tokenizer& tokenizer, int token) {
+  return token == tokenizer.eos() || token == tokenizer.end_of_turn();
+}
+
+}  // namespace
+
+Generation generate(const LmSource& source, std::span<const int> prompt,
+                    const GenerateSettings& settings,
+                    const std::function<void(std::string_view)>& emit) {
+  const std::int64_t depth = source.checkpoint.config.layers;
+  const llama::ForwardOptions prefill = options_of(settings, settings.method, depth);
+  const llama::ForwardOptions decode = options_of(settings, settings.decode, depth);
+  check_context(source, std::ssize(prompt));
+  llama::Model model(source.checkpoint, source.rotary, std::ssize(prompt) + settings.max_tokens);
+  Generation result;
+  result.prompt_tokens = std::ssize(prompt);
+  ops::Stopwatch watch;
+  ops::Activations states = run_prompt(model, prompt, prefill, result.prefill);
+  result.prefill_s = watch.lap();
+  while (std::ssize(result.tokens) < settings.max_tokens) {
+    const float* last = states.rows().row(states.rows().count - 1);
+    const std::vector<float> scores =
+        llama::logits(source.checkpoint.classifier, last, settings.threads);
+    const int token = llama::sample_token(scores, model.length(), settings.sampler);
+    result.ended = ends_text(source.tokenizer, token);
+    if (result.ended) break;
+    result.tokens.push_back(token);
+    result.text += source.tokenizer.bytes_of(token);
+    emit(source.tokenizer.bytes_of(token));
+    if (std::ssize(result.tokens) < settings.max_tokens)
+      states = model.append(std::span(&token, 1), decode, result.decode);
+  }
+  result.decode_s = watch.lap();
+  return result;
+}
+
+}  // namespace subquad::cli

@@ -1,0 +1,149 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "lm_commands.h"
+#include "lm_perplexity.h"
+#include "lm_text.h"
+#include "number_text.h"
+#include "options.h"
+#include "outputs.h"
+#include "run_record.h"
+#include "text_table.h"
+#include "user_words.h"
+
+namespace subquad::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kLast = 2048;
+
+struct PerplexityOptions {
+  LmOptions lm;
+  LmText text;
+  PerplexitySettings settings;
+};
+
+const char* const examples =
+    "Examples:\n"
+    "  subquad lm perplexity --model M.gguf --text T.txt --tokens 8192\n"
+    "  subquad lm perplexity --model M.gguf --text T.txt --tokens 8192 --method exact \\\n"
+    "    --method \"sink(4)+window(512)+far\" --layers last:20\n"
+    "Columns: perplexity: exp of the mean of -log p over the predictions; last 2048: over the "
+    "last\n"
+    "2,048 of them; attention: time in attention, all layers; total: the forward and the\n"
+    "log-probabilities. Guide: docs/guide/lm.md.\n\n";
+
+std::string path_of(const PerplexityRun& run) {
+  return fmt::format("{}", fmt::join(run.counts.paths, "|"));
+}
+
+Number exact_attention(const std::vector<PerplexityRun>& runs) {
+  const auto exact = std::find_if(runs.begin(), runs.end(),
+                                  [](const PerplexityRun& run) { return run.replaced.empty(); });
+  return exact == runs.end() ? Number() : exact->counts.attention_s;
+}
+
+Json number_json(const Number& number) { return number ? Json(*number) : Json(nullptr); }
+
+double tokens_per_s(const PerplexityOptions& options, const PerplexityRun& run) {
+  return static_cast<double>(options.text.tokens) / run.counts.total_s;
+}
+
+Json run_json(const PerplexityRun& run, const PerplexityOptions& options, const LmSource& source,
+              const Number& exact_s) {
+  Json json{{"method", run.method},
+            {"layers", run.layers},
+            {"replaced", run.replaced},
+            {"model", options.lm.model},
+            {"input", options.text.path},
+            {"skip_chars", options.text.skip_chars},
+            {"tokens", options.text.tokens},
+            {"chunk", options.settings.chunk == 0 ? options.text.tokens : options.settings.chunk},
+            {"rope_base", source.rotary.base}};
+  json["perplexity"] = run.perplexity();
+  json["perplexity_last_2048"] = number_json(run.perplexity_last(kLast));
+  json["attention_s"] = run.counts.attention_s;
+  json["total_s"] = run.counts.total_s;
+  json["exact_attention_s"] = number_json(exact_s);
+  json["tokens_per_s"] = tokens_per_s(options, run);
+  json["fallback_rows"] = run.counts.fallback_rows;
+  json["negative_rows"] = run.counts.negative_rows;
+  json["exact_heads"] = run.counts.exact_heads;
+  json["scored_entries"] = run.counts.scored_entries;
+  json["path"] = path_of(run);
+  return json;
+}
+
+Json report_json(const std::vector<PerplexityRun>& runs, const PerplexityOptions& options,
+                 const LmSource& source) {
+  Json json = to_json(machine_record(options.lm.common.threads), std::vector<RunRecord>{});
+  for (const PerplexityRun& run : runs)
+    json["runs"].push_back(run_json(run, options, source, exact_attention(runs)));
+  return json;
+}
+
+std::string report_text(const std::vector<PerplexityRun>& runs, const PerplexityOptions& options) {
+  std::vector<std::vector<std::string>> rows{
+      {"perplexity", "last 2048", "attention", "total", "tokens/s", "layers", "method [path]"}};
+  for (const PerplexityRun& run : runs) {
+    const Number last = run.perplexity_last(kLast);
+    rows.push_back({fmt::format("{:.4f}", run.perplexity()),
+                    last ? fmt::format("{:.4f}", *last) : "-", seconds_text(run.counts.attention_s),
+                    seconds_text(run.counts.total_s),
+                    fmt::format("{:.0f}", tokens_per_s(options, run)), run.layers,
+                    fmt::format("{}  [{}]", run.method, path_of(run))});
+  }
+  return fmt::format("{} tokens of {} after {} characters\n", options.text.tokens,
+                     options.text.path, options.text.skip_chars) +
+         aligned_text(rows);
+}
+
+void run_command(const PerplexityOptions& options) {
+  check_outputs({{"--json", options.lm.common.json}},
+                {{"--model", options.lm.model}, {"--text", options.text.path}});
+  const LmSource source = load_lm(options.lm);
+  const std::vector<int> tokens = read_tokens(options.text, source.tokenizer);
+  PerplexitySettings settings = options.settings;
+  settings.threads = options.lm.common.threads;
+  settings.seed = options.lm.common.seed;
+  Progress progress("lm perplexity");
+  const std::vector<PerplexityRun> runs =
+      with_user_words({{"context", "--tokens"}, {"rotary base", "--rope-base"}},
+                      [&] { return run_perplexity(source, tokens, settings, progress); });
+  Outputs outputs;
+  outputs.add_json(options.lm.common.json, report_json(runs, options, source));
+  if (!options.lm.common.json_on_stdout()) fmt::print("{}", report_text(runs, options));
+  outputs.commit();
+}
+
+}  // namespace
+
+void add_lm_perplexity(const Command& lm) {
+  auto options = std::make_shared<PerplexityOptions>();
+  const Command command =
+      lm.add_subcommand("perplexity", "How well a model predicts a text, by several methods");
+  add_lm_text(command, options->text);
+  command
+      .add_option("--method", options->settings.methods,
+                  "Attention of the chosen layers; repeat for several. Default: exact")
+      .allow_extra_args(false)
+      .type_name("SPEC");
+  command
+      .add_option("--layers", options->settings.layers,
+                  "Which layers get the method, counted from 0: all, A, A-B, last:L")
+      .type_name("WORD")
+      .capture_default_str();
+  add_whole(command, "--chunk", options->settings.chunk, 0, std::int64_t{1} << 30,
+            "Tokens of a forward; 0: all at once. Methods that approximate see the rows of a chunk "
+            "against all keys so far");
+  add_lm_options(command, options->lm);
+  command.footer(std::string(examples) + spec_help);
+  command.callback([options] { run_command(*options); });
+}
+
+}  // namespace subquad::cli

@@ -1,0 +1,60 @@
+#include "lm_text.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string_view>
+
+#include "options.h"
+#include "subquad/error.h"
+#include "tokenizer/utf8.h"
+
+namespace subquad::cli {
+namespace {
+
+// What follows the first `count` characters.
+std::string_view without_characters(std::string_view text, std::int64_t count) {
+  for (; count > 0 && !text.empty(); --count) text.remove_prefix(tokenizer::character_bytes(text));
+  return text;
+}
+
+}  // namespace
+
+void add_lm_text(const Command& command, LmText& text) {
+  command.add_option("--text", text.path, "A UTF-8 text").type_name("FILE").required();
+  add_whole(command, "--tokens", text.tokens, 2, std::int64_t{1} << 30,
+            "How many tokens of it, the beginning token of models that expect one included")
+      .required();
+  add_whole(command, "--skip-chars", text.skip_chars, 0, std::int64_t{1} << 40,
+            "Begin after the first K characters")
+      .type_name("K");
+}
+
+std::string read_utf8(const std::string& path, const std::string& option) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file || std::filesystem::is_directory(path))
+    throw_invalid(fmt::format("{} {}: cannot be read", option, path));
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t valid = tokenizer::valid_bytes(text);
+  if (valid < text.size())
+    throw_invalid(
+        fmt::format("{} {}: is no UTF-8: byte {} begins no character", option, path, valid));
+  if (text.empty()) throw_invalid(fmt::format("{} {}: is empty", option, path));
+  return text;
+}
+
+std::vector<int> read_tokens(const LmText& text, const tokenizer::Tokenizer& tokenizer) {
+  const std::string all = read_utf8(text.path, "--text");
+  std::vector<int> tokens = tokenizer.encode(without_characters(all, text.skip_chars),
+                                             {.bos = tokenizer.adds_bos(), .special = false});
+  const auto wanted = static_cast<std::size_t>(text.tokens);
+  if (tokens.size() < wanted)
+    throw_invalid(fmt::format("--tokens: {} are more than the {} of {} after {} characters",
+                              text.tokens, tokens.size(), text.path, text.skip_chars));
+  tokens.resize(wanted);
+  return tokens;
+}
+
+}  // namespace subquad::cli
