@@ -21,6 +21,16 @@ double rounding_of(DType dtype) {
   return dtype == DType::bf16 ? 0x1p-8 : dtype == DType::f16 ? 0x1p-11 : 0.0;
 }
 
+double sum_of_squares(const std::vector<float>& row) {
+  double lanes[8] = {};
+  std::size_t c = 0;
+  for (; c + 8 <= row.size(); c += 8)
+    for (std::size_t i = 0; i < 8; ++i) lanes[i] += double{row[c + i]} * double{row[c + i]};
+  for (; c < row.size(); ++c) lanes[0] += double{row[c]} * double{row[c]};
+  return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
+         ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
 }  // namespace
 
 void ErrorTotals::add(const ErrorTotals& other) {
@@ -43,8 +53,7 @@ ErrorTotals RowErrors::totals(const Outputs& outputs) const {
     kernels::load_rows(
         {head_.row_in(outputs.out, row), outputs.out.dtype, width, width, nullptr, 0, 1}, 1.0f,
         out.data(), width, width);
-    double square = 0;
-    for (const float x : out) square += double{x} * double{x};
+    const double square = sum_of_squares(out);
     if (!std::isfinite(square)) continue;
     const double error = double{absolute(row)};
     totals.add({error * error, square, error + rounding_of(outputs.out.dtype) * std::sqrt(square)});

@@ -44,8 +44,8 @@ void SplitError::load(const HeadProblem& head, const SplitOrder& order, std::int
                   (2 * std::log2(keys) + 10) * kNaturalLog2 * kUnit;
   const int value_pieces = pieces(problem.value.dtype);
   value_error_ = (value_pieces == 1 ? 0.0
-                  : order_ == 1     ? 0x1p-17
-                                    : 0x1p-26) +
+                  : order_ == 1     ? 0x1p-15
+                                    : 0x1p-23) +
                  rounding_of(kInProduct + keys / kernels::kTileDepth *
                                               products_of(order_ + 1, value_pieces, order_));
   const auto padded = static_cast<std::size_t>(round_up(rows, kernels::kPanelRows));

@@ -36,9 +36,9 @@ TileBlock::TileBlock(const kernels::TileEngine& engine, std::int64_t head_dim,
       split_query_(head_dim, order + 1, 1),
       depth_(kernels::tiles_along(head_dim)),
       columns_(2 * kernels::tiles_along(value_dim)),
-      most_pending_(16),
-      block_keys_(
-          std::max<std::int64_t>(kBlockBytes / (64 * depth_ + 32 * columns_) / 512 * 512, 512)),
+      most_pending_(order > 0 ? 8 : 16),  // 32 KB or so of weights
+      block_keys_(std::max<std::int64_t>(
+          kBlockBytes / ((order + 1) * (64 * depth_ + 32 * columns_)) / 512 * 512, 512)),
       queries_((order + 1) * round_up(capacity, kPanelRows) / kTileRows * depth_),
       weights_((order + 1) * 2 * most_pending_),
       scores_(kPanelRows * kStepKeys),

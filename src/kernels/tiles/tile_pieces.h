@@ -6,6 +6,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <span>
 
 namespace subquad::kernels {
 
@@ -34,11 +35,14 @@ struct PieceProducts {
 };
 
 // Of pieces i and j with i + j <= order, order 0, 1 or 2: what is left out is as small as the order
-// after it. hi * hi comes last, and neighbours share a piece where they can.
+// after it. Neighbours share a piece, which is loaded once; of order 2 the largest comes last.
 constexpr PieceProducts piece_products(int left, int right, int order) {
-  constexpr PieceProducts::Pair kAll[] = {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}};
+  constexpr PieceProducts::Pair kThree[] = {{1, 0}, {0, 0}, {0, 1}};
+  constexpr PieceProducts::Pair kSix[] = {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}};
   PieceProducts products{left, right, 0, {}};
-  for (const auto& pair : kAll)
+  const std::span<const PieceProducts::Pair> all =
+      order == 2 ? std::span<const PieceProducts::Pair>(kSix) : kThree;
+  for (const auto& pair : all)
     if (pair.left < left && pair.right < right && pair.left + pair.right <= order)
       products.pairs[products.count++] = pair;
   return products;
