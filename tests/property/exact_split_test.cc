@@ -23,7 +23,7 @@ namespace subquad::testing {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr ProblemLimits kSmall{.max_length = 200, .max_work = 700'000};
+constexpr ProblemLimits kSmall{.max_length = 200, .max_work = 400'000};
 const std::string kSplit3 = "exact(precision=split3,certify=0)",
                   kSplit6 = "exact(precision=split6,certify=0)";
 
@@ -52,7 +52,7 @@ SplitRun expect_exact(const Problem& problem, const std::string& spec,
 
 TEST(ExactSplit, RandomProblems) {
   std::int64_t split = 0;
-  const Seeds seeds(9500, 200);
+  const Seeds seeds(9500, 150);
   for (const std::uint64_t seed : seeds) {
     if (HasFailure()) return;
     const OwnedProblem random = random_problem(seed, type_of(seed), kSmall);
@@ -86,7 +86,7 @@ TEST(ExactSplit, ErrorsOnGaussianData) {
   const double most[2][3] = {{1.5e-5, 3e-5, 1e-4}, {1.5e-6, 2.5e-6, 6e-6}};
   for (int times = 0; times < 3; ++times)
     for (const Causal causal : {Causal::none, Causal::top_left}) {
-      OwnedProblem owned = gaussian_problem({.queries = 200, .keys = 700, .head_dim = 64}, 2,
+      OwnedProblem owned = gaussian_problem({.queries = 96, .keys = 400, .head_dim = 64}, 2,
                                             DType::f32, std::ldexp(1.0, times));
       owned.problem.causal = causal;
       const ReferenceAttention reference(owned.problem);
@@ -212,14 +212,14 @@ TEST(ExactSplitMasks, EmptyRowsAndExtremeMasks) {
 
 TEST(ExactSplitInvariance, ThreadsAndBatchesGiveTheSameBits) {
   OwnedProblem owned = gaussian_problem(
-      {.batch = 2, .heads = 4, .kv_heads = 2, .queries = 150, .keys = 200, .head_dim = 40}, 10);
+      {.batch = 2, .heads = 2, .kv_heads = 1, .queries = 120, .keys = 150, .head_dim = 40}, 10);
   owned.problem.causal = Causal::bottom_right;
   Problem first = owned.problem;
   for (TensorView* view : {&first.query, &first.key, &first.value}) view->shape[0] = 1;
   for (const std::string& spec : {kSplit3, std::string("exact(error=3e-4,certify=0)")})
     on_every_tile_engine([&] {
       const SplitRun all = run_split(owned.problem, spec, 1);
-      for (const int threads : {2, 3, 7}) {
+      for (const int threads : {2, 7}) {
         const SplitRun again = run_split(owned.problem, spec, threads);
         expect_same_split(all, again);
         EXPECT_EQ(all.forward.report.estimated_error, again.forward.report.estimated_error);
