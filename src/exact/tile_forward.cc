@@ -235,7 +235,10 @@ std::vector<SplitOrder> tile_ways(const HeadProblem& head, const ExactPrecision&
       !kernels::tile_engine()->matrix_unit)
     return {};
   if (precision.order > 0) return {{precision.order, 0}};
-  return {{1, error}, {2, error}};
+  std::vector<SplitOrder> ways;
+  for (const int order : {1, 2})
+    if (least_split_error(head, order) <= error) ways.push_back({order, error});
+  return ways;
 }
 
 TileRun tile_forward(std::span<const HeadProblem> heads, std::span<const SplitOrder> ways,

@@ -74,7 +74,7 @@ const PartRow kRows[] = {
      "sums "
      "of bf16, by three products or six, its error bounded and held to the bound on `certify` "
      "rows; "
-     "`error`: the cheapest whose bound is at most so much of the largest |V|, row by row "
+     "`error`: the cheapest whose bound is at most that share of the largest value, row by row "
      "([precision.md](precision.md))",
      "the yardstick", "precision=split3", "", exact},
     {"sink", PartKind::heavy, "the first n keys, for every query", "attention sinks", "n=3", "n=N",

@@ -90,4 +90,11 @@ RowError SplitError::of(std::int64_t row) const {
   return {static_cast<float>(relative), top(kValueNorm, row)};
 }
 
+float least_split_error(HeadProblem head, int order) {
+  head.num_keys = 1;  // whatever the lengths of the other sequences
+  SplitError error;
+  error.load(head, {order, 0}, 1);
+  return error.of(0).relative;
+}
+
 }  // namespace subquad

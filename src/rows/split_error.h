@@ -44,4 +44,7 @@ class SplitError {
   std::vector<float> row_tops_[kNormKinds], panel_tops_[kNormKinds];
 };
 
+// The relative error below which no row of such a head is known to be, whatever the tensors hold.
+float least_split_error(HeadProblem head, int order);
+
 }  // namespace subquad

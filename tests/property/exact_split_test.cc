@@ -259,7 +259,8 @@ TEST(ExactSplitTolerance, EachRowGoesTheCheapestWayThatHolds) {
   }
   for (const auto& [error, path] :
        {std::pair{1e-2, "exact:split3-model+split6-model"},
-        std::pair{4e-4, "exact:split3-model+split6-model+f32"}, std::pair{1e-7, "exact:f32"}}) {
+        std::pair{4e-4, "exact:split3-model+split6-model+f32"},
+        std::pair{1e-5, "exact:split6-model+f32"}, std::pair{1e-7, "exact:packed"}}) {
     const TileEngineScope scope(kernels::model_engine());
     const SplitRun run = run_split(owned.problem, fmt::format("exact(error={},certify=0)", error));
     EXPECT_EQ(run.forward.report.path, path);
