@@ -40,7 +40,7 @@ TileBlock::TileBlock(const kernels::TileEngine& engine, std::int64_t head_dim,
       block_keys_(std::max<std::int64_t>(
           kBlockBytes / ((order + 1) * (64 * depth_ + 32 * columns_)) / 512 * 512, 512)),
       queries_((order + 1) * round_up(capacity, kPanelRows) / kTileRows * depth_),
-      weights_((order + 1) * 2 * most_pending_),
+      weights_(2 * most_pending_ * (order + 1)),
       scores_(kPanelRows * kStepKeys),
       offsets_(round_up(capacity, kPanelRows)),
       sums_{Scratch<float>(round_up(capacity, kPanelRows) * kSumLanes),

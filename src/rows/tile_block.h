@@ -78,7 +78,7 @@ class TileBlock {
     return sums_[side].data() + index * kernels::kPanelRows * kernels::kSumLanes;
   }
 
-  int query_pieces() const { return score_products_.left; }
+  std::int64_t query_pieces() const { return score_products_.left; }
 
   const kernels::TileEngine& engine_;
   SplitOrder order_;

@@ -179,7 +179,8 @@ TEST(KernelsSplit, AmxScoresAreTheModelsBits) {
 }
 
 struct WeightRun {
-  explicit WeightRun(int count) : pieces(count), tiles(4 * count), sums(kPanelRows * kSumLanes) {}
+  explicit WeightRun(int count)
+      : pieces(count), tiles(std::int64_t{4} * count), sums(kPanelRows * kSumLanes) {}
   bool run(const kernels::TileEngine& engine, const Scratch<float>& scores, float factor,
            const std::vector<float>& offsets) {
     Scratch<float> before(sums.size());
@@ -191,8 +192,8 @@ struct WeightRun {
   double weight(std::int64_t r, std::int64_t key) const {
     double sum = 0;
     for (int p = 0; p < pieces; ++p)
-      sum +=
-          double{bf16_to_f32(tiles[(2 * p + r / 16) * 2 + key / 32].bits[r % 16 * 32 + key % 32])};
+      sum += double{bf16_to_f32(
+          tiles[(std::int64_t{2} * p + r / 16) * 2 + key / 32].bits[r % 16 * 32 + key % 32])};
     return sum;
   }
   int pieces;

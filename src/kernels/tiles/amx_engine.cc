@@ -124,7 +124,7 @@ struct TilePair {
 // Adds all products of pieces to registers 0 to 3. Pieces that neighbours share are loaded once.
 SUBQUAD_TILE_CODE inline void multiply_pieces(const PieceProducts& products, const TilePair& left,
                                               const TilePair& right) {
-  int i = -1, j = -1;
+  std::int64_t i = -1, j = -1;
   for (int k = 0; k < products.count; ++k) {
     const auto [next_i, next_j] = products.pairs[k];
     if (next_i != i) {

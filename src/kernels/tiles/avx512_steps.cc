@@ -116,7 +116,7 @@ SUBQUAD_TILE_CODE inline bool split_weights(const SplitWeightStep& step) {
       __m512 low = weights_of(scores, row), high = weights_of(scores + 16, row);
       sums[half] = _mm512_add_ps(low, high);
 #pragma GCC unroll 3
-      for (int p = 0; p < pieces; ++p)
+      for (std::int64_t p = 0; p < pieces; ++p)
         _mm512_store_si512(tiles[2 * p * step.stride + half].bits + r % kTileRows * kTileDepth,
                            take_pieces(low, high, upper_words));
     }

@@ -147,7 +147,7 @@ float split_weight(const SplitWeightStep& step, std::int64_t r, std::int64_t key
   if (seen) top = std::max(top, x);
   const float weight = seen ? fine_exp2_of(x) : 0;
   float left = weight;
-  for (int p = 0; p < step.pieces; ++p)
+  for (std::int64_t p = 0; p < step.pieces; ++p)
     step.weights[(2 * p + r / kTileRows) * step.stride + key / kTileDepth]
         .bits[r % kTileRows * kTileDepth + key % kTileDepth] = piece_bits(take_piece(left));
   return weight;

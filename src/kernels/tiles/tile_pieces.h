@@ -27,16 +27,16 @@ inline std::uint16_t piece_bits(float piece) {
 // Which pieces of left and right numbers are multiplied.
 struct PieceProducts {
   struct Pair {
-    std::int8_t left, right;
+    std::int64_t left, right;
   };
-  int left = 1, right = 1;  // pieces that the tiles hold of a number
+  std::int64_t left = 1, right = 1;  // pieces that the tiles hold of a number
   int count = 0;
   Pair pairs[6] = {};
 };
 
 // Of pieces i and j with i + j <= order, order 0, 1 or 2: what is left out is as small as the order
 // after it. Neighbours share a piece, which is loaded once; of order 2 the largest comes last.
-constexpr PieceProducts piece_products(int left, int right, int order) {
+constexpr PieceProducts piece_products(std::int64_t left, std::int64_t right, int order) {
   constexpr PieceProducts::Pair kThree[] = {{1, 0}, {0, 0}, {0, 1}};
   constexpr PieceProducts::Pair kSix[] = {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}};
   PieceProducts products{left, right, 0, {}};
