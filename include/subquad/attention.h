@@ -33,8 +33,9 @@ struct Options {
 // required. Optional (data == nullptr leaves them out), both f32 of shape (B, Hq, Lq, 1):
 //   lse        log-sum-exp of the row's scaled, masked scores (natural log); -inf for a masked row
 //   row_error  estimated standard error |out - exact|_2 of the row, from the method's own samples;
-//              0 for exact rows, NaN where the method has no estimate (nothing is sampled, or the
-//              row sees fewer than two sampled keys)
+//              0 for exact rows; of exact(precision=..) and exact(error=..) a bound; NaN where the
+//              method has no estimate (nothing is sampled, or the row sees fewer than two sampled
+//              keys)
 struct Outputs {
   MutableTensorView out;
   MutableTensorView lse;
@@ -57,10 +58,12 @@ struct Report {
   // in full for it; NaN: no such search, or attend_backward().
   double recall = std::numeric_limits<double>::quiet_NaN();
   // Relative Frobenius error of the output by the method's own probes (multipole with fit > 0:
-  // their leave-one-out errors; exact heads count as 0, and their outputs not at all); NaN: none.
+  // their leave-one-out errors; exact heads count as 0, and their outputs not at all), or bounded
+  // by exact(precision=split3|split6) and exact(error=..); NaN: none.
   double estimated_error = std::numeric_limits<double>::quiet_NaN();
   // Of rows recomputed exactly after the run, drawn apart from all else; rows = 0: not asked for
-  // (far(certify=R) asks), or every head ran exactly. Its confidence holds for every output.
+  // (far(certify=R) asks, and exact(precision=.., certify=R)), or every head ran exactly. Its
+  // confidence holds for every output.
   Certificate certificate;
 };
 
@@ -72,6 +75,10 @@ struct Report {
 // an output of exact by at most 1.14 % of the largest |V|, lse by 0.0057; select_isa("avx3") has it
 // computed in f32 (info.h). The same with AVX512-BF16 alone where that is faster than f32
 // ("bf16-avx512").
+// exact(precision=split3|split6), exact(error=E): on AMX f32 and f16 meet on tiles too, as sums of
+// bf16 ("split3-amx"), 1.5 to 2.2 times as fast with split3; row_error and estimated_error bound
+// what that costs, and the certificate holds it to the bound. In f32 elsewhere. Their gradients are
+// those of exact. docs/guide/precision.md.
 // Throws Error. Nothing is written to the outputs when the arguments are invalid.
 SUBQUAD_API Report attend(const Problem& problem, std::string_view spec, const Outputs& outputs,
                           const Options& options = {});

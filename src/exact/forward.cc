@@ -89,7 +89,10 @@ std::string path_of(std::span<const RowItem> items, std::int64_t splits) {
   return splits > 1 ? path + ":split" : path;
 }
 
-ExactRun forward_f32(std::span<const HeadProblem> heads, const Outputs& outputs, int threads) {
+}  // namespace
+
+ExactRun exact_forward_in_f32(std::span<const HeadProblem> heads, const Outputs& outputs,
+                              int threads) {
   const std::vector<RowItem> items = make_items(heads);
   if (items.empty()) return {"empty", 0};
   std::atomic<std::int64_t> entries{0};
@@ -103,14 +106,16 @@ ExactRun forward_f32(std::span<const HeadProblem> heads, const Outputs& outputs,
   return {path_of(items, splits), entries};
 }
 
-}  // namespace
-
-ExactRun exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads) {
+ExactRun exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads,
+                       const ExactPrecision& precision) {
   std::vector<HeadProblem> on_tiles, others;
-  for (const HeadProblem& head : heads) (suits_tiles(head) ? on_tiles : others).push_back(head);
-  if (on_tiles.empty()) return forward_f32(heads, outputs, threads);
-  ExactRun run{tile_path(), tile_forward(on_tiles, outputs, threads), true};
-  const ExactRun rest = forward_f32(others, outputs, threads);
+  for (const HeadProblem& head : heads)
+    (tile_ways(head, precision).empty() ? others : on_tiles).push_back(head);
+  if (on_tiles.empty()) return exact_forward_in_f32(heads, outputs, threads);
+  const TileRun tiles =
+      tile_forward(on_tiles, tile_ways(on_tiles.front(), precision), outputs, threads);
+  ExactRun run{tiles.path, tiles.scored_entries, true, tiles.errors};
+  const ExactRun rest = exact_forward_in_f32(others, outputs, threads);
   run.scored_entries += rest.scored_entries;
   if (rest.path != "empty") run.path += "+" + rest.path;
   return run;

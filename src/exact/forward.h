@@ -10,6 +10,8 @@
 #include <span>
 #include <string>
 
+#include "exact/precision.h"
+#include "exact/row_errors.h"
 #include "rows/head_problem.h"
 #include "core/index_list.h"
 #include "subquad/attention.h"
@@ -18,13 +20,19 @@ namespace subquad {
 
 struct ExactRun {
   std::string path;  // "packed", "streamed" or "packed+streamed", with ":split" when keys were
-                     // split; "bf16-amx" on a matrix unit, "+.." for heads of few rows
+                     // split; "bf16-amx" or "split3-amx" on a matrix unit, "+.." for heads
+                     // of few rows
   std::int64_t scored_entries = 0;
-  bool on_tiles = false;  // weights of some rows were rounded to bf16
+  bool on_tiles = false;    // of bf16: weights of some rows were rounded to it, or numbers split
+  ErrorTotals errors = {};  // of splitting
 };
 
 // All rows of all heads.
-ExactRun exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads);
+ExactRun exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads,
+                       const ExactPrecision& precision = {});
+// Likewise, of any type.
+ExactRun exact_forward_in_f32(std::span<const HeadProblem> heads, const Outputs& outputs,
+                              int threads);
 
 // The listed rows of one head, on the calling thread.
 void exact_rows(const HeadProblem& head, const IndexList& rows, const Outputs& outputs);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "exact/precision.h"
 #include "parts/heavy.h"
 #include "parts/light.h"
 #include "parts/strict.h"
@@ -20,6 +21,7 @@ namespace subquad {
 // share their rules.
 struct Method {
   bool exact = false;
+  ExactPrecision precision = {};  // of exact
   std::vector<std::shared_ptr<const HeavyRule>> heavy;
   std::shared_ptr<const LightRule> light;
   std::shared_ptr<const Recipe> recipe;

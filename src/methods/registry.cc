@@ -15,6 +15,7 @@
 #include "methods/far.h"
 #include "methods/hyper.h"
 #include "methods/recursion.h"
+#include "subquad/error.h"
 
 namespace subquad {
 namespace {
@@ -40,8 +41,15 @@ void recipe(const SpecPart& spec, Given, Method& method) {
 }
 
 void exact(const SpecPart& spec, Given, Method& method) {
-  SpecReader(spec).finish();
+  SpecReader reader(spec);
   method.exact = true;
+  method.precision.order =
+      static_cast<int>(reader.choice("precision", 0, {"f32", "split3", "split6"}));
+  method.precision.error = static_cast<float>(reader.number("error", 0, 0, 1));
+  method.precision.certify = reader.integer("certify", 59, 0, 1 << 16);
+  reader.finish();
+  if (method.precision.order > 0 && method.precision.error > 0)
+    throw_invalid("exact: give `precision` or `error`, not both");
 }
 
 void drop(const SpecPart& spec, Given, Method&) { SpecReader(spec).finish(); }
@@ -61,7 +69,14 @@ constexpr const char* kKvt = "KVT, Algorithm 1";
 
 // A new part is its files and one row here.
 const PartRow kRows[] = {
-    {"exact", PartKind::exact, "every entry, tiled, to rounding", "the yardstick", "", "", exact},
+    {"exact", PartKind::exact,
+     "every entry, tiled, to rounding; `precision=split3` or `split6`, on a matrix unit: f32 as "
+     "sums "
+     "of bf16, by three products or six, its error bounded and held to the bound on `certify` "
+     "rows; "
+     "`error`: the cheapest whose bound is at most that share of the largest value, row by row "
+     "([precision.md](precision.md))",
+     "the yardstick", "precision=split3", "", exact},
     {"sink", PartKind::heavy, "the first n keys, for every query", "attention sinks", "n=3", "n=N",
      heavy<make_sink_rule>},
     {"window", PartKind::heavy, "w keys around the query's position; causal: the last w up to it",

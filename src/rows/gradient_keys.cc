@@ -17,9 +17,9 @@ GradientKeys::GradientKeys(const HeadProblem& head)
 void GradientKeys::pack(std::int64_t part) {
   keys_.pack(part, [&](std::int64_t key, const HalfStepRows& rows) {
     const std::int64_t column = keys_.place(key) / kernels::kTileColumns;
-    kernels::pack_key_columns(rows.keys, head_.head_dim(), &key_columns_[column * depth_]);
+    kernels::pack_key_columns(rows.keys, head_.head_dim(), &key_columns_[column * depth_], depth_);
     kernels::pack_key_columns(rows.values, head_.value_dim(),
-                              &value_columns_[column * value_depth_]);
+                              &value_columns_[column * value_depth_], value_depth_);
     kernels::pack_pairs(rows.keys, head_.head_dim(), 2 * depth_, &key_pairs_[column * depth_]);
   });
 }

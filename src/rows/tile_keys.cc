@@ -55,10 +55,9 @@ Range TileKeys::part_range(std::int64_t part) const {
   return {begin, std::min(begin + kPartKeys, range_.end)};
 }
 
-HalfStepRows TileKeys::load(std::int64_t key) {
+IndexList TileKeys::half_step(std::int64_t key) const {
   const std::int64_t end = std::min(key + kernels::kTileDepth, head_.num_keys);
-  return load_half_step(head_, index_range(key, std::max(key, end)), largest_value_,
-                        &is_wild_[static_cast<std::size_t>(place(key))]);
+  return index_range(key, std::max(key, end));
 }
 
 void TileKeys::finish() {

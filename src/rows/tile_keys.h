@@ -41,9 +41,17 @@ class TileKeys {
   std::int64_t parts() const;
   template <typename Pack>
   void pack(std::int64_t part, const Pack& pack_half) {
+    each_half(part, [&](const IndexList& keys, std::uint8_t* wild) {
+      pack_half(keys.first, load_half_step(head_, keys, largest_value_, wild));
+    });
+  }
+  // Likewise body(keys, wild), which loads the keys itself and says which are wild: up to 32, from
+  // the half step's first on; none past the last key.
+  template <typename Body>
+  void each_half(std::int64_t part, const Body& body) {
     const Range keys = part_range(part);
     for (std::int64_t key = keys.begin; key < keys.end; key += kernels::kTileDepth)
-      pack_half(key, load(key));
+      body(half_step(key), &is_wild_[static_cast<std::size_t>(place(key))]);
   }
   // After all parts.
   void finish();
@@ -53,7 +61,7 @@ class TileKeys {
 
  private:
   Range part_range(std::int64_t part) const;
-  HalfStepRows load(std::int64_t key);
+  IndexList half_step(std::int64_t key) const;
 
   HeadProblem head_;
   Range range_;

@@ -20,9 +20,13 @@ std::string run_route(const Route& route, const Outputs& outputs, const Options&
                       Call& call, SplitCounts& total) {
   Report& report = call.report();
   if (route.method->exact) {
-    const ExactRun run = exact_forward(route.heads, outputs, call.threads());
+    const ExactRun run =
+        exact_forward(route.heads, outputs, call.threads(), route.method->precision);
     report.scored_entries += run.scored_entries;
     total.exact_heads += std::ssize(route.heads);
+    total.error_square += run.errors.error_square;
+    total.out_square += run.errors.out_square;
+    total.largest_error = run.errors.largest;
     return "exact:" + run.path;
   }
   const SplitCounts counts = split_attention(route.heads, *route.method, outputs, options);
@@ -32,6 +36,39 @@ std::string run_route(const Route& route, const Outputs& outputs, const Options&
   report.negative_rows += counts.negative_rows;
   total.add(counts);
   return split_path(*route.method, counts, route.heads);
+}
+
+// Recomputes some rows of what a recipe approximated: where they are off by more than it may be,
+// all run exactly after all.
+void certify_recipe(const Problem& problem, const Recipe& recipe, const Outputs& outputs,
+                    const Options& options, Call& call) {
+  Report& report = call.report();
+  const auto certify = [&] {
+    report.certificate =
+        certify_output(problem, as_const(outputs.out), recipe.certified_rows(), options);
+  };
+  certify();
+  if (!(report.certificate.rel_fro > recipe.error_limit())) return;
+  const ExactRun run = exact_forward(call.heads(), outputs, call.threads());
+  report.scored_entries += run.scored_entries;
+  report.exact_heads = std::ssize(call.heads());
+  report.path += "|exact after all";
+  report.estimated_error = std::numeric_limits<double>::quiet_NaN();
+  certify();
+}
+
+// Likewise of what exact split: no row may be off by more than the largest bound.
+void certify_split(const Problem& problem, std::int64_t rows, double largest_error,
+                   const Outputs& outputs, const Options& options, Call& call) {
+  Report& report = call.report();
+  report.certificate = certify_output(problem, as_const(outputs.out), rows, options);
+  const Certificate& found = report.certificate;
+  if (!(found.largest_row_error_to_rms * found.rms_row_norm > largest_error)) return;
+  const ExactRun run = exact_forward_in_f32(call.heads(), outputs, call.threads());
+  report.scored_entries += run.scored_entries;
+  report.path += "|f32 after all";
+  report.estimated_error = 0;
+  report.certificate = certify_output(problem, as_const(outputs.out), rows, options);
 }
 
 }  // namespace
@@ -53,17 +90,11 @@ Report attend(const Problem& problem, std::string_view spec, const Outputs& outp
   if (total.recall.wanted > 0)
     report.recall =
         static_cast<double>(total.recall.found) / static_cast<double>(total.recall.wanted);
+  if (method.exact && total.largest_error > 0 && method.precision.certify > 0)
+    certify_split(problem, method.precision.certify, total.largest_error, outputs, options, call);
   if (method.recipe == nullptr || method.recipe->certified_rows() == 0) return call.close();
-  if (total.exact_heads == std::ssize(call.heads())) return call.close();  // nothing to certify
-  report.certificate = certify_output(problem, as_const(outputs.out), *method.recipe, options);
-  if (report.certificate.rel_fro > method.recipe->error_limit()) {
-    const ExactRun run = exact_forward(call.heads(), outputs, call.threads());
-    report.scored_entries += run.scored_entries;
-    report.exact_heads = std::ssize(call.heads());
-    report.path += "|exact after all";
-    report.estimated_error = std::numeric_limits<double>::quiet_NaN();
-    report.certificate = certify_output(problem, as_const(outputs.out), *method.recipe, options);
-  }
+  if (total.exact_heads < std::ssize(call.heads()))  // else there is nothing to certify
+    certify_recipe(problem, *method.recipe, outputs, options, call);
   return call.close();
 }
 

@@ -1,6 +1,7 @@
 // How a pass over heads shares out the threads, forward and backward.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -19,8 +20,9 @@ struct SplitCounts {
   bool runs_on_tiles = false;      // some runs of the others' keys, on tiles of bf16
   std::int64_t negative_rows = 0;  // divided by a negative sum of weights
 
-  double error_square = 0;  // sums of |error|_2^2 and |out|_2^2 over the rows of heads whose light
-  double out_square = 0;    // part estimates them
+  double error_square = 0;   // sums of |error|_2^2 and |out|_2^2 over the rows of heads whose light
+  double out_square = 0;     // part estimates them, or which exact split
+  double largest_error = 0;  // of a row that exact split
   SearchRecall recall = {};
 
   void add(const SplitCounts& other) {
@@ -32,6 +34,7 @@ struct SplitCounts {
     negative_rows += other.negative_rows;
     error_square += other.error_square;
     out_square += other.out_square;
+    largest_error = std::max(largest_error, other.largest_error);
     recall.add(other.recall);
   }
 };

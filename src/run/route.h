@@ -29,8 +29,8 @@ std::string split_path(const Method& method, const SplitCounts& counts,
 // The path of a report: what ran on each route, "hyper:exact" or "hyper:sortlsh+uniform|exact".
 std::string join_paths(const Method& method, const std::vector<std::string>& paths);
 
-// The certificate that a recipe asks for.
-Certificate certify_output(const Problem& problem, const TensorView& out, const Recipe& recipe,
+// The certificate that a method asks for, of so many rows.
+Certificate certify_output(const Problem& problem, const TensorView& out, std::int64_t rows,
                            const Options& options);
 
 }  // namespace subquad

@@ -1,8 +1,9 @@
-// Attention of bf16 on tiles and its gradients, on layers of real models, where the checkout has
-// them: scores as they are, times 4 and times 16.
+// Attention of bf16 on tiles and its gradients, and of f32 in pieces of bf16, on layers of real
+// models, where the checkout has them: scores as they are, times 4 and times 16.
 #include <cmath>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -12,6 +13,7 @@
 #include "support/forward.h"
 #include "support/owned_problem.h"
 #include "support/reference_attention.h"
+#include "support/split_forward.h"
 #include "support/tile_engines.h"
 
 namespace subquad::testing {
@@ -38,10 +40,11 @@ void read_head(const io::Tensor& from, std::int64_t first, TensorBuffer& to) {
   });
 }
 
-OwnedProblem read_layer(const Layer& layer, std::int64_t first, std::int64_t tokens) {
+OwnedProblem read_layer(const Layer& layer, std::int64_t first, std::int64_t tokens,
+                        DType type = DType::bf16) {
   const auto file = io::TensorFile::open((data_folder() / layer.file).string());
   OwnedProblem owned = gaussian_problem(
-      {.queries = tokens, .keys = tokens, .head_dim = file.at("q").shape[2]}, 1, DType::bf16);
+      {.queries = tokens, .keys = tokens, .head_dim = file.at("q").shape[2]}, 1, type);
   read_head(file.at("q"), first, owned.query);
   read_head(file.at("k"), first, owned.key);
   read_head(file.at("v"), first, owned.value);
@@ -63,24 +66,57 @@ void expect_close(const Problem& problem) {
   EXPECT_LE(relative_error(run.value, expected.value), 0.005);
 }
 
-TEST(TilesRealLayers, ErrorInTheMeanSquare) {
+const std::vector<Layer> kLayers = {
+    {"deit_tiny_1024_block05.safetensors", Causal::none},
+    {"stories260k_layer2.safetensors", Causal::top_left},
+    {"smollm2_135m_wikitext_8192_layer02.safetensors", Causal::top_left},
+    {"smollm2_135m_wikitext_8192_layer25.safetensors", Causal::top_left}};
+
+// body(problem) for each layer that is there, scores times 1, 4 and 16. Returns their
+// number.
+template <typename Body>
+int on_layers(DType type, const Body& body) {
   int layers = 0;
-  for (const Layer& layer :
-       {Layer{"deit_tiny_1024_block05.safetensors", Causal::none},
-        Layer{"stories260k_layer2.safetensors", Causal::top_left},
-        Layer{"smollm2_135m_wikitext_8192_layer02.safetensors", Causal::top_left},
-        Layer{"smollm2_135m_wikitext_8192_layer25.safetensors", Causal::top_left}}) {
+  for (const Layer& layer : kLayers) {
     if (!std::filesystem::exists(data_folder() / layer.file)) continue;
     ++layers;
     SCOPED_TRACE(layer.file);
-    OwnedProblem owned = read_layer(layer, 100, 320);
+    OwnedProblem owned = read_layer(layer, 100, 320, type);
     const double root = std::sqrt(static_cast<double>(owned.problem.query.channels()));
     for (const double times : {1.0, 4.0, 16.0}) {
       SCOPED_TRACE(times);
       owned.problem.scale = static_cast<float>(times / root);
-      on_every_tile_engine([&] { expect_close(owned.problem); });
+      body(owned.problem);
     }
   }
+  return layers;
+}
+
+TEST(TilesRealLayers, ErrorInTheMeanSquare) {
+  const int layers = on_layers(DType::bf16, [](const Problem& problem) {
+    on_every_tile_engine([&] { expect_close(problem); });
+  });
+  if (layers == 0) GTEST_SKIP() << "none of the layers in " << data_folder().string();
+}
+
+// f32 in pieces: the bound holds for each row, and the error is below 1e-6 of the scores (three
+// products), or f32's own (six).
+TEST(TilesRealLayers, SplitNumbersKeepTheirBound) {
+  const TileEngineScope scope(amx_hardware() != nullptr ? *amx_hardware()
+                                                        : kernels::model_engine());
+  const int layers = on_layers(DType::f32, [](const Problem& problem) {
+    const ReferenceAttention reference(problem);
+    for (const bool six : {false, true}) {
+      const SplitRun run =
+          run_split(problem, six ? "exact(precision=split6)" : "exact(precision=split3)");
+      EXPECT_TRUE(is_split(run.forward.report)) << run.forward.report.path;
+      EXPECT_EQ(run.forward.report.path.find("after all"), std::string::npos);
+      expect_bounded(problem, run, reference);
+      const double error = relative_error(run.forward.out, reference.out);
+      EXPECT_LE(error, six ? 2e-6 : 1e-6 * reference.max_score);
+      EXPECT_LE(error, run.forward.report.estimated_error);
+    }
+  });
   if (layers == 0) GTEST_SKIP() << "none of the layers in " << data_folder().string();
 }
 

@@ -135,7 +135,8 @@ void print_summary(const RunRecord& run, const std::string& out) {
              run.input, size_text(run.size), run.method, run.path, seconds_text(run.median_s),
              bytes_text(run.peak_extra_bytes), *run.fallback_rows);
   if (run.estimated_error)
-    fmt::print("relative Frobenius error by its own probes: {:.2g}\n", *run.estimated_error);
+    fmt::print("relative Frobenius error by its own probes or bound: {:.2g}\n",
+               *run.estimated_error);
   if (run.certificate) fmt::print("{}\n", certificate_text(*run.certificate));
   if (!out.empty()) fmt::print("wrote {}\n", out);
 }

@@ -52,7 +52,7 @@ struct RunRecord {
   Number rel_fro, max_over_vmax, op_rel, rows_over_1pct, rows_over_5pct, rows_over_20pct;
   Count peak_extra_bytes, fallback_rows, scored_entries, repeats, seeds;
   std::int64_t exact_heads = 0;           // that a method with a target error ran exactly
-  std::optional<double> estimated_error;  // by the method's own probes
+  std::optional<double> estimated_error;  // by the method's own probes or bound
   Count negative_rows;                    // divided by a negative sum of weights
   std::optional<double> recall;           // of a search through candidates
   std::optional<Certificate> certificate;

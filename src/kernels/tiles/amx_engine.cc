@@ -115,6 +115,80 @@ SUBQUAD_TILE_CODE void amx_values(const ValueStep& step) {
   }
 }
 
+// Two tile rows or columns of pieces: where their first tiles are, and how far from piece to piece.
+struct TilePair {
+  const Tile *first, *second;
+  std::int64_t stride;
+};
+
+// Adds all products of pieces to registers 0 to 3. Pieces that neighbours share are loaded once.
+SUBQUAD_TILE_CODE inline void multiply_pieces(const PieceProducts& products, const TilePair& left,
+                                              const TilePair& right) {
+  std::int64_t i = -1, j = -1;
+  for (int k = 0; k < products.count; ++k) {
+    const auto [next_i, next_j] = products.pairs[k];
+    if (next_i != i) {
+      i = next_i;
+      _tile_loadd(4, left.first + i * left.stride, kTileBytes);
+      _tile_loadd(5, left.second + i * left.stride, kTileBytes);
+    }
+    if (next_j != j) {
+      j = next_j;
+      _tile_loadd(6, right.first + j * right.stride, kTileBytes);
+      _tile_loadd(7, right.second + j * right.stride, kTileBytes);
+    }
+    SUBQUAD_MULTIPLY;
+  }
+}
+
+SUBQUAD_TILE_CODE void amx_split_scores(const SplitScoreStep& step) {
+  finish_writes();
+  const std::int64_t depth = step.depth;
+  const std::int64_t left_row = step.products.left * depth, right_row = step.products.right * depth;
+  for (std::int64_t c = 0; c < kStepKeys / kTileColumns; c += 2) {
+    float* const out = step.scores + c * kTileColumns;
+    float* const below = out + kTileRows * kStepKeys;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    const Tile* left = step.queries;
+    const Tile* right = step.keys + c * right_row;
+    for (std::int64_t t = 0; t < depth; ++t, ++left, ++right)
+      multiply_pieces(step.products, {left, left + left_row, depth},
+                      {right, right + right_row, depth});
+    _tile_stored(0, out, kScoreBytes);
+    _tile_stored(1, out + 16, kScoreBytes);
+    _tile_stored(2, below, kScoreBytes);
+    _tile_stored(3, below + 16, kScoreBytes);
+  }
+}
+
+SUBQUAD_TILE_CODE void amx_split_values(const SplitValueStep& step) {
+  finish_writes();
+  const auto stride = static_cast<long>(step.out_stride * 4);
+  for (std::int64_t c = 0; c < step.columns; c += 2) {
+    float* const out = step.out + c * kTileColumns;
+    float* const below = out + kTileRows * step.out_stride;
+    _tile_loadd(0, out, stride);
+    _tile_loadd(1, out + 16, stride);
+    _tile_loadd(2, below, stride);
+    _tile_loadd(3, below + 16, stride);
+    const Tile* left = step.weights;
+    const Tile* right = step.values + c;
+    for (std::int64_t h = 0; h < step.half_steps; ++h) {
+      multiply_pieces(step.products, {left, left + step.stride, 2 * step.stride},
+                      {right, right + 1, step.columns});
+      ++left;
+      right += step.products.right * step.columns;
+    }
+    _tile_stored(0, out, stride);
+    _tile_stored(1, out + 16, stride);
+    _tile_stored(2, below, stride);
+    _tile_stored(3, below + 16, stride);
+  }
+}
+
 SUBQUAD_TILE_CODE double amx_rounds(std::int64_t repeats) {
   static const Tile zeros{};
   amx_open();
@@ -136,9 +210,18 @@ SUBQUAD_TILE_CODE double amx_rounds(std::int64_t repeats) {
 }  // namespace
 
 const TileEngine* amx_engine() {
-  static constexpr TileEngine engine{"amx",      true,           amx_open,   amx_close,
-                                     amx_scores, avx512_weights, amx_values, avx512_gradients,
-                                     amx_rounds};
+  static constexpr TileEngine engine{"amx",
+                                     true,
+                                     amx_open,
+                                     amx_close,
+                                     amx_scores,
+                                     avx512_weights,
+                                     amx_values,
+                                     avx512_gradients,
+                                     amx_rounds,
+                                     amx_split_scores,
+                                     avx512_split_weights,
+                                     amx_split_values};
   return &engine;
 }
 

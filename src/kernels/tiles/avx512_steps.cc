@@ -63,7 +63,75 @@ SUBQUAD_TILE_CODE inline void store_row(__m512 low, __m512 high, std::int64_t r,
                      (__m512i)_mm512_cvtne2ps_pbh(high, low));
 }
 
+// 2^x to an error of 2^-22, 0 where not `seen`.
+SUBQUAD_TILE_CODE inline __m512 fine_exp2_of(__m512 x, __mmask16 seen) {
+  const __m512 magic = _mm512_set1_ps(kExp2Magic);
+  const __m512 shifted = _mm512_add_ps(x, magic);
+  const __m512 fraction = _mm512_sub_ps(x, _mm512_sub_ps(shifted, magic));
+  __m512 sum = _mm512_set1_ps(kExp2FineTerms[5]);
+#pragma GCC unroll 5
+  for (int k = 4; k >= 0; --k)
+    sum = _mm512_fmadd_ps(sum, fraction, _mm512_set1_ps(kExp2FineTerms[k]));
+  const __m512i power = _mm512_maskz_slli_epi32(0xFFFF, _mm512_castps_si512(shifted), 23);
+  return _mm512_maskz_mul_ps(seen, sum, _mm512_castsi512_ps(power));
+}
+
+// The next piece of 32 numbers, in their order; what is left of them stays.
+SUBQUAD_TILE_CODE inline __m512i take_pieces(__m512& low, __m512& high, __m512i upper_words) {
+  const __m512i rounding = _mm512_set1_epi32(kPieceRounding);
+  const __m512i bits = _mm512_set1_epi32(static_cast<int>(kPieceBits));
+  const __m512i low_bits = _mm512_add_epi32(_mm512_castps_si512(low), rounding);
+  const __m512i high_bits = _mm512_add_epi32(_mm512_castps_si512(high), rounding);
+  low = _mm512_sub_ps(low, _mm512_castsi512_ps(_mm512_and_si512(low_bits, bits)));
+  high = _mm512_sub_ps(high, _mm512_castsi512_ps(_mm512_and_si512(high_bits, bits)));
+  return _mm512_permutex2var_epi16(low_bits, upper_words, high_bits);
+}
+
+// Exponents of the weights that are seen.
+struct SplitRow {
+  __m512 factor, offset, top;
+};
+
+SUBQUAD_TILE_CODE inline __m512 weights_of(const float* scores, SplitRow& row) {
+  const __m512 x = _mm512_fmadd_ps(_mm512_load_ps(scores), row.factor, row.offset);
+  const __mmask16 seen = _mm512_cmp_ps_mask(x, _mm512_set1_ps(kLeastExponent), _CMP_GE_OQ) &
+                         _mm512_cmp_ps_mask(x, _mm512_set1_ps(__FLT_MAX__), _CMP_LE_OQ);
+  row.top = _mm512_mask_max_ps(row.top, seen, row.top, x);
+  return fine_exp2_of(x, seen);
+}
+
+template <int pieces>
+SUBQUAD_TILE_CODE inline bool split_weights(const SplitWeightStep& step) {
+  alignas(64) std::uint16_t order[kTileDepth];
+  for (std::uint16_t i = 0; i < kTileDepth; ++i) order[i] = static_cast<std::uint16_t>(2 * i + 1);
+  const __m512i upper_words = _mm512_load_si512(order);
+  SplitRow row{_mm512_set1_ps(step.factor), _mm512_setzero_ps(), _mm512_setzero_ps()};
+  for (std::int64_t r = 0; r < kPanelRows; ++r) {
+    row.offset = _mm512_set1_ps(step.offsets[r]);
+    Tile* const tiles = step.weights + r / kTileRows * step.stride;
+    __m512 sums[2];
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      const float* scores = step.scores + r * kStepKeys + half * kTileDepth;
+      __m512 low = weights_of(scores, row), high = weights_of(scores + 16, row);
+      sums[half] = _mm512_add_ps(low, high);
+#pragma GCC unroll 3
+      for (std::int64_t p = 0; p < pieces; ++p)
+        _mm512_store_si512(tiles[2 * p * step.stride + half].bits + r % kTileRows * kTileDepth,
+                           take_pieces(low, high, upper_words));
+    }
+    _mm512_store_ps(step.new_sums + r * kSumLanes,
+                    _mm512_add_ps(_mm512_load_ps(step.old_sums + r * kSumLanes),
+                                  _mm512_add_ps(sums[0], sums[1])));
+  }
+  return _mm512_cmp_ps_mask(row.top, _mm512_set1_ps(1), _CMP_GE_OQ) != 0;
+}
+
 }  // namespace
+
+SUBQUAD_TILE_CODE bool avx512_split_weights(const SplitWeightStep& step) {
+  return step.pieces == 2 ? split_weights<2>(step) : split_weights<3>(step);
+}
 
 SUBQUAD_TILE_CODE bool avx512_weights(const WeightStep& step) {
   const __m512i table = _mm512_loadu_si512(exp2_corrections().data());

@@ -11,9 +11,10 @@
 
 namespace subquad::kernels {
 
-// TileEngine::weights and ::gradients, the model's bits; for machines that machine_has_dots()
-// (core/avx512_bf16.h).
+// TileEngine::weights, ::split_weights and ::gradients, the model's bits; for machines that
+// machine_has_dots() (core/avx512_bf16.h).
 bool avx512_weights(const WeightStep& step);
+bool avx512_split_weights(const SplitWeightStep& step);
 void avx512_gradients(const GradientStep& step);
 
 }  // namespace subquad::kernels

@@ -48,6 +48,26 @@ SUBQUAD_DOT_CODE inline void add_tile(const std::uint16_t* left, const Tile* rig
   }
 }
 
+template <int rows, int columns>
+SUBQUAD_DOT_CODE inline void load_block(const float* from, std::int64_t stride,
+                                        DotBlock<rows, columns>& block) {
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 4
+    for (int c = 0; c < columns; ++c)
+      block.sums[i][c] = _mm512_loadu_ps(from + i * stride + c * kTileColumns);
+}
+
+template <int rows, int columns>
+SUBQUAD_DOT_CODE inline void store_block(const DotBlock<rows, columns>& block, float* to,
+                                         std::int64_t stride) {
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 4
+    for (int c = 0; c < columns; ++c)
+      _mm512_storeu_ps(to + i * stride + c * kTileColumns, block.sums[i][c]);
+}
+
 constexpr int kScoreRows = 4, kScoreColumns = 4, kValueRows = 8, kValueColumns = 2;
 
 SUBQUAD_DOT_CODE void dot_scores(const Tile* queries, const Tile* keys, std::int64_t depth,
@@ -57,11 +77,7 @@ SUBQUAD_DOT_CODE void dot_scores(const Tile* queries, const Tile* keys, std::int
     const Tile* left = queries + r / kTileRows * depth;
     for (std::int64_t t = 0; t < depth; ++t)
       add_tile(left[t].bits + r % kTileRows * kTileDepth, keys + t, depth, block);
-#pragma GCC unroll 4
-    for (int i = 0; i < kScoreRows; ++i)
-#pragma GCC unroll 4
-      for (int c = 0; c < kScoreColumns; ++c)
-        _mm512_store_ps(scores + (r + i) * kStepKeys + c * kTileColumns, block.sums[i][c]);
+    store_block(block, scores + r * kStepKeys, kStepKeys);
   }
 }
 
@@ -71,19 +87,45 @@ SUBQUAD_DOT_CODE void dot_values(const ValueStep& step) {
       float* const out = step.out + r * step.out_stride + c * kTileColumns;
       const Tile* left = step.weights + r / kTileRows * step.stride;
       DotBlock<kValueRows, kValueColumns> block;
-#pragma GCC unroll 8
-      for (int i = 0; i < kValueRows; ++i)
-#pragma GCC unroll 2
-        for (int j = 0; j < kValueColumns; ++j)
-          block.sums[i][j] = _mm512_loadu_ps(out + i * step.out_stride + j * kTileColumns);
+      load_block(out, step.out_stride, block);
       for (std::int64_t h = 0; h < step.half_steps; ++h)
         add_tile(left[h].bits + r % kTileRows * kTileDepth, step.values + h * step.columns + c, 1,
                  block);
-#pragma GCC unroll 8
-      for (int i = 0; i < kValueRows; ++i)
-#pragma GCC unroll 2
-        for (int j = 0; j < kValueColumns; ++j)
-          _mm512_storeu_ps(out + i * step.out_stride + j * kTileColumns, block.sums[i][j]);
+      store_block(block, out, step.out_stride);
+    }
+}
+
+SUBQUAD_DOT_CODE void dot_split_scores(const SplitScoreStep& step) {
+  const PieceProducts& products = step.products;
+  const std::int64_t depth = step.depth;
+  for (std::int64_t r = 0; r < kPanelRows; r += kScoreRows) {
+    DotBlock<kScoreRows, kScoreColumns> block = {};
+    for (std::int64_t t = 0; t < depth; ++t)
+      for (int k = 0; k < products.count; ++k) {
+        const auto [i, j] = products.pairs[k];
+        const Tile& left = step.queries[(r / kTileRows * products.left + i) * depth + t];
+        add_tile(left.bits + r % kTileRows * kTileDepth, step.keys + j * depth + t,
+                 products.right * depth, block);
+      }
+    store_block(block, step.scores + r * kStepKeys, kStepKeys);
+  }
+}
+
+SUBQUAD_DOT_CODE void dot_split_values(const SplitValueStep& step) {
+  const PieceProducts& products = step.products;
+  for (std::int64_t c = 0; c < step.columns; c += kValueColumns)
+    for (std::int64_t r = 0; r < kPanelRows; r += kValueRows) {
+      float* const out = step.out + r * step.out_stride + c * kTileColumns;
+      DotBlock<kValueRows, kValueColumns> block;
+      load_block(out, step.out_stride, block);
+      for (std::int64_t h = 0; h < step.half_steps; ++h)
+        for (int k = 0; k < products.count; ++k) {
+          const auto [i, j] = products.pairs[k];
+          const Tile& left = step.weights[(2 * i + r / kTileRows) * step.stride + h];
+          add_tile(left.bits + r % kTileRows * kTileDepth,
+                   step.values + (h * products.right + j) * step.columns + c, 1, block);
+        }
+      store_block(block, out, step.out_stride);
     }
 }
 
@@ -102,9 +144,18 @@ SUBQUAD_DOT_CODE double dot_rounds(std::int64_t repeats) {
 }  // namespace
 
 const TileEngine* dot_engine() {
-  static constexpr TileEngine engine{"avx512",   false,          [] {},      [] {},
-                                     dot_scores, avx512_weights, dot_values, avx512_gradients,
-                                     dot_rounds};
+  static constexpr TileEngine engine{"avx512",
+                                     false,
+                                     [] {},
+                                     [] {},
+                                     dot_scores,
+                                     avx512_weights,
+                                     dot_values,
+                                     avx512_gradients,
+                                     dot_rounds,
+                                     dot_split_scores,
+                                     avx512_split_weights,
+                                     dot_split_values};
   return &engine;
 }
 

@@ -1,5 +1,6 @@
 // The tile instructions in plain C++, bit for bit: what the other bodies are measured by.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -118,6 +119,67 @@ void model_gradients(const GradientStep& step) {
     }
 }
 
+void model_split_scores(const SplitScoreStep& step) {
+  const PieceProducts& products = step.products;
+  std::fill_n(step.scores, kPanelRows * kStepKeys, 0.0f);
+  for (std::int64_t r = 0; r < kPanelRows / kTileRows; ++r)
+    for (std::int64_t c = 0; c < kStepKeys / kTileColumns; ++c)
+      for (std::int64_t t = 0; t < step.depth; ++t)
+        for (int k = 0; k < products.count; ++k) {
+          const auto [i, j] = products.pairs[k];
+          multiply_tiles(step.queries[(r * products.left + i) * step.depth + t],
+                         step.keys[(c * products.right + j) * step.depth + t],
+                         step.scores + r * kTileRows * kStepKeys + c * kTileColumns, kStepKeys);
+        }
+}
+
+float fine_exp2_of(float x) {
+  const float shifted = x + kExp2Magic, fraction = x - (shifted - kExp2Magic);
+  float sum = kExp2FineTerms[5];
+  for (int k = 4; k >= 0; --k) sum = std::fma(sum, fraction, kExp2FineTerms[k]);
+  return sum * std::bit_cast<float>(std::bit_cast<std::uint32_t>(shifted) << 23);
+}
+
+// The weight of row r and this key, whose pieces are stored; its exponent goes into `top`.
+float split_weight(const SplitWeightStep& step, std::int64_t r, std::int64_t key, float& top) {
+  const float x = std::fma(step.scores[r * kStepKeys + key], step.factor, step.offsets[r]);
+  const bool seen = x >= kLeastExponent && x <= std::numeric_limits<float>::max();
+  if (seen) top = std::max(top, x);
+  const float weight = seen ? fine_exp2_of(x) : 0;
+  float left = weight;
+  for (std::int64_t p = 0; p < step.pieces; ++p)
+    step.weights[(2 * p + r / kTileRows) * step.stride + key / kTileDepth]
+        .bits[r % kTileRows * kTileDepth + key % kTileDepth] = piece_bits(take_piece(left));
+  return weight;
+}
+
+bool model_split_weights(const SplitWeightStep& step) {
+  float top = 0;
+  for (std::int64_t r = 0; r < kPanelRows; ++r)
+    for (std::int64_t lane = 0; lane < kSumLanes; ++lane) {
+      float w[kStepKeys / kSumLanes];
+      for (std::int64_t i = 0; i < kStepKeys / kSumLanes; ++i)
+        w[i] = split_weight(step, r, i * kSumLanes + lane, top);
+      step.new_sums[r * kSumLanes + lane] =
+          step.old_sums[r * kSumLanes + lane] + ((w[0] + w[1]) + (w[2] + w[3]));
+    }
+  return top >= 1;
+}
+
+void model_split_values(const SplitValueStep& step) {
+  const PieceProducts& products = step.products;
+  for (std::int64_t r = 0; r < kPanelRows / kTileRows; ++r)
+    for (std::int64_t c = 0; c < step.columns; ++c)
+      for (std::int64_t h = 0; h < step.half_steps; ++h)
+        for (int k = 0; k < products.count; ++k) {
+          const auto [i, j] = products.pairs[k];
+          multiply_tiles(step.weights[(2 * i + r) * step.stride + h],
+                         step.values[(h * products.right + j) * step.columns + c],
+                         step.out + r * kTileRows * step.out_stride + c * kTileColumns,
+                         step.out_stride);
+        }
+}
+
 double model_rounds(std::int64_t repeats) {
   Tile left{}, right{};
   float out[kTileRows * kTileColumns] = {};
@@ -128,9 +190,18 @@ double model_rounds(std::int64_t repeats) {
 }  // namespace
 
 const TileEngine& model_engine() {
-  static constexpr TileEngine engine{"model",      true,          [] {},        [] {},
-                                     model_scores, model_weights, model_values, model_gradients,
-                                     model_rounds};
+  static constexpr TileEngine engine{"model",
+                                     true,
+                                     [] {},
+                                     [] {},
+                                     model_scores,
+                                     model_weights,
+                                     model_values,
+                                     model_gradients,
+                                     model_rounds,
+                                     model_split_scores,
+                                     model_split_weights,
+                                     model_split_values};
   return engine;
 }
 

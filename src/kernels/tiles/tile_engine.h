@@ -12,6 +12,9 @@
 //   gradients  weights and score gradients, as right tiles (summed over rows by `values`, whose
 //              left tiles then are transposed rows) and as left ones (summed over keys)
 //
+// f32 numbers go as sums of two or three bf16 ones (tile_pieces.h): the same steps, split_scores,
+// split_weights and split_values, on pieces, with the weights' exp2 in f32.
+//
 // Sums are f32, products of bf16 exact; denormals count as zero. All bodies but those that say so
 // give the same bits.
 #pragma once
@@ -19,6 +22,7 @@
 #include <cstdint>
 
 #include "kernels/tiles/tile_exp2.h"
+#include "kernels/tiles/tile_pieces.h"
 
 namespace subquad::kernels {
 
@@ -75,6 +79,41 @@ struct GradientStep {
 };
 constexpr float kLeastExponent = -126;
 
+// Scores from pieces: for each tile along the depth all products, in their order.
+struct SplitScoreStep {
+  const Tile* queries;  // (2 tile rows, products.left, depth)
+  const Tile* keys;     // (4 tile columns, products.right, depth)
+  std::int64_t depth;
+  const PieceProducts& products;
+  float* scores;  // (kPanelRows, kStepKeys)
+};
+
+// A score s of row r becomes the weight 2^(s * factor + offsets[r]) in f32, relative error 2^-22;
+// -inf, +inf, NaN and what is below 2^-126 become 0. Its pieces stand in the keys' own order.
+struct SplitWeightStep {
+  const float* scores;
+  float factor;           // to octaves
+  const float* offsets;   // kPanelRows
+  int pieces;             // 2 or 3
+  Tile* weights;          // two tiles for each tile row and piece: piece p of tile row r begins at
+  std::int64_t stride;    //   (2 p + r) * stride
+  const float* old_sums;  // (kPanelRows, kSumLanes), of the f32 weights
+  float* new_sums;
+};
+
+// weights as above, products.left pieces; values (half_steps, products.right, columns). For each
+// half step all products, in their order.
+struct SplitValueStep {
+  const Tile* weights;
+  std::int64_t stride;
+  std::int64_t half_steps;
+  const Tile* values;
+  std::int64_t columns;  // of tiles; even
+  const PieceProducts& products;
+  float* out;  // (kPanelRows, columns * kTileColumns), rows out_stride floats apart
+  std::int64_t out_stride;
+};
+
 struct TileEngine {
   const char* name;
   bool matrix_unit;  // several times as fast as f32, not up to twice
@@ -91,6 +130,10 @@ struct TileEngine {
   void (*gradients)(const GradientStep& step);
   // Products of tiles that never leave the registers, for the machine's limit; returns the flops.
   double (*rounds)(std::int64_t repeats);
+  void (*split_scores)(const SplitScoreStep& step);
+  // As weights().
+  bool (*split_weights)(const SplitWeightStep& step);
+  void (*split_values)(const SplitValueStep& step);
 };
 
 const TileEngine& model_engine();  // plain C++: the definition

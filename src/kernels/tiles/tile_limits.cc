@@ -31,6 +31,20 @@ void StepTops(const float* scores, float sign, float* tops) {
   }
 }
 
+void SeenTops(const float* scores, const float* norms, float* tops) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto masked = hn::Set(d, -std::numeric_limits<float>::infinity());
+  for (int64_t r = 0; r < kPanelRows; ++r) {
+    auto top = hn::Set(d, tops[r]);
+    for (int64_t c = 0; c < kStepKeys; c += lanes) {
+      const auto hidden = hn::Eq(hn::Load(d, scores + r * kStepKeys + c), masked);
+      top = hn::Max(top, hn::IfThenZeroElse(hidden, hn::Load(d, norms + c)));
+    }
+    tops[r] = hn::GetLane(hn::MaxOfLanes(d, top));
+  }
+}
+
 bool AnyAbove(const uint16_t* bits, int64_t count, uint16_t limit) {
   const hn::CappedTag<int16_t, 32> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -52,10 +66,14 @@ HWY_AFTER_NAMESPACE();
 namespace subquad::kernels {
 
 HWY_EXPORT(StepTops);
+HWY_EXPORT(SeenTops);
 HWY_EXPORT(AnyAbove);
 
 void step_tops(const float* scores, float sign, float* tops) {
   HWY_DYNAMIC_DISPATCH(StepTops)(scores, sign, tops);
+}
+void seen_tops(const float* scores, const float* norms, float* tops) {
+  HWY_DYNAMIC_DISPATCH(SeenTops)(scores, norms, tops);
 }
 bool any_above(const std::uint16_t* bits, std::int64_t count, std::uint16_t limit) {
   return HWY_DYNAMIC_DISPATCH(AnyAbove)(bits, count, limit);

@@ -13,4 +13,8 @@ void step_tops(const float* scores, float sign, float* tops);
 // without a sign.
 bool any_above(const std::uint16_t* bits, std::int64_t count, std::uint16_t limit);
 
+// tops[r] = the largest of itself and the norms (kStepKeys) of the keys that the panel's row r
+// sees: whose score is not -inf.
+void seen_tops(const float* scores, const float* norms, float* tops);
+
 }  // namespace subquad::kernels

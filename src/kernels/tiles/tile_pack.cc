@@ -54,9 +54,10 @@ void pack_key_column(const std::uint16_t* row, std::int64_t width, std::int64_t 
   }
 }
 
-void pack_key_columns(const std::uint16_t* const* rows, std::int64_t width, Tile* out) {
+void pack_key_columns(const std::uint16_t* const* rows, std::int64_t width, Tile* out,
+                      std::int64_t stride) {
   for (std::int64_t k = 0; k < kTileDepth; ++k)
-    pack_key_column(rows[k], width, k % kTileColumns, out + k / kTileColumns * tiles_along(width));
+    pack_key_column(rows[k], width, k % kTileColumns, out + k / kTileColumns * stride);
 }
 
 void pack_values(const std::uint16_t* const* rows, std::int64_t width, std::int64_t columns,

@@ -21,8 +21,9 @@ void pack_query_row(const std::uint16_t* row, std::int64_t width, std::int64_t r
 // One column of a tile column of keys: channels 32 t + 2 i, + 1 in row i of out[t].
 void pack_key_column(const std::uint16_t* row, std::int64_t width, std::int64_t c, Tile* out);
 
-// Two tile columns of keys: 32 rows, each nullptr or of `width` channels.
-void pack_key_columns(const std::uint16_t* const* rows, std::int64_t width, Tile* out);
+// Two tile columns of keys, `stride` tiles apart: 32 rows, each nullptr or of `width` channels.
+void pack_key_columns(const std::uint16_t* const* rows, std::int64_t width, Tile* out,
+                      std::int64_t stride);
 
 // A half step of values: 32 rows; row k of the source is nullptr or has `width` channels. Tile t of
 // `columns` holds channels [16 t, 16 t + 16). Keys stand in the order that weights come in.
