@@ -23,7 +23,8 @@ TEST(Speed, ExactsOwnCode) {
         "hyper:exact:backward", "far:sink+window+multipole|exact after all"})
     EXPECT_TRUE(runs_exact_code(path)) << path;
   for (const char* path : {"", "uniform", "far:multipole[1 of 3 heads exact]", "sink+window",
-                           "hyper:exact:packed|sortlsh+uniform", "inexact", "exactly:x"})
+                           "hyper:exact:packed|sortlsh+uniform", "inexact", "exactly:x", "exact:split3-amx",
+                           "exact:split3-amx+f32", "exact:split6-amx|f32 after all"})
     EXPECT_FALSE(runs_exact_code(path)) << path;
 }
 

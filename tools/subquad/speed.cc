@@ -25,11 +25,13 @@ Spread spread_or_doubt(const std::vector<double>& seconds) {
   return {seconds.front() / half, seconds.front() * half};
 }
 
-// One of the words between colons is `exact`: "exact:packed", "hyper:exact:packed", "far:exact".
+// One of the words between colons is `exact`: "exact:packed", "hyper:exact:packed", "far:exact"; and
+// the next does not say that numbers were split: "exact:split3-amx".
 bool has_exact(const std::string& route) {
   for (std::size_t begin = 0; begin <= route.size();) {
     const std::size_t end = std::min(route.find(':', begin), route.size());
-    if (route.compare(begin, end - begin, "exact") == 0) return true;
+    if (route.compare(begin, end - begin, "exact") == 0)
+      return end == route.size() || route.compare(end + 1, 5, "split") != 0;
     begin = end + 1;
   }
   return false;
