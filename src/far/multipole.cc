@@ -32,7 +32,8 @@ double multipole_steps(const HeadProblem& head, const MultipoleOptions& options)
   const double width = dim + static_cast<double>(head.value_dim());
   const double clusters = std::min(keys, static_cast<double>(options.shape.clusters));
   const double probes = std::min(rows, static_cast<double>(options.fit));
-  const double rank = options.shape.order == 0 ? 0 : std::min(dim, static_cast<double>(options.shape.rank));
+  const double rank =
+      options.shape.order == 0 ? 0 : std::min(dim, static_cast<double>(options.shape.rank));
   const double estimate = clusters * width * (1 + rank);
   constexpr double kTrials = 4, kSearch = 5;
   return (rows + kTrials * probes) * estimate + probes * keys * width +
@@ -56,7 +57,8 @@ class MultipoleRule final : public LightRule {
     return {RowOrder::any, part, part, part, part};
   }
   Work work(const HeadProblem& head) const override {
-    return {multipole_steps(head, options_), "fewer clusters, a smaller fit or rank, or a lower order"};
+    return {multipole_steps(head, options_),
+            "fewer clusters, a smaller fit or rank, or a lower order"};
   }
   Strict strictness() const override { return Strict::no; }
 

@@ -14,8 +14,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 
-// 32 vector registers hold 12 x 2 or 6 x 4 accumulators and the operands, 16 hold 6 x 2. 6 x 4 loads
-// 10 operands for 24 multiply-adds, 12 x 2 14, but twice as much of B, which wants a near cache.
+// 32 vector registers hold 12 x 2 or 6 x 4 accumulators and the operands, 16 hold 6 x 2. 6 x 4
+// loads 10 operands for 24 multiply-adds, 12 x 2 14, but twice as much of B, which wants a near
+// cache.
 constexpr bool kManyRegisters = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON;
 constexpr int kRows = kManyRegisters ? 12 : 6;
 constexpr int64_t kMaxWideDepth = 512;
@@ -49,8 +50,7 @@ HWY_INLINE void micro(const MicroArguments& arguments) {
   for (int64_t k = 0; k < arguments.depth; ++k, a += depth_stride, b += b_stride) {
     V column[W];
 #pragma GCC unroll 4
-    for (int w = 0; w < W; ++w)
-      column[w] = hn::LoadU(d, b + w / 2 * panel_stride + w % 2 * lanes);
+    for (int w = 0; w < W; ++w) column[w] = hn::LoadU(d, b + w / 2 * panel_stride + w % 2 * lanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const V scalar = hn::Set(d, a[r * row_stride]);

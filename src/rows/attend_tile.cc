@@ -135,8 +135,8 @@ void add_seen_values(const kernels::RowSource& values, const std::vector<std::in
 ScorePanel::ScorePanel(std::int64_t max_keys)
     // One cache line of padding keeps the rows out of each other's cache sets.
     : stride_((max_keys + 31) / 32 * 32 + 16),
-      scores_(stride_ * std::max<std::int64_t>(kRowBlocks * kernels::blocking().rows,
-                                               kMaxStreamedRows)) {}
+      scores_(stride_ *
+              std::max<std::int64_t>(kRowBlocks * kernels::blocking().rows, kMaxStreamedRows)) {}
 
 Range tile_columns(const HeadProblem& head, const IndexList& rows, const Range& part,
                    const IndexList& keys, const EntrySets& left_out) {

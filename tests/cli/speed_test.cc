@@ -22,9 +22,10 @@ TEST(Speed, ExactsOwnCode) {
        {"exact:packed", "exact", "hyper:exact:packed", "far:exact", "far:exact|exact:packed",
         "hyper:exact:backward", "far:sink+window+multipole|exact after all"})
     EXPECT_TRUE(runs_exact_code(path)) << path;
-  for (const char* path : {"", "uniform", "far:multipole[1 of 3 heads exact]", "sink+window",
-                           "hyper:exact:packed|sortlsh+uniform", "inexact", "exactly:x", "exact:split3-amx",
-                           "exact:split3-amx+f32", "exact:split6-amx|f32 after all"})
+  for (const char* path :
+       {"", "uniform", "far:multipole[1 of 3 heads exact]", "sink+window",
+        "hyper:exact:packed|sortlsh+uniform", "inexact", "exactly:x", "exact:split3-amx",
+        "exact:split3-amx+f32", "exact:split6-amx|f32 after all"})
     EXPECT_FALSE(runs_exact_code(path)) << path;
 }
 

@@ -25,8 +25,8 @@ Spread spread_or_doubt(const std::vector<double>& seconds) {
   return {seconds.front() / half, seconds.front() * half};
 }
 
-// One of the words between colons is `exact`: "exact:packed", "hyper:exact:packed", "far:exact"; and
-// the next does not say that numbers were split: "exact:split3-amx".
+// One of the words between colons is `exact`: "exact:packed", "hyper:exact:packed", "far:exact";
+// and the next does not say that numbers were split: "exact:split3-amx".
 bool has_exact(const std::string& route) {
   for (std::size_t begin = 0; begin <= route.size();) {
     const std::size_t end = std::min(route.find(':', begin), route.size());

@@ -162,7 +162,8 @@ class CountSketch final : public ColumnSketch {
 // At most 4 tau groups of a tree are open, for their squares add up to |x|^2 or so.
 double count_sketch_steps(const HeadProblem& head, const ExpanderOptions& options) {
   constexpr double kScan = 8, kCandidate = 4;
-  const auto rows = static_cast<double>(head.num_rows()), dim = static_cast<double>(head.head_dim());
+  const auto rows = static_cast<double>(head.num_rows()),
+             dim = static_cast<double>(head.head_dim());
   const auto groups = static_cast<double>(number_of_groups(head.num_rows(), options));
   const double leaf = std::min<double>(kLargestLeaf, std::ceil(rows / std::max(groups, 1.0)));
   const double candidates = std::min(rows, 4 * options.tau * leaf);

@@ -55,7 +55,8 @@ class SortLshRule final : public HeavyRule {
   // Runs of few keys cost what their calls cost; each entry is looked up in all earlier rounds.
   Work work(const HeadProblem& head) const override {
     constexpr double kCall = 5000, kLookup = 1000;
-    const auto rows = static_cast<double>(head.num_rows()), keys = static_cast<double>(head.num_keys);
+    const auto rows = static_cast<double>(head.num_rows()),
+               keys = static_cast<double>(head.num_keys);
     const auto rounds = static_cast<double>(options_.rounds);
     const auto block = static_cast<double>(options_.block);
     const double met = 1 + 2 * static_cast<double>(options_.neighbors);
