@@ -206,7 +206,7 @@ std::int64_t checked_context(const LlamaConfig& config, const RotaryConfig& rota
   if (context > config.context && same(config.rotary, rotary))
     throw_invalid(fmt::format(
         "context: {} tokens are more than the {} that the model was trained on; another rotary "
-        "base may carry it further",
+        "base or scaling (--rope-base, --rope-scaling) may carry it further",
         context, config.context));
   return context;
 }

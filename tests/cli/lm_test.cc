@@ -264,5 +264,70 @@ TEST_F(LmTest, Stories260K) {
   EXPECT_EQ(outcome.out.find(", there was a little girl named"), 0u) << outcome.out;
 }
 
+// The weights' file is named; what is read beside it is no place for results either.
+TEST_F(LmTest, OutputsSpareAllFilesOfTheModel) {
+  const auto before = std::filesystem::file_size(path("tokenizer.bin"));
+  const Outcome outcome = run(perplexity({"--tokens", "9", "--json", "tokenizer.bin"}));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("--json tokenizer.bin: is the same file as --model"),
+            std::string::npos)
+      << outcome.err;
+  EXPECT_EQ(std::filesystem::file_size(path("tokenizer.bin")), before);
+}
+
+// Weights whose products overflow: finite numbers, as the reader wants them.
+TEST_F(LmTest, WhatIsNotFiniteIsAFailure) {
+  std::fstream file(path("m.bin"), std::ios::binary | std::ios::in | std::ios::out);
+  const float huge = 3e38F;
+  const auto size = static_cast<std::int64_t>(std::filesystem::file_size(path("m.bin")));
+  for (std::int64_t at = 28; at + 4 <= size; at += 200) {
+    file.seekp(at);
+    file.write(reinterpret_cast<const char*>(&huge), 4);
+  }
+  file.close();
+  const Outcome read = run(perplexity({"--tokens", "20"}));
+  EXPECT_EQ(read.code, 1);
+  EXPECT_NE(read.err.find("not finite"), std::string::npos) << read.err;
+  const Outcome wrote = run(layers({"--tokens", "20", "--layers", "1", "--out", "dir"}));
+  EXPECT_EQ(wrote.code, 1);
+  EXPECT_NE(wrote.err.find("layer 1"), std::string::npos) << wrote.err;
+  EXPECT_FALSE(std::filesystem::exists(path("dir")));
+}
+
+TEST_F(LmTest, RotaryOptionsThatChangeNothingLiftNoBound) {
+  const auto refused = [&](const Words& more, const std::string& what) {
+    const Outcome outcome = run(perplexity(more));
+    EXPECT_EQ(outcome.code, 2) << what;
+    EXPECT_NE(outcome.err.find(what), std::string::npos) << outcome.err;
+  };
+  refused({"--tokens", "97", "--rope-scaling", "linear:1"}, "--tokens: 97");
+  refused({"--tokens", "97", "--rope-scaling", "yarn:1"}, "--tokens: 97");
+  refused({"--tokens", "9", "--rope-scaling", "yarn:2", "--rope-base", "1"}, "--rope-base: 1");
+  refused({"--tokens", "9", "--rope-scaling", "linear:1e300"}, "--rope-scaling: the factor 1e+300");
+  refused({"--tokens", "9", "--method", "nothing"}, "--method: ");
+}
+
+TEST_F(LmTest, FoldersAsTheyAreWritten) {
+  EXPECT_EQ(run(layers({"--tokens", "9", "--layers", "1,0,1", "--out", "dir/"})).code, 0);
+  EXPECT_TRUE(std::filesystem::exists(path("dir/layer00.safetensors")));
+  std::filesystem::create_symlink("nowhere", path("link"));
+  const Outcome outcome = run(layers({"--tokens", "9", "--layers", "0", "--out", "link"}));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_NE(outcome.err.find("--out link"), std::string::npos) << outcome.err;
+}
+
+TEST_F(LmTest, NamesThatAreNoTextDoNotStopTheResults) {
+  std::filesystem::rename(path("t.txt"), path("t\xE9.txt"));
+  const Words words{"lm", "layers", "--model", "m.bin", "--text", "t\xE9.txt"};
+  EXPECT_EQ(run(with(words, {"--tokens", "9", "--layers", "0", "--out", "dir"})).code, 0);
+}
+
+TEST_F(LmTest, MessagesStayOnOneLineAndWhole) {
+  const Outcome outcome =
+      run({"lm", "perplexity", "--model", "m.bin", "--text", "no\nsuch", "--tokens", "9"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err, "subquad: --text no?such: cannot be read\n");
+}
+
 }  // namespace
 }  // namespace subquad::test

@@ -20,10 +20,10 @@ void check_context(const LmSource& source, std::int64_t prompt) {
                               prompt, config.context));
 }
 
-llama::ForwardOptions options_of(const GenerateSettings& settings, const std::string& method,
-                                 std::int64_t depth) {
+llama::ForwardOptions options_of(const GenerateSettings& settings, const std::string& option,
+                                 const std::string& method, std::int64_t depth) {
   llama::ForwardOptions options;
-  options.attention = specs_of(method, settings.layers, depth);
+  options.attention = specs_of(option, method, settings.layers, depth);
   options.threads = settings.threads;
   options.seed = settings.sampler.seed;
   return options;
@@ -49,8 +49,8 @@ Generation generate(const LmSource& source, std::span<const int> prompt,
                     const GenerateSettings& settings,
                     const std::function<void(std::string_view)>& emit) {
   const std::int64_t depth = source.checkpoint.config.layers;
-  const llama::ForwardOptions prefill = options_of(settings, settings.method, depth);
-  const llama::ForwardOptions decode = options_of(settings, settings.decode, depth);
+  const llama::ForwardOptions prefill = options_of(settings, "--method", settings.method, depth);
+  const llama::ForwardOptions decode = options_of(settings, "--decode", settings.decode, depth);
   check_context(source, std::ssize(prompt));
   llama::Model model(source.checkpoint, source.rotary, std::ssize(prompt) + settings.max_tokens);
   Generation result;

@@ -100,10 +100,7 @@ Generation run_model(const GenerateOptions& options, const LmSource& source,
   settings.threads = options.lm.common.threads;
   settings.sampler.seed = options.lm.common.seed;
   const bool silent = options.lm.common.json_on_stdout();
-  const UserWords words{{"context", "--max-tokens"},
-                        {"prompt", prompt_option(options)},
-                        {"rotary base", "--rope-base"}};
-  return with_user_words(words, [&] {
+  return with_lm_words("--max-tokens", {{"prompt", prompt_option(options)}}, [&] {
     return generate(source, prompt, settings, [&](std::string_view bytes) {
       if (silent) return;
       (void)std::fwrite(bytes.data(), 1, bytes.size(), stdout);
@@ -113,8 +110,9 @@ Generation run_model(const GenerateOptions& options, const LmSource& source,
 }
 
 void run_command(const GenerateOptions& options) {
-  check_outputs({{"--json", options.lm.common.json}},
-                {{"--model", options.lm.model}, {"--prompt-file", options.prompt_file}});
+  std::vector<FileArgument> inputs = model_files(options.lm);
+  inputs.push_back({"--prompt-file", options.prompt_file});
+  check_outputs({{"--json", options.lm.common.json}}, inputs);
   if (options.settings.sampler.top_p > 1)
     throw_invalid(fmt::format("--top-p: {} is above 1", options.settings.sampler.top_p));
   const std::string text = prompt_text(options);

@@ -6,6 +6,7 @@
 
 #include "kernels/pack.h"
 #include "llama/model.h"
+#include "subquad/error.h"
 
 namespace subquad::cli {
 namespace {
@@ -22,10 +23,23 @@ std::vector<std::byte> dense_copy(const TensorView& view, DType type) {
   return bytes;
 }
 
+// What is written must be what the model has.
+void check_finite(const std::vector<std::byte>& rows, const TensorView& view, DType type,
+                  const std::string& what) {
+  const std::int64_t count = view.heads() * view.length();
+  if (kernels::all_finite({rows.data(), type, view.channels(), view.channels(), nullptr, 0, count}))
+    return;
+  throw Error(ErrorKind::failed,
+              what + (type == DType::f16 ? " are not finite in f16; --dtype f32 may hold them"
+                                         : " are not finite"));
+}
+
 LayerTensors copy_layer(std::int64_t layer, const Problem& problem, DType type) {
   LayerTensors copy{layer, {}, {}};
   const auto add = [&](const char* name, const TensorView& view) {
     copy.storage.push_back(dense_copy(view, type));
+    check_finite(copy.storage.back(), view, type,
+                 fmt::format("layer {}: values of {}", layer, name));
     copy.tensors.push_back({name,
                             type == DType::f16 ? io::ElementType::f16 : io::ElementType::f32,
                             {view.heads(), view.length(), view.channels()},

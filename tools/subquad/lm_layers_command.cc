@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include "lm_commands.h"
 #include "lm_layers.h"
@@ -38,23 +39,35 @@ std::string file_of(const LayersOptions& options, std::int64_t layer) {
   return (fs::path(options.out) / fmt::format("layer{:02}.safetensors", layer)).string();
 }
 
+// Without the slashes that may end it.
+std::string folder_of(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
 // The folder is made when there is something to put into it.
 void check_files(const LayersOptions& options) {
+  std::error_code ignored;
   std::vector<FileArgument> outputs{{"--json", options.lm.common.json}};
-  if (fs::is_directory(options.out)) {
+  if (fs::is_directory(options.out, ignored)) {
     for (const std::int64_t layer : options.layers)
       outputs.push_back({"--out", file_of(options, layer)});
   } else {
-    if (fs::exists(options.out))
+    if (fs::exists(fs::symlink_status(options.out, ignored)))
       throw_invalid(fmt::format("--out {}: is there and no folder", options.out));
     outputs.push_back({"--out", options.out});
   }
-  check_outputs(outputs, {{"--model", options.lm.model}, {"--text", options.text.path}});
+  std::vector<FileArgument> inputs = model_files(options.lm);
+  inputs.push_back({"--text", options.text.path});
+  check_outputs(outputs, inputs);
 }
 
-void sort_layers(std::vector<std::int64_t>& layers, std::int64_t depth) {
+void sort_layers(std::vector<std::int64_t>& layers) {
   std::sort(layers.begin(), layers.end());
   layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+}
+
+void check_layers(const std::vector<std::int64_t>& layers, std::int64_t depth) {
   if (layers.back() >= depth)
     throw_invalid(
         fmt::format("--layers: {} is none of the layers 0 to {}", layers.back(), depth - 1));
@@ -64,20 +77,20 @@ void sort_layers(std::vector<std::int64_t>& layers, std::int64_t depth) {
 std::map<std::string, std::string> metadata_of(const LayersOptions& options, const LmSource& source,
                                                std::int64_t layer) {
   const llama::LlamaConfig& config = source.checkpoint.config;
-  return {
-      {"model", config.name.empty() ? fs::path(options.lm.model).filename().string() : config.name},
-      {"layer", std::to_string(layer)},
-      {"text", fs::path(options.text.path).filename().string()},
-      {"skip_chars", std::to_string(options.text.skip_chars)},
-      {"tokens", std::to_string(options.text.tokens)},
-      {"heads", std::to_string(config.heads)},
-      {"kv_heads", std::to_string(config.kv_heads)},
-      {"head_dim", std::to_string(config.head_dim)},
-      {"rope_base", fmt::format("{}", source.rotary.base)},
-      {"scale", fmt::format("{}", 1 / std::sqrt(static_cast<float>(config.head_dim)))},
-      {"causal", "top_left"},
-      {"softmax", "exp(scale q.k)"},
-      {"layout", "[head, token, dim], rotary embedding applied"}};
+  return {{"model", in_utf8(config.name.empty() ? fs::path(options.lm.model).filename().string()
+                                                : config.name)},
+          {"layer", std::to_string(layer)},
+          {"text", in_utf8(fs::path(options.text.path).filename().string())},
+          {"skip_chars", std::to_string(options.text.skip_chars)},
+          {"tokens", std::to_string(options.text.tokens)},
+          {"heads", std::to_string(config.heads)},
+          {"kv_heads", std::to_string(config.kv_heads)},
+          {"head_dim", std::to_string(config.head_dim)},
+          {"rope_base", fmt::format("{}", source.rotary.base)},
+          {"scale", fmt::format("{}", 1 / std::sqrt(static_cast<float>(config.head_dim)))},
+          {"causal", "top_left"},
+          {"softmax", "exp(scale q.k)"},
+          {"layout", "[head, token, dim], rotary embedding applied"}};
 }
 
 Json layer_json(const LayersOptions& options, const LmSource& source, std::int64_t layer) {
@@ -91,9 +104,31 @@ Json layer_json(const LayersOptions& options, const LmSource& source, std::int64
           {"head_dim", config.head_dim}};
 }
 
+// A folder that is made where it is missing, and taken away again where nothing came to be in it.
+class OutputFolder {
+ public:
+  explicit OutputFolder(const std::string& path) : path_(path) {
+    std::error_code error;
+    made_ = fs::create_directory(path, error);
+    if (error)
+      throw Error(ErrorKind::failed,
+                  fmt::format("--out {}: cannot be made: {}", path, error.message()));
+  }
+  OutputFolder(const OutputFolder&) = delete;
+  OutputFolder& operator=(const OutputFolder&) = delete;
+  ~OutputFolder() {
+    std::error_code not_empty;
+    if (made_) fs::remove(path_, not_empty);
+  }
+
+ private:
+  std::string path_;
+  bool made_ = false;
+};
+
 void write(const LayersOptions& options, const LmSource& source,
            const std::vector<LayerTensors>& captured) {
-  if (!fs::is_directory(options.out)) fs::create_directory(options.out);
+  const OutputFolder folder(options.out);
   Json json = to_json(machine_record(options.lm.common.threads), std::vector<RunRecord>{});
   Outputs outputs;
   for (const LayerTensors& layer : captured) {
@@ -110,17 +145,18 @@ void write(const LayersOptions& options, const LmSource& source,
 void run_command(LayersOptions& options) {
   if (options.dtype != "f32" && options.dtype != "f16")
     throw_invalid(fmt::format("--dtype: '{}' is neither f32 nor f16", options.dtype));
+  options.out = folder_of(options.out);
+  sort_layers(options.layers);
   check_files(options);
   LmSource source = load_lm(options.lm);
-  sort_layers(options.layers, source.checkpoint.config.layers);
+  check_layers(options.layers, source.checkpoint.config.layers);
   const std::vector<int> tokens = read_tokens(options.text, source.tokenizer);
   const DType type = options.dtype == "f16" ? DType::f16 : DType::f32;
   Progress progress("lm layers");
-  const auto captured =
-      with_user_words({{"context", "--tokens"}, {"rotary base", "--rope-base"}}, [&] {
-        return capture_layers(source, tokens, options.layers, type, options.lm.common.threads,
-                              progress);
-      });
+  const auto captured = with_lm_words("--tokens", {}, [&] {
+    return capture_layers(source, tokens, options.layers, type, options.lm.common.threads,
+                          progress);
+  });
   write(options, source, captured);
 }
 

@@ -8,6 +8,7 @@
 
 #include "llama/token_scores.h"
 #include "ops/stopwatch.h"
+#include "subquad/error.h"
 
 namespace subquad::cli {
 namespace {
@@ -44,7 +45,7 @@ class Reader {
 
   PerplexityRun run(llama::Model& model, const std::string& method) {
     llama::ForwardOptions options;
-    options.attention = specs_of(method, settings_.layers, model.config().layers);
+    options.attention = specs_of("--method", method, settings_.layers, model.config().layers);
     options.threads = settings_.threads;
     options.seed = settings_.seed;
     options.observe = [&](std::int64_t layer, const Problem&) {
@@ -54,10 +55,24 @@ class Reader {
     model.clear();
     for (std::int64_t first = 0; first < std::ssize(tokens_); first += chunk())
       add_chunk(model, options, first, run);
+    check_finite(run);
     return run;
   }
 
  private:
+  static void check_finite(const PerplexityRun& run) {
+    const auto& all = run.log_probability;
+    const auto wild =
+        std::find_if(all.begin(), all.end(), [](double p) { return !std::isfinite(p); });
+    if (wild != all.end())
+      throw Error(ErrorKind::failed,
+                  fmt::format("{}: the model's prediction of token {} is not finite", run.method,
+                              wild - all.begin() + 1));
+    if (!std::isfinite(run.perplexity()))
+      throw Error(ErrorKind::failed,
+                  fmt::format("{}: the perplexity is beyond the largest number", run.method));
+  }
+
   void add_chunk(llama::Model& model, const llama::ForwardOptions& options, std::int64_t first,
                  PerplexityRun& run) {
     const std::int64_t count = std::min(chunk(), std::ssize(tokens_) - first);
@@ -95,7 +110,7 @@ std::vector<PerplexityRun> run_perplexity(const LmSource& source, std::span<cons
   std::vector<std::string> methods = settings.methods;
   if (methods.empty()) methods.push_back("exact");
   for (const std::string& method : methods)  // before the work
-    specs_of(method, settings.layers, source.checkpoint.config.layers);
+    specs_of("--method", method, settings.layers, source.checkpoint.config.layers);
   llama::Model model(source.checkpoint, source.rotary, std::ssize(tokens));
   Reader reader(source, tokens, settings, progress);
   progress.expect(static_cast<int>(reader.steps() * std::ssize(methods)));

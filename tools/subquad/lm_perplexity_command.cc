@@ -103,18 +103,22 @@ std::string report_text(const std::vector<PerplexityRun>& runs, const Perplexity
          aligned_text(rows);
 }
 
+std::vector<FileArgument> inputs_of(const PerplexityOptions& options) {
+  std::vector<FileArgument> inputs = model_files(options.lm);
+  inputs.push_back({"--text", options.text.path});
+  return inputs;
+}
+
 void run_command(const PerplexityOptions& options) {
-  check_outputs({{"--json", options.lm.common.json}},
-                {{"--model", options.lm.model}, {"--text", options.text.path}});
+  check_outputs({{"--json", options.lm.common.json}}, inputs_of(options));
   const LmSource source = load_lm(options.lm);
   const std::vector<int> tokens = read_tokens(options.text, source.tokenizer);
   PerplexitySettings settings = options.settings;
   settings.threads = options.lm.common.threads;
   settings.seed = options.lm.common.seed;
   Progress progress("lm perplexity");
-  const std::vector<PerplexityRun> runs =
-      with_user_words({{"context", "--tokens"}, {"rotary base", "--rope-base"}},
-                      [&] { return run_perplexity(source, tokens, settings, progress); });
+  const std::vector<PerplexityRun> runs = with_lm_words(
+      "--tokens", {}, [&] { return run_perplexity(source, tokens, settings, progress); });
   Outputs outputs;
   outputs.add_json(options.lm.common.json, report_json(runs, options, source));
   if (!options.lm.common.json_on_stdout()) fmt::print("{}", report_text(runs, options));

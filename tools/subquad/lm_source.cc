@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <system_error>
+
 #include "config/layer_choice.h"
 #include "options.h"
 #include "subquad/attention.h"
@@ -19,9 +22,12 @@ void read_scaling(const std::string& text, llama::RotaryConfig& rotary) {
     throw_invalid(
         fmt::format("--rope-scaling: '{}' is neither linear:FACTOR nor yarn:FACTOR", text));
   const double factor = positive_number(text.substr(colon + 1), "--rope-scaling");
-  if (factor < 1) throw_invalid(fmt::format("--rope-scaling: the factor {} is below 1", factor));
+  constexpr double largest = 1e6;
+  if (!(factor >= 1 && factor <= largest))
+    throw_invalid(fmt::format("--rope-scaling: the factor {} is outside 1 to {}", factor, largest));
   rotary.scaling = name == "yarn" ? llama::RotaryScaling::yarn : llama::RotaryScaling::linear;
   rotary.factor = static_cast<float>(factor);
+  if (rotary.factor == 1) rotary.scaling = llama::RotaryScaling::none;
 }
 
 llama::RotaryConfig rotary_of(const LmOptions& options, const llama::LlamaConfig& config) {
@@ -31,6 +37,8 @@ llama::RotaryConfig rotary_of(const LmOptions& options, const llama::LlamaConfig
     read_scaling(options.rope_scaling, rotary);
     rotary.original_context = config.context;
   }
+  if (rotary.scaling == llama::RotaryScaling::yarn && rotary.base <= 1)
+    throw_invalid(fmt::format("--rope-base: {} is not above 1, which YaRN needs", rotary.base));
   return rotary;
 }
 
@@ -65,6 +73,23 @@ void add_lm_options(const Command& command, LmOptions& options) {
   add_json(command, options.common);
 }
 
+std::vector<FileArgument> model_files(const LmOptions& options) {
+  namespace fs = std::filesystem;
+  const fs::path model = options.model;
+  std::vector<FileArgument> files{{"--model", options.model}};
+  std::error_code ignored;
+  const fs::path folder = fs::is_directory(model, ignored) ? model : model.parent_path();
+  for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder, ignored)) {
+    const std::string type = entry.path().extension().string();
+    const bool read = type == ".safetensors" || type == ".bin" ||
+                      entry.path().filename().string().starts_with("tokenizer") ||
+                      entry.path().filename() == "config.json" ||
+                      entry.path().string().ends_with(".index.json");
+    if (read) files.push_back({"--model", entry.path().string()});
+  }
+  return files;
+}
+
 LmSource load_lm(const LmOptions& options) {
   return with_user_words({{options.model, "--model " + options.model}}, [&] {
     llama::Checkpoint checkpoint = llama::load_checkpoint(options.model);
@@ -73,9 +98,9 @@ LmSource load_lm(const LmOptions& options) {
   });
 }
 
-std::vector<std::string> specs_of(const std::string& method, const std::string& layers,
-                                  std::int64_t depth) {
-  check_spec(method);
+std::vector<std::string> specs_of(const std::string& option, const std::string& method,
+                                  const std::string& layers, std::int64_t depth) {
+  with_file(option, [&] { check_spec(method); });
   std::vector<std::string> specs;
   for (const bool chosen : models::choose_layers(layers, depth, "--layers"))
     specs.push_back(chosen ? method : "exact");

@@ -7,7 +7,9 @@
 
 #include "common_options.h"
 #include "llama/checkpoint.h"
+#include "outputs.h"
 #include "tokenizer/tokenizer.h"
+#include "user_words.h"
 
 namespace subquad::cli {
 
@@ -30,9 +32,21 @@ void add_lm_options(const Command& command, LmOptions& options);
 // Throws Error (invalid_argument) that names the option and the file.
 LmSource load_lm(const LmOptions& options);
 
-// A spec for each layer: `method` where `layers` (all, A, A-B, last:L) chooses, else exact.
-// Throws Error (invalid_argument) for layers and specs that there are not.
-std::vector<std::string> specs_of(const std::string& method, const std::string& layers,
-                                  std::int64_t depth);
+// The files that the model may be read from: none of them may become an output.
+std::vector<FileArgument> model_files(const LmOptions& options);
+
+// A spec for each layer: `method`, the value of `option`, where `layers` (all, A, A-B, last:L)
+// chooses, else exact. Throws Error (invalid_argument) for layers and specs that there are not.
+std::vector<std::string> specs_of(const std::string& option, const std::string& method,
+                                  const std::string& layers, std::int64_t depth);
+
+// Runs call(); its Errors name the options of `lm` that the library's words stand for. `tokens`:
+// the option that says how many there are.
+template <typename Call>
+auto with_lm_words(const std::string& tokens, UserWords words, const Call& call) {
+  words.insert(words.end(),
+               {{"context", tokens}, {"tokens", tokens}, {"rotary base", "--rope-base"}});
+  return with_user_words(words, call);
+}
 
 }  // namespace subquad::cli

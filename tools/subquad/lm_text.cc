@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <string_view>
+#include <system_error>
 
 #include "options.h"
 #include "subquad/error.h"
@@ -32,9 +33,25 @@ void add_lm_text(const Command& command, LmText& text) {
       .type_name("K");
 }
 
+std::string in_utf8(std::string_view text) {
+  std::string valid;
+  while (!text.empty()) {
+    const std::size_t count = tokenizer::valid_bytes(text);
+    valid.append(text.substr(0, count));
+    text.remove_prefix(count);
+    if (text.empty()) break;
+    valid += "\uFFFD";
+    text.remove_prefix(1);
+  }
+  return valid;
+}
+
 std::string read_utf8(const std::string& path, const std::string& option) {
+  std::error_code ignored;
+  if (std::filesystem::is_character_file(path, ignored))
+    throw_invalid(fmt::format("{} {}: is a device, a file is needed", option, path));
   std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path))
+  if (!file || std::filesystem::is_directory(path, ignored))
     throw_invalid(fmt::format("{} {}: cannot be read", option, path));
   std::string text{std::istreambuf_iterator<char>(file), {}};
   const std::size_t valid = tokenizer::valid_bytes(text);

@@ -24,6 +24,9 @@ void add_lm_text(const Command& command, LmText& text);
 // UTF-8, or nothing in it.
 std::string read_utf8(const std::string& path, const std::string& option);
 
+// The text with U+FFFD for each byte that is part of no character.
+std::string in_utf8(std::string_view text);
+
 // The first text.tokens tokens of the text from its character text.skip_chars on, the beginning
 // token among them where the model expects one. Throws Error (invalid_argument) where there are
 // fewer.

@@ -1,5 +1,6 @@
 #include "messages.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "plain_text.h"
@@ -7,8 +8,10 @@
 namespace subquad::cli {
 namespace {
 
-void print_line(const std::string& text) {
-  const std::string line = "subquad: " + plain_text(text.substr(0, text.find('\n'))) + "\n";
+// One line, whatever the user's words hold.
+void print_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', '?');
+  const std::string line = "subquad: " + plain_text(text) + "\n";
   (void)std::fputs(line.c_str(), stderr);
 }
 
