@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <vector>
@@ -44,6 +45,12 @@ class KeyWatch {
 }  // namespace
 
 json parse_json_file(const std::string& path, const std::string& where) {
+  // Opening a FIFO would wait for a writer, a device may never end.
+  std::error_code ignored;
+  const auto kind = std::filesystem::status(path, ignored).type();
+  using Kind = std::filesystem::file_type;
+  if (kind != Kind::regular && kind != Kind::not_found && kind != Kind::none)
+    throw_invalid(fmt::format("{}: is not a regular file", where));
   std::ifstream stream(path);
   if (!stream) throw_invalid(fmt::format("{}: cannot be read", where));
   KeyWatch watch(where);

@@ -7,8 +7,8 @@
 
 namespace subquad::models {
 
-// Throws Error that begins with `where`: the file cannot be read, is no JSON, or an object in it
-// has a key twice (of which one would be ignored).
+// Throws Error that begins with `where`: the file cannot be read or is no regular file, is no JSON,
+// or an object in it has a key twice (of which one would be ignored).
 nlohmann::json parse_json_file(const std::string& path, const std::string& where);
 
 }  // namespace subquad::models

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -75,6 +76,11 @@ class HfTensors final : public TensorSource {
     throw_invalid(fmt::format("{}: tensor {}: {}", io::printable(path), io::in_quotes(name), what));
   }
   bool has(const std::string& name) const { return places_.contains(name); }
+  // The file that has a tensor; empty where none has.
+  std::string path_of(const std::string& name) const {
+    const auto place = places_.find(name);
+    return place == places_.end() ? "" : place->second.path;
+  }
   std::shared_ptr<const void> storage() const { return files_; }
 
  private:
@@ -88,34 +94,70 @@ class HfTensors final : public TensorSource {
   std::map<std::string, Place> places_;
 };
 
-// The files that an index names, all in its folder.
-std::set<std::string> read_index(const fs::path& path) {
-  const std::string where = io::printable(path.string());
-  const nlohmann::json json = models::parse_json_file(path.string(), where);
-  const auto map = models::JsonKeys(json, where).object("weight_map");
-  if (!map) throw_invalid(where + ": weight_map: is missing");
-  std::set<std::string> files;
+// model.safetensors.index.json: which file beside it has which tensor.
+struct TensorIndex {
+  std::string where;
+  std::map<std::string, std::string> files;  // by tensor
+
+  bool names_file(const std::string& file) const {
+    return std::any_of(files.begin(), files.end(), [&](const auto& f) { return f.second == file; });
+  }
+};
+
+TensorIndex read_index(const fs::path& path) {
+  TensorIndex index;
+  index.where = io::printable(path.string());
+  const nlohmann::json json = models::parse_json_file(path.string(), index.where);
+  const auto map = models::JsonKeys(json, index.where).object("weight_map");
+  if (!map) throw_invalid(index.where + ": weight_map: is missing");
   for (const auto& item : map->json().items()) {
     const std::string file = item.value().is_string() ? item.value().get<std::string>() : "";
     if (file.empty() || fs::path(file).filename() != file)
       map->fail(io::in_quotes(item.key()), "must be the name of a file beside it");
-    files.insert(file);
+    index.files[item.key()] = file;
   }
-  if (files.empty()) throw_invalid(where + ": weight_map: is empty");
-  return files;
+  if (index.files.empty()) throw_invalid(index.where + ": weight_map: is empty");
+  return index;
 }
 
-// The files of a checkpoint: those of an index where there is one and it has the file asked for.
-std::vector<std::string> find_files(const fs::path& folder, const std::string& asked) {
-  const fs::path index = folder / "model.safetensors.index.json";
-  const std::string single = asked.empty() ? "model.safetensors" : asked;
+// The index of a checkpoint, where there is one and it has the file asked for.
+std::optional<TensorIndex> find_index(const fs::path& folder, const std::string& asked) {
+  const fs::path path = folder / "model.safetensors.index.json";
   std::error_code ignored;
-  if (!fs::exists(index, ignored)) return {(folder / single).string()};
-  const std::set<std::string> shards = read_index(index);
-  if (!asked.empty() && !shards.contains(asked)) return {(folder / single).string()};
-  std::vector<std::string> paths;
-  for (const std::string& shard : shards) paths.push_back((folder / shard).string());
-  return paths;
+  if (!fs::exists(path, ignored)) return std::nullopt;
+  TensorIndex index = read_index(path);
+  if (!asked.empty() && !index.names_file(asked)) return std::nullopt;
+  return index;
+}
+
+std::vector<std::string> paths_of(const TensorIndex& index, const fs::path& folder) {
+  std::set<std::string> paths;
+  for (const auto& [tensor, file] : index.files) paths.insert((folder / file).string());
+  return {paths.begin(), paths.end()};
+}
+
+// Each tensor but `hidden` must be where the index says.
+void check_index(const TensorIndex& index, const HfTensors& tensors, const std::string& hidden) {
+  for (const auto& [tensor, file] : index.files) {
+    if (tensor == hidden) continue;
+    const std::string actual = fs::path(tensors.path_of(tensor)).filename().string();
+    if (actual != file)
+      throw_invalid(fmt::format(
+          "{}: weight_map: {}: is in {}, not in {}", index.where, io::in_quotes(tensor),
+          actual.empty() ? "none of the files" : io::in_quotes(actual), io::in_quotes(file)));
+  }
+}
+
+// The tensors of the checkpoint's files: those of its index, or one.
+std::unique_ptr<HfTensors> open_tensors(const fs::path& folder, const std::string& asked,
+                                        const std::string& hidden) {
+  const std::optional<TensorIndex> index = find_index(folder, asked);
+  const std::string single = asked.empty() ? "model.safetensors" : asked;
+  const std::vector<std::string> paths =
+      index ? paths_of(*index, folder) : std::vector{(folder / single).string()};
+  auto tensors = std::make_unique<HfTensors>(paths, hidden);
+  if (index) check_index(*index, *tensors, hidden);
+  return tensors;
 }
 
 }  // namespace
@@ -126,7 +168,9 @@ Checkpoint read_hf_checkpoint(const std::string& path) {
   const fs::path folder = is_folder ? fs::path(path) : fs::path(path).parent_path();
   const HfConfig config = read_hf_config((folder / "config.json").string());
   const std::string asked = is_folder ? "" : fs::path(path).filename().string();
-  HfTensors tensors(find_files(folder, asked), config.tied ? hf_names.classifier : "");
+  const std::string hidden = config.tied ? hf_names.classifier : "";
+  const std::unique_ptr<HfTensors> owned = open_tensors(folder, asked, hidden);
+  HfTensors& tensors = *owned;
   if (!config.tied && !tensors.has(hf_names.classifier))
     tensors.fail(hf_names.classifier, "is missing, and tie_word_embeddings is not true");
   Checkpoint checkpoint;

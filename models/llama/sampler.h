@@ -12,7 +12,8 @@ struct SamplerOptions {
   std::uint64_t seed = 0;
 };
 
-// The token after `position` tokens, from the scores (vocabulary) of all. The draw depends on the
+// The token after `position` tokens, from the scores of all, at least one: where the model
+// has more rows than its tokenizer has tokens, of the tokens alone. The draw depends on the
 // seed, the position and the scores alone. Of equal scores the first token comes first. Throws
 // Error (failed) for scores that are not finite.
 std::int32_t sample_token(std::span<const float> scores, std::int64_t position,

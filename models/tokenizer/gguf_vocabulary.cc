@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
+#include <unordered_map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -46,6 +48,19 @@ std::vector<PieceKind> read_kinds(const Metadata& metadata, std::size_t count) {
   std::transform(numbers.begin(), numbers.end(), kinds.begin(),
                  [&](double number) { return kind_of(number, metadata); });
   return kinds;
+}
+
+// Which of two normal tokens with one text is meant, nobody could say.
+void require_different(const std::vector<std::string>& texts, const std::vector<PieceKind>& kinds,
+                       const Metadata& metadata) {
+  std::unordered_map<std::string_view, std::size_t> first;
+  for (std::size_t id = 0; id < texts.size(); ++id) {
+    if (kinds[id] != PieceKind::normal || texts[id].empty()) continue;
+    const auto [found, added] = first.emplace(texts[id], id);
+    if (!added)
+      metadata.fail(tokens_key, fmt::format("tokens {} and {} are both {}", found->second, id,
+                                            io::in_quotes(texts[id])));
+  }
 }
 
 std::optional<int> read_id(const Metadata& metadata, const std::string& name,
@@ -103,6 +118,11 @@ void read_sentencepiece(const Metadata& metadata, Vocabulary& vocabulary) {
   if (scores.size() != vocabulary.pieces.size())
     metadata.fail("tokenizer.ggml.scores", fmt::format("has {} entries for {} tokens",
                                                        scores.size(), vocabulary.pieces.size()));
+  const auto broken = std::find_if_not(scores.begin(), scores.end(),
+                                       [](double score) { return std::isfinite(score); });
+  if (broken != scores.end())
+    metadata.fail("tokenizer.ggml.scores",
+                  fmt::format("the score of token {} is not finite", broken - scores.begin()));
   vocabulary.merges = rules_of_scores(vocabulary.pieces, scores);
   if (metadata.flag("tokenizer.ggml.add_space_prefix").value_or(true))
     vocabulary.space_prefix = SpacePrefix::each;
@@ -127,6 +147,7 @@ Vocabulary read_gguf_vocabulary(const Metadata& metadata) {
   vocabulary.label = metadata.label();
   const std::vector<std::string>& texts = read_texts(metadata);
   const std::vector<PieceKind> kinds = read_kinds(metadata, texts.size());
+  require_different(texts, kinds, metadata);
   for (std::size_t id = 0; id < texts.size(); ++id)
     vocabulary.pieces.push_back({texts[id], kinds[id]});
   const std::string model = metadata.text("tokenizer.ggml.model").value_or("");

@@ -1,7 +1,5 @@
 #include "tokenizer/hf_steps.h"
 
-#include <functional>
-
 #include <fmt/format.h>
 
 #include "io/text.h"
@@ -18,15 +16,6 @@ std::string type_of(const JsonKeys& step) {
   const auto type = step.text("type");
   if (!type) step.fail("type", "is missing");
   return *type;
-}
-
-// Calls `use` for a step, or for each step of a Sequence, whose list is called `list`.
-void each_step(const JsonKeys& step, const char* list,
-               const std::function<void(const JsonKeys&)>& use) {
-  if (type_of(step) != "Sequence") return use(step);
-  const nlohmann::json* steps = step.find(list);
-  if (steps == nullptr || !steps->is_array()) step.fail(list, "must be a list");
-  for (const nlohmann::json& inner : *steps) use(JsonKeys(inner, step.where() + ": " + list));
 }
 
 [[noreturn]] void fail_step(const JsonKeys& step) {
@@ -96,6 +85,14 @@ void read_pre_tokenizer(const JsonKeys& step, Vocabulary& vocabulary) {
 }
 
 }  // namespace
+
+void each_step(const JsonKeys& step, const char* list,
+               const std::function<void(const JsonKeys&)>& use) {
+  if (type_of(step) != "Sequence") return use(step);
+  const nlohmann::json* steps = step.find(list);
+  if (steps == nullptr || !steps->is_array()) step.fail(list, "must be a list");
+  for (const nlohmann::json& inner : *steps) use(JsonKeys(inner, step.where() + ": " + list));
+}
 
 void read_hf_steps(const JsonKeys& root, Vocabulary& vocabulary) {
   vocabulary.units = Units::characters;

@@ -9,6 +9,7 @@
 #include "io/text.h"
 #include "tokenizer/byte_alphabet.h"
 #include "tokenizer/formats.h"
+#include "tokenizer/hf_post_processor.h"
 #include "tokenizer/hf_steps.h"
 #include "tokenizer/merge_rules.h"
 #include "tokenizer/sentencepiece.h"
@@ -71,6 +72,8 @@ void require_plain_model(const JsonKeys& model) {
     model.fail("type", io::in_quotes(*model.text("type")) + " is not supported, must be BPE");
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
     if (!model.text(key).value_or("").empty()) model.fail(key, "is not supported");
+  if (const double dropout = model.number("dropout").value_or(0); dropout != 0)
+    model.fail("dropout", fmt::format("{} is not supported: its tokens are random", dropout));
 }
 
 Piece piece_of(const std::string& text, bool byte_fallback, Units units) {
@@ -88,8 +91,10 @@ std::optional<int> id_of(const std::string& text, const Texts& texts) {
 }
 
 void read_unknown(const JsonKeys& model, const Texts& texts, Vocabulary& vocabulary) {
-  vocabulary.unknown = id_of(model.text("unk_token").value_or(""), texts);
-  if (!vocabulary.unknown) return;
+  const std::string name = model.text("unk_token").value_or("");
+  if (name.empty()) return;
+  vocabulary.unknown = id_of(name, texts);
+  if (!vocabulary.unknown) model.fail("unk_token", io::in_quotes(name) + " is no token of vocab");
   vocabulary.pieces[static_cast<std::size_t>(*vocabulary.unknown)].kind = PieceKind::unknown;
   const auto bytes = std::count_if(vocabulary.pieces.begin(), vocabulary.pieces.end(),
                                    [](const Piece& p) { return p.kind == PieceKind::byte; });
@@ -118,26 +123,17 @@ void read_added_token(const JsonKeys& token, Texts& texts, Vocabulary& vocabular
   for (const char* key : {"single_word", "lstrip", "rstrip"})
     if (token.flag(key).value_or(false)) token.fail(key, "true is not supported");
   const std::size_t place = place_of(*id, texts, token, "id");
-  texts[place] = *text;
   vocabulary.pieces.resize(std::max(vocabulary.pieces.size(), texts.size()),
                            {"", PieceKind::unused});
+  const bool own = texts[place].empty() || texts[place] == *text;
+  if (!own && vocabulary.pieces[place].bytes != *text)
+    token.fail("id", fmt::format("{} of {} is the id of {} already", place, io::in_quotes(*text),
+                                 io::in_quotes(texts[place])));
+  texts[place] = *text;
   const bool unknown = vocabulary.pieces[place].kind == PieceKind::unknown;
   const bool special = token.flag("special").value_or(false);
   const PieceKind named = special ? PieceKind::control : PieceKind::user_defined;
   vocabulary.pieces[place] = {*text, unknown ? PieceKind::unknown : named};
-}
-
-// Whether a post-processor puts token `name` before a text.
-bool template_begins_with(const JsonKeys& root, const std::string& name) {
-  const auto processor = root.object("post_processor");
-  if (!processor || name.empty()) return false;
-  const json* list = processor->find("processors");
-  const json steps = list != nullptr && list->is_array() ? *list : json::array({processor->json()});
-  return std::any_of(steps.begin(), steps.end(), [&](const json& step) {
-    const json first =
-        step.is_object() ? step.value("/single/0/SpecialToken/id"_json_pointer, json()) : json();
-    return first == name;
-  });
 }
 
 // A token's name, alone or as `content` of an object.
@@ -159,15 +155,31 @@ std::string read_template(const JsonKeys& config) {
   return "";
 }
 
+// What the model expects around a text: `config`, tokenizer_config.json's, decides where it says
+// something, else the post-processor.
+void read_text_ends(const JsonKeys& root, const JsonKeys& config, const Texts& texts,
+                    Vocabulary& vocabulary) {
+  const PostProcessor around = read_hf_post_processor(root, texts);
+  const auto adds_bos = config.flag("add_bos_token");
+  if (around.before && (!adds_bos || !vocabulary.bos)) vocabulary.bos = around.before;
+  vocabulary.adds_bos = adds_bos.value_or(around.before.has_value());
+  const auto adds_eos = config.flag("add_eos_token");
+  if (adds_eos.value_or(false)) config.fail("add_eos_token", "true is not supported");
+  if (!adds_eos && !around.after.empty())
+    root.fail("post_processor", io::in_quotes(around.after) + " after a text is not supported");
+}
+
+// Nothing where `path` is not there: {}.
 void read_tokenizer_config(const fs::path& path, const JsonKeys& root, const Texts& texts,
                            Vocabulary& vocabulary) {
   const std::string where = io::printable(path.string());
-  const json parsed = models::parse_json_file(path.string(), where);
+  std::error_code ignored;
+  const json parsed =
+      fs::exists(path, ignored) ? models::parse_json_file(path.string(), where) : json::object();
   const JsonKeys config(parsed, where);
-  const std::string bos = token_name(config, "bos_token");
-  vocabulary.bos = id_of(bos, texts);
+  vocabulary.bos = id_of(token_name(config, "bos_token"), texts);
   vocabulary.eos = id_of(token_name(config, "eos_token"), texts);
-  vocabulary.adds_bos = config.flag("add_bos_token").value_or(template_begins_with(root, bos));
+  read_text_ends(root, config, texts, vocabulary);
   vocabulary.chat_template = read_template(config);
 }
 
@@ -185,9 +197,7 @@ Vocabulary read_hf_vocabulary(const std::string& folder) {
   if (const json* added = root.find("added_tokens"))
     for (const json& token : *added)
       read_added_token(JsonKeys(token, root.where() + ": added_tokens"), texts, vocabulary);
-  std::error_code ignored;
-  if (fs::exists(place / "tokenizer_config.json", ignored))
-    read_tokenizer_config(place / "tokenizer_config.json", root, texts, vocabulary);
+  read_tokenizer_config(place / "tokenizer_config.json", root, texts, vocabulary);
   for (const char* name : {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>"})
     if (!vocabulary.end_of_turn) vocabulary.end_of_turn = id_of(name, texts);
   return vocabulary;

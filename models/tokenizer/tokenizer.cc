@@ -74,6 +74,7 @@ std::string_view Tokenizer::name_of(int id) const {
 }
 
 int Tokenizer::size() const { return static_cast<int>(state_->vocabulary.pieces.size()); }
+const std::string& Tokenizer::label() const { return state_->vocabulary.label; }
 std::optional<int> Tokenizer::bos() const { return state_->vocabulary.bos; }
 std::optional<int> Tokenizer::eos() const { return state_->vocabulary.eos; }
 std::optional<int> Tokenizer::end_of_turn() const { return state_->vocabulary.end_of_turn; }

@@ -42,6 +42,7 @@ class Tokenizer {
   std::string_view name_of(int id) const;
 
   int size() const;
+  const std::string& label() const;  // the file that it was read from, for messages
   std::optional<int> bos() const;
   std::optional<int> eos() const;
   std::optional<int> end_of_turn() const;  // where a chat model ends its answer

@@ -1,8 +1,11 @@
 // Checkpoints of the three formats: the same weights, and what is refused.
+#include <sys/stat.h>
+
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
+#include "llama/checkpoint_vocabulary.h"
 #include "llama/formats.h"
 #include "support/tiny_llama.h"
 #include "unit/io_support.h"
@@ -384,6 +387,18 @@ TEST(LlamaCheckpoint, ReadsShards) {
   io::write_text(index, nlohmann::json{{"weight_map", map}}.dump());
   io::expect_error([&] { (void)load_checkpoint(folder.path()); },
                    "weight_map: \"model.norm.weight\": must be the name of a file beside it");
+  const auto refuse = [&](const std::string& tensor, const std::string& file,
+                          const std::string& expected) {
+    nlohmann::json changed = map;
+    changed["model.norm.weight"] = "b.safetensors";
+    changed[tensor] = file;
+    io::write_text(index, nlohmann::json{{"weight_map", changed}}.dump());
+    io::expect_error([&] { (void)load_checkpoint(folder.path()); },
+                     "model.safetensors.index.json: weight_map: \"" + tensor + "\": " + expected);
+  };
+  refuse("model.norm.weight", "a.safetensors", "is in \"b.safetensors\", not in \"a.safetensors\"");
+  refuse("model.other.weight", "a.safetensors",
+         "is in none of the files, not in \"a.safetensors\"");
   (void)folder.write_weights("b.safetensors", 0, 99);
   map["model.norm.weight"] = "b.safetensors";
   io::write_text(index, nlohmann::json{{"weight_map", map}}.dump());
@@ -430,6 +445,42 @@ TEST(LlamaCheckpoint, ReadsOrRefusesKeysOfConfigJson) {
   io::expect_error([&] { (void)with("tie_word_embeddings", false); },
                    "tensor \"lm_head.weight\": is missing, and tie_word_embeddings is not true");
   io::expect_error([&] { (void)with("vocab_size", 41); }, "has 40 rows, the vocabulary 41 tokens");
+}
+
+// Files of tied models may name the classifier that they lack.
+TEST(LlamaCheckpoint, IgnoresTheClassifierInTheIndexOfATiedModel) {
+  const HfFolder folder({});
+  folder.write_config();
+  nlohmann::json map;
+  for (const std::string& name : folder.write_weights("a.safetensors", 0, 99))
+    map[name] = "a.safetensors";
+  map["lm_head.weight"] = "a.safetensors";
+  io::write_text(folder.path("model.safetensors.index.json"),
+                 nlohmann::json{{"weight_map", map}}.dump());
+  expect_weights(load_checkpoint(folder.path()), {});
+}
+
+TEST(LlamaCheckpoint, RefusesAConfigThatIsNoFile) {
+  const HfFolder folder({});
+  (void)folder.write_weights("model.safetensors", 0, 99);
+  ASSERT_EQ(::mkfifo(folder.path("config.json").c_str(), 0600), 0);
+  io::expect_error([&] { (void)load_checkpoint(folder.path()); },
+                   "config.json: is not a regular file");
+}
+
+TEST(LlamaCheckpoint, HasARowForEachToken) {
+  Checkpoint checkpoint;
+  tokenizer::Vocabulary vocabulary;
+  vocabulary.label = "tokenizer.json";
+  vocabulary.pieces.resize(40, {"a", tokenizer::PieceKind::normal});
+  const tokenizer::Tokenizer tokenizer(vocabulary);
+  for (const std::int64_t rows : {40, 41}) {
+    checkpoint.config.vocabulary = rows;
+    EXPECT_NO_THROW(check_vocabulary(checkpoint, tokenizer));
+  }
+  checkpoint.config.vocabulary = 39;
+  io::expect_error([&] { check_vocabulary(checkpoint, tokenizer); },
+                   "tokenizer.json: has 40 tokens, the model rows for 39 only");
 }
 
 TEST(LlamaCheckpoint, NamesWhatIsNoCheckpoint) {

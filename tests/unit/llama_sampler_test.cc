@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -32,6 +33,14 @@ TEST(LlamaSampler, GreedyTakesTheFirstOfTheBest) {
 }
 
 // Standard deviation of a count below 32 of 4,000.
+// A model may have rows after its last token: they are left out of the scores.
+TEST(LlamaSampler, DrawsOfTheTokensGivenOnly) {
+  const std::span<const float> first = std::span(scores).first(1);
+  EXPECT_EQ(sample_token(first, 0, {}), 0);
+  for (int position = 0; position < 50; ++position)
+    EXPECT_EQ(sample_token(first, position, {.temperature = 1}), 0);
+}
+
 TEST(LlamaSampler, DrawsByProbability) {
   auto drawn = counts({.temperature = 1, .seed = 3}, 4'000);
   EXPECT_NEAR(drawn[0], 1'000, 150);

@@ -1,4 +1,8 @@
 // tokenizer.json: the same tokens as from the other formats, and what is refused.
+#include <sys/stat.h>
+
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -73,7 +77,9 @@ TEST(TokenizerJson, ReadsTokenizerConfig) {
       {"type", "Sequence"},
       {"processors",
        {{{"type", "TemplateProcessing"},
-         {"single", {{{"SpecialToken", {{"id", "<|im_end|>"}, {"type_id", 0}}}}}}}}}};
+         {"single",
+          {{{"SpecialToken", {{"id", "<|im_end|>"}, {"type_id", 0}}}},
+           {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}}}}}};
   folder.config = {
       {"bos_token", {{"content", "<|im_end|>"}}},
       {"eos_token", "<|im_end|>"},
@@ -86,6 +92,73 @@ TEST(TokenizerJson, ReadsTokenizerConfig) {
   EXPECT_EQ(tokenizer.chat_template(), "d");
   folder.config["add_bos_token"] = false;
   EXPECT_FALSE(folder.load().adds_bos());
+}
+
+// Of TemplateProcessing: `before`, the text, `after`.
+json post_processor(const std::vector<std::string>& before, const std::vector<std::string>& after) {
+  json single = json::array();
+  const auto add = [&](const std::vector<std::string>& names) {
+    for (const std::string& name : names) single.push_back({{"SpecialToken", {{"id", name}}}});
+  };
+  add(before);
+  single.push_back({{"Sequence", {{"id", "A"}}}});
+  add(after);
+  return {{"type", "TemplateProcessing"}, {"single", single}};
+}
+
+TEST(TokenizerJson, TakesBosFromTheTemplateUnlessToldOtherwise) {
+  JsonFolder folder;
+  folder.tokenizer = byte_level();
+  folder.tokenizer["post_processor"] = post_processor({"<tab>"}, {});
+  const auto expect = [&](std::optional<int> bos, bool adds) {
+    SCOPED_TRACE(folder.config.dump());
+    const Tokenizer tokenizer = folder.load();
+    EXPECT_EQ(tokenizer.bos(), bos);
+    EXPECT_EQ(tokenizer.adds_bos(), adds);
+  };
+  expect(260, true);
+  folder.config = json::object();
+  expect(260, true);
+  folder.config = {{"bos_token", "<|im_end|>"}};
+  expect(260, true);
+  folder.config["add_bos_token"] = true;
+  expect(258, true);
+  folder.config["add_bos_token"] = false;
+  expect(258, false);
+  folder.config = {{"add_bos_token", true}};
+  expect(260, true);
+  folder.config = json::object();
+  folder.tokenizer["post_processor"] = {{"type", "ByteLevel"}};
+  expect(std::nullopt, false);
+}
+
+TEST(TokenizerJson, RefusesTokensAfterATextUnlessToldOtherwise) {
+  JsonFolder folder;
+  folder.tokenizer = byte_level();
+  folder.tokenizer["post_processor"] = post_processor({}, {"<|im_end|>"});
+  const std::string expected =
+      "tokenizer.json: post_processor: \"<|im_end|>\" after a text is not supported";
+  io::expect_error([&] { (void)folder.load(); }, expected);
+  folder.config = {{"add_eos_token", false}};
+  EXPECT_EQ(folder.load().encode("a"), Ids{'a'});
+  folder.config = {{"add_eos_token", true}};
+  io::expect_error([&] { (void)folder.load(); },
+                   "tokenizer_config.json: add_eos_token: true is not supported");
+}
+
+TEST(TokenizerJson, RefusesFilesThatAreNone) {
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    const io::TemporaryFolder folder;
+    io::write_text(folder / "tokenizer.json", byte_level().dump());
+    std::filesystem::remove(folder / name);
+    ASSERT_EQ(::mkfifo((folder / name).c_str(), 0600), 0);
+    io::expect_error([&] { (void)load_tokenizer(folder / "model.safetensors"); },
+                     std::string(name) + ": is not a regular file");
+    std::filesystem::remove(folder / name);
+    std::filesystem::create_symlink("/dev/zero", folder / name);
+    io::expect_error([&] { (void)load_tokenizer(folder / "model.safetensors"); },
+                     std::string(name) + ": is not a regular file");
+  }
 }
 
 // Llama 2's kind: characters, bytes where there is none, spaces seen as U+2581.
@@ -165,7 +238,42 @@ TEST(TokenizerJson, NamesWhatItCannotHonour) {
          {{"type", "Split"}, {"pattern", {{"Regex", "a"}}}, {"behavior", "Removed"}},
          "pre_tokenizer: pretokenizers: type: \"Split\": this step is not supported as it is set");
   refuse("/added_tokens/0/lstrip", true, "added_tokens: lstrip: true is not supported");
+  refuse("/added_tokens/0/id", 97, "added_tokens: id: 97 of \"<|im_end|>\" is the id of \"a\"");
+  refuse("/added_tokens/1/id", 258, "added_tokens: id: 258 of \"<tab>\" is the id of \"<|im_");
+  refuse("/model/dropout", 0.1, "model: dropout: 0.1 is not supported");
+  refuse("/model/unk_token", "<unk>", "model: unk_token: \"<unk>\" is no token of vocab");
   refuse("/added_tokens/0/id", nullptr, "added_tokens: content: an id and a text are needed");
+}
+
+TEST(TokenizerJson, NamesPostProcessorsThatItCannotHonour) {
+  const auto refuse = [](const json& processor, const std::string& expected) {
+    JsonFolder folder;
+    folder.tokenizer = byte_level();
+    folder.tokenizer["post_processor"] = processor;
+    io::expect_error([&] { (void)folder.load(); }, "tokenizer.json: post_processor: " + expected);
+  };
+  refuse({{"type", "RobertaProcessing"}}, "type: \"RobertaProcessing\": this step is not");
+  refuse({{"type", "TemplateProcessing"}}, "single: must be a list");
+  refuse(post_processor({"<s>"}, {}), "single: \"<s>\" is no token");
+  refuse(post_processor({"<tab>", "<tab>"}, {}), "single: two tokens in a row are not supported");
+  refuse(post_processor({}, {"<tab>", "<tab>"}), "single: two tokens in a row are not supported");
+  json processor = post_processor({"<tab>"}, {});
+  processor["special_tokens"]["<tab>"]["ids"] = {1};
+  refuse(processor, "special_tokens: \"<tab>\" must have the ids [260], its own");
+  processor = post_processor({}, {});
+  processor["single"].push_back(processor["single"][0]);
+  refuse(processor, "single: must have one Sequence");
+}
+
+// As the real files repeat the tokens of vocab that are special.
+TEST(TokenizerJson, TakesAddedTokensOfTheVocabulary) {
+  JsonFolder folder;
+  folder.tokenizer = byte_level();
+  folder.tokenizer["model"]["dropout"] = 0.0;
+  folder.tokenizer["model"]["unk_token"] = "ab";
+  folder.tokenizer["added_tokens"] = {{{"id", 257}, {"content", "ab"}, {"special", true}},
+                                      {{"id", 256}, {"content", " a"}, {"special", true}}};
+  EXPECT_EQ(folder.load().encode("ab a", {.special = true}), (Ids{257, 256}));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
 #include "gguf/file.h"
@@ -297,6 +298,25 @@ TEST(Tokenizer, RefusesGgufFilesByKey) {
   expect_refused(other, "tokenizer.ggml.scores: has 0 entries for 2 tokens");
   other.numbers<std::int32_t>("tokenizer.ggml.token_type", {1, 6});
   expect_refused(other, "tokenizer.ggml.tokens: \"b\" names no byte");
+}
+
+TEST(Tokenizer, RefusesGgufScoresThatAreNotFinite) {
+  for (const float score : {NAN, INFINITY, -INFINITY})
+    expect_refused(testing::sentencepiece_gguf({{"a", 0}, {"b", score}}),
+                   "tokenizer.ggml.scores: the score of token 260 is not finite");
+}
+
+// Padding with unused tokens of one name is no matter.
+TEST(Tokenizer, RefusesEqualNormalTokensOfGguf) {
+  expect_refused(testing::sentencepiece_gguf({{"a", 0}, {"b", 0}, {"a", -1}}),
+                 "tokenizer.ggml.tokens: tokens 259 and 261 are both \"a\"");
+  GgufBuilder file;
+  file.text("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", {"a", "b", "b", "b"});
+  file.texts("tokenizer.ggml.merges", {});
+  GgufBuilder other = file;
+  expect_refused(other, "tokenizer.ggml.tokens: tokens 1 and 2 are both \"b\"");
+  file.numbers<std::int32_t>("tokenizer.ggml.token_type", {1, 1, 5, 5});
+  EXPECT_EQ(tokenizer_of(file).encode("ab"), (Ids{0, 1}));
 }
 
 ByteList llama2c_tokens(const std::vector<std::pair<std::string, float>>& pieces) {
