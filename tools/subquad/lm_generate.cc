@@ -62,7 +62,9 @@ Generation generate(const LmSource& source, std::span<const int> prompt,
     const float* last = states.rows().row(states.rows().count - 1);
     const std::vector<float> scores =
         llama::logits(source.checkpoint.classifier, last, settings.threads);
-    const int token = llama::sample_token(scores, model.length(), settings.sampler);
+    // A model may have more rows than there are tokens.
+    const auto known = std::span(scores).first(static_cast<std::size_t>(source.tokenizer.size()));
+    const int token = llama::sample_token(known, model.length(), settings.sampler);
     result.ended = ends_text(source.tokenizer, token);
     if (result.ended) break;
     result.tokens.push_back(token);

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "config/layer_choice.h"
+#include "llama/checkpoint_vocabulary.h"
 #include "options.h"
 #include "subquad/attention.h"
 #include "subquad/error.h"
@@ -94,7 +95,9 @@ LmSource load_lm(const LmOptions& options) {
   return with_user_words({{options.model, "--model " + options.model}}, [&] {
     llama::Checkpoint checkpoint = llama::load_checkpoint(options.model);
     const llama::RotaryConfig rotary = rotary_of(options, checkpoint.config);
-    return LmSource{std::move(checkpoint), tokenizer::load_tokenizer(options.model), rotary};
+    tokenizer::Tokenizer tokenizer = tokenizer::load_tokenizer(options.model);
+    llama::check_vocabulary(checkpoint, tokenizer);
+    return LmSource{std::move(checkpoint), std::move(tokenizer), rotary};
   });
 }
 
