@@ -1,4 +1,5 @@
 // The forward of a Llama against plain double loops: whole, in chunks, token by token.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
