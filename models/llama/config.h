@@ -21,6 +21,11 @@ struct RotaryConfig {
   float factor = 1.0f;                // Times the trained context, >= 1 (linear, YaRN).
   std::int64_t original_context = 0;  // Tokens the model was trained on (YaRN).
   std::int64_t dimensions = 0;  // Leading entries of a head that are turned, even, <= head_dim.
+
+  // Whether another one of the same model turns heads alike.
+  bool turns_as(const RotaryConfig& other) const {
+    return base == other.base && scaling == other.scaling && factor == other.factor;
+  }
 };
 
 // Shape of a Llama-family model, as its file states it.

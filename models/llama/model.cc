@@ -48,7 +48,9 @@ class Pass {
         query_(rows_, padded_outputs(config_.heads * config_.head_dim)),
         key_(rows_, padded_outputs(config_.kv_heads * config_.head_dim)),
         value_(rows_, padded_outputs(config_.kv_heads * config_.head_dim)),
-        joined_(rows_, config_.heads * config_.head_dim) {}
+        joined_(rows_, config_.heads * config_.head_dim),
+        gate_(std::min(rows_, kFeedForwardRows), padded_outputs(config_.hidden)),
+        up_(std::min(rows_, kFeedForwardRows), padded_outputs(config_.hidden)) {}
 
   Activations run() {
     embed();
@@ -164,13 +166,10 @@ class Pass {
   // x += down(silu(gate n) * up n), n = norm(x).
   void feed_forward(const LlamaLayer& weights) {
     normalise(weights.feed_forward_norm);
-    const std::int64_t most = std::min(rows_, kFeedForwardRows);
-    Activations gate(most, padded_outputs(config_.hidden));
-    Activations up(most, padded_outputs(config_.hidden));
-    for (std::int64_t first = 0; first < rows_; first += most) {
-      const std::int64_t count = std::min(most, rows_ - first);
+    for (std::int64_t first = 0; first < rows_; first += kFeedForwardRows) {
+      const std::int64_t count = std::min(kFeedForwardRows, rows_ - first);
       const Rows normed = normed_.rows().slice(first, count);
-      const Rows gates = gate.rows().slice(0, count), ups = up.rows().slice(0, count);
+      const Rows gates = gate_.rows().slice(0, count), ups = up_.rows().slice(0, count);
       multiply(weights.gate, {}, normed, gates, threads_);
       multiply(weights.up, {}, normed, ups, threads_);
       for_row_blocks(threads_, count, 0, [&](std::int64_t begin, std::int64_t rows, float*) {
@@ -191,19 +190,15 @@ class Pass {
   ForwardCounts& counts_;
   const int threads_;
   const std::int64_t rows_, past_;
-  Activations x_, normed_, branch_, query_, key_, value_, joined_;
+  Activations x_, normed_, branch_, query_, key_, value_, joined_, gate_, up_;
   Stopwatch watch_;
 };
-
-bool same(const RotaryConfig& a, const RotaryConfig& b) {
-  return a.base == b.base && a.scaling == b.scaling && a.factor == b.factor;
-}
 
 // Refuses a context that the rotary embedding was not made for, before anything is allocated.
 std::int64_t checked_context(const LlamaConfig& config, const RotaryConfig& rotary,
                              std::int64_t context) {
   if (context < 1) throw_invalid(fmt::format("context: {} is below 1", context));
-  if (context > config.context && same(config.rotary, rotary))
+  if (context > config.context && config.rotary.turns_as(rotary))
     throw_invalid(fmt::format(
         "context: {} tokens are more than the {} that the model was trained on; another rotary "
         "base or scaling (--rope-base, --rope-scaling) may carry it further",

@@ -12,10 +12,7 @@ namespace {
 
 void check_context(const LmSource& source, std::int64_t prompt) {
   const llama::LlamaConfig& config = source.checkpoint.config;
-  const bool own = source.rotary.base == config.rotary.base &&
-                   source.rotary.scaling == config.rotary.scaling &&
-                   source.rotary.factor == config.rotary.factor;
-  if (own && prompt >= config.context)
+  if (config.rotary.turns_as(source.rotary) && prompt >= config.context)
     throw_invalid(fmt::format("prompt: its {} tokens leave no place in the model's context of {}",
                               prompt, config.context));
 }
