@@ -1,5 +1,6 @@
 #include "methods/registry.h"
 
+#include "far/leaves/treecode.h"
 #include "far/multipole.h"
 #include "heavy/expander/expander.h"
 #include "heavy/pattern/given.h"
@@ -134,6 +135,12 @@ const PartRow kRows[] = {
      "`open` are evaluated exactly ([far.md](far.md))",
      "ours (docs/theory/far_field.md)", "clusters=7,fit=0", "clusters=N,fit=0",
      light<make_multipole_rule>},
+    {"treecode", PartKind::light,
+     "near keys and opened leaves of keys exactly, the other leaves as one pseudo key each; each row "
+     "opens what the `error` asks for, never by later tokens ([treecode.md](treecode.md))",
+     "ours (docs/theory/causal_far_field.md)",
+     "error=0.1,leaf=8,chunk=64,window=16,probe_every=4,always=true", "window=N",
+     light<make_treecode_rule>},
     {"hyper", PartKind::recipe,
      "`sortlsh + prefix(m)`, with `sample=shared` the published `sortlsh + uniform(m)`; causal or "
      "windowed: `window + sortlsh + prefix(2 m)`, or with `causal=recursion` the recursion; exact "

@@ -1,0 +1,123 @@
+#include "far/leaves/treecode_part.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "far/leaves/leaf_probes.h"
+#include "rows/tile_sizes.h"
+#include "subquad/error.h"
+
+namespace subquad {
+namespace {
+
+// What a model without entries of its own holds for single entries: nothing.
+class NothingImplied final : public ImpliedEntries {
+ public:
+  std::int64_t most_rows() const override { return 256; }
+  void load_rows(const RowBlock&, const Range& part, float* m) override {
+    std::fill_n(m, part.end - part.begin, 0.0f);
+    rows_ = part.end - part.begin;
+  }
+  void load_keys(const IndexList&) override {}
+  void weigh(const MarkedEntries& entries, std::int64_t, float* weights) override {
+    const std::int64_t rows = entries.rows.end - entries.rows.begin;
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t c = 0; c < entries.keys.count; ++c)
+        weights[r * entries.stride + c] = entries.marks[r * entries.stride + c] == 0 ? 0.0f : -0.0f;
+  }
+
+ private:
+  std::int64_t rows_ = 0;
+};
+
+}  // namespace
+
+Treecode::Treecode(const HeadProblem& head, const TreecodeOptions& options, const Rng& rng,
+                   int threads)
+    : head_(head),
+      options_(options),
+      causal_(head.problem->causal != Causal::none),
+      block_(row_block_size(head.head_dim(), head.value_dim())),
+      chunks_(0) {
+  if (!serves()) return;
+  chunks_ = chunks_before(head.num_rows() - 1);
+  if (chunks_ == 0) return;
+  index_ = std::make_unique<LeafIndex>(head, options.shape, chunks_, rng, threads);
+  if (!index_->finite()) return;
+  reach_ = std::make_unique<LeafReach>(head, *index_, threads);
+  choose(rng, threads);
+}
+
+bool Treecode::serves() const {
+  const Problem& problem = *head_.problem;
+  return problem.mask.kind == MaskKind::none && problem.window.left < 0 && problem.window.right < 0;
+}
+
+std::int64_t Treecode::chunks_before(std::int64_t row) const {
+  if (!causal_) return head_.num_keys / options_.shape.chunk;
+  const std::int64_t end = head_.visible(row / block_ * block_).end - options_.window;
+  return std::max<std::int64_t>(0, end) / options_.shape.chunk;
+}
+
+// One position of each `probe_every`, all query heads of the group; in order.
+std::vector<std::int32_t> Treecode::draw_probes(const Rng& rng) const {
+  std::vector<std::int32_t> rows;
+  for (std::int64_t i = 0; i * options_.probe_every < head_.query_len; ++i) {
+    const std::int64_t position =
+        i * options_.probe_every +
+        rng.below(options_.probe_every, Purpose::probe, static_cast<std::uint32_t>(i), 0);
+    for (std::int64_t g = 0; g < head_.group && position < head_.query_len; ++g)
+      rows.push_back(static_cast<std::int32_t>(position * head_.group + g));
+  }
+  return rows;
+}
+
+void Treecode::choose(const Rng& rng, int threads) {
+  std::vector<std::int32_t> rows;
+  std::vector<std::int64_t> prefixes, diagonals;
+  for (const std::int32_t row : draw_probes(rng)) {
+    const std::int64_t prefix = chunks_before(row);
+    if (prefix == 0) continue;
+    rows.push_back(row);
+    prefixes.push_back(prefix);
+    diagonals.push_back(head_.diagonal(row));
+  }
+  const LeafProbes probes(head_, *index_, *reach_, rows, prefixes, threads);
+  choices_ = choose_leaves(probes.probes(), head_.group, chunks_, *index_, options_.target,
+                           causal_, diagonals);
+}
+
+void Treecode::add_runs(const IndexList& rows, RunList& runs) const {
+  KeyRun run;
+  run.rows = {0, rows.count};
+  run.keys = index_range(chunks_before(rows[0]) * options_.shape.chunk,
+                         head_.visible(rows[rows.count - 1]).end);
+  if (run.keys.count > 0) runs.add(run);
+}
+
+std::unique_ptr<ImpliedEntries> Treecode::implied() { return std::make_unique<NothingImplied>(); }
+
+void Treecode::add_estimate(const HeadProblem& head, RowBlock& rows, const EntrySets& heavy,
+                            TileScratch& scratch, const RunList& runs) {
+  for (const KeyRun& run : runs.runs()) attend_run(head, rows, run, heavy, scratch);
+  const std::int64_t prefix = chunks_before(rows.rows()[0]);
+  if (prefix == 0) return;
+  LeafField field(head_, *index_, *reach_);
+  field.add(rows, prefix, choices_[static_cast<std::size_t>(prefix - 1)].limits, heavy,
+            scratch.panel);
+}
+
+void Treecode::row_errors(RowBlock& block, const EntrySets&, TileScratch&, float* error) const {
+  const IndexList& rows = block.rows();
+  const std::int64_t prefix = chunks_before(rows[0]);
+  for (std::int64_t i = 0; i < rows.count; ++i)
+    error[i] = prefix == 0 ? 0.0f
+                           : choices_[static_cast<std::size_t>(prefix - 1)]
+                                 .row_error[static_cast<std::size_t>(rows[i] % head_.group)];
+}
+
+std::unique_ptr<ModelBackward> Treecode::backward(const BackwardArguments&, int) const {
+  throw_invalid("method treecode: there is no gradient of it; use exact for the backward pass");
+}
+
+}  // namespace subquad
