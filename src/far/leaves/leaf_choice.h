@@ -26,11 +26,17 @@ struct LeafChoice {
   std::vector<float> row_error;  // root mean square of |error of the output|_2
 };
 
-// Of prefixes 1, 2, .. `chunks`. `group` query heads; probe row r is one of head r % group. `causal`: all probes serve all prefixes
-// where it is false.
-std::vector<LeafChoice> choose_leaves(std::span<const LeafProbe> probes, std::int64_t group,
-                                      std::int64_t chunks, const LeafIndex& index,
-                                      const LeafTarget& target, bool causal,
-                                      std::span<const std::int64_t> diagonals);
+// Probes in the order of their rows, and the keys that they stand at. Row r is one of query head
+// r % group. Without a causal mask all probes serve all rows.
+struct ProbedHead {
+  std::span<const LeafProbe> probes;
+  std::span<const std::int64_t> diagonals;
+  std::int64_t group;
+  bool causal;
+};
+
+// Of prefixes 1, 2, .. `chunks`.
+std::vector<LeafChoice> choose_leaves(const ProbedHead& head, const LeafIndex& index,
+                                      std::int64_t chunks, const LeafTarget& target);
 
 }  // namespace subquad

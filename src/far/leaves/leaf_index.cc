@@ -64,7 +64,6 @@ LeafIndex::LeafIndex(const HeadProblem& head, const LeafShape& shape, std::int64
       means_(leaves_ * head_dim_),
       packed_means_((leaves_ + panel_) * head_dim_),
       mean_values_(leaves_ * value_stride_),
-      key_variance_(leaves_ * head_dim_),
       value_distance_(static_cast<std::size_t>(leaves_)) {
   std::atomic<bool> finite = true;
   parallel_for(threads, chunks, [&](std::int64_t chunk) {
@@ -122,26 +121,18 @@ void LeafIndex::summarize_chunk(const HeadProblem& head, std::int64_t chunk) {
 }
 
 void LeafIndex::summarize_leaf(std::int64_t leaf, const float* keys, const float* center) {
-  float* mean = means_.data() + leaf * head_dim_;
-  float* variance = key_variance_.data() + leaf * head_dim_;
   const float* values = this->values(leaf).data;
-  const auto size = static_cast<float>(shape_.leaf);
-  mean_of(keys, shape_.leaf, head_dim_, head_dim_, mean);
+  const auto size = static_cast<double>(shape_.leaf);
+  mean_of(keys, shape_.leaf, head_dim_, head_dim_, means_.data() + leaf * head_dim_);
   mean_of(values, shape_.leaf, value_stride_, value_stride_,
           mean_values_.data() + leaf * value_stride_);
-  std::fill(variance, variance + head_dim_, 0.0f);
   double distance = 0, length = 0;
-  for (std::int64_t i = 0; i < shape_.leaf; ++i) {
-    for (std::int64_t d = 0; d < head_dim_; ++d) {
-      const float off = keys[i * head_dim_ + d] - mean[d];
-      variance[d] += off * off / size;
-    }
+  for (std::int64_t i = 0; i < shape_.leaf; ++i)
     for (std::int64_t d = 0; d < value_dim_; ++d) {
-      const double off = double{values[i * value_stride_ + d]} - center[d];
-      distance += off * off / double{size};
-      length += double{values[i * value_stride_ + d]} * values[i * value_stride_ + d] / double{size};
+      const double value = values[i * value_stride_ + d], off = value - double{center[d]};
+      distance += off * off / size;
+      length += value * value / size;
     }
-  }
   value_distance_[static_cast<std::size_t>(leaf)] =
       static_cast<float>(std::sqrt(std::max(distance, kLeastShare * length)));
 }

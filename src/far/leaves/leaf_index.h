@@ -62,10 +62,7 @@ class LeafIndex {
   const float* mean_value(std::int64_t leaf) const {
     return mean_values_.data() + leaf * value_stride_;
   }
-  // Mean squares of the keys about their mean, by channel.
-  const float* key_variance(std::int64_t leaf) const {
-    return key_variance_.data() + leaf * head_dim_;
-  }
+  const float* mean_key(std::int64_t leaf) const { return means_.data() + leaf * head_dim_; }
   // Whether one of the head's first keys is in it, which take large shares of many rows (attention
   // sinks): always opened.
   bool holds_sink(std::int64_t leaf) const {
@@ -81,14 +78,14 @@ class LeafIndex {
   void sort_chunk(const HeadProblem& head, std::int64_t chunk, const Rng& rng);
   bool pack_chunk(const HeadProblem& head, std::int64_t chunk);
   void summarize_chunk(const HeadProblem& head, std::int64_t chunk);
-  void summarize_leaf(std::int64_t leaf, const float* keys, const float* values);
+  void summarize_leaf(std::int64_t leaf, const float* keys, const float* center);
 
   LeafShape shape_;
   std::int64_t leaves_, head_dim_, value_dim_, value_stride_, panel_;
   std::int64_t columns_;  // a leaf's keys, rounded up to whole panels
   bool finite_ = true;
   std::vector<std::int32_t> ids_;
-  Scratch<float> keys_, values_, means_, packed_means_, mean_values_, key_variance_;
+  Scratch<float> keys_, values_, means_, packed_means_, mean_values_;
   std::vector<float> value_distance_;
 };
 

@@ -12,7 +12,7 @@
 namespace subquad {
 namespace {
 
-constexpr float kDeviations = 3;
+constexpr float kDeviations = 2.5f;
 
 bool all_finite(const std::vector<float>& x) {
   return std::all_of(x.begin(), x.end(), [](float value) { return std::isfinite(value); });
@@ -37,6 +37,24 @@ std::vector<float> mean_squares(const HeadProblem& head, const Range& keys, std:
   return squares;
 }
 
+// The largest over the leaf's keys of sum_d squares[d] (key_d - mean_d)^2.
+float largest_square(const LeafIndex& index, std::int64_t leaf, const float* squares) {
+  const std::int64_t size = index.shape().leaf;
+  const kernels::RightMatrix keys = index.keys(leaf);
+  const float* mean = index.mean_key(leaf);
+  std::vector<float> sums(static_cast<std::size_t>(size), 0.0f);
+  const std::int64_t panel = keys.depth_stride;
+  for (std::int64_t begin = 0; begin < size; begin += panel)
+    for (std::int64_t d = 0; d < index.head_dim(); ++d) {
+      const float* channel = keys.data + begin / panel * keys.panel_stride + d * panel;
+      for (std::int64_t j = 0; j < std::min(panel, size - begin); ++j) {
+        const float off = channel[j] - mean[d];
+        sums[static_cast<std::size_t>(begin + j)] += squares[d] * off * off;
+      }
+    }
+  return *std::max_element(sums.begin(), sums.end());
+}
+
 }  // namespace
 
 LeafReach::LeafReach(const HeadProblem& head, const LeafIndex& index, int threads)
@@ -56,10 +74,7 @@ LeafReach::LeafReach(const HeadProblem& head, const LeafIndex& index, int thread
 void LeafReach::fill(const LeafIndex& index, std::int64_t chunk, const float* squares,
                      float* reach) const {
   for (std::int64_t leaf = index.leaves_in(chunk); leaf < index.leaves_in(chunk + 1); ++leaf) {
-    const float* variance = index.key_variance(leaf);
-    float square = 0;
-    for (std::int64_t d = 0; d < index.head_dim(); ++d) square += squares[d] * variance[d];
-    const float rise = kDeviations * std::sqrt(square);
+    const float rise = kDeviations * std::sqrt(largest_square(index, leaf, squares));
     const float share = -std::expm1(-rise * std::numbers::ln2_v<float>);
     reach[leaf] = index.holds_sink(leaf)
                       ? std::numeric_limits<float>::infinity()

@@ -1,10 +1,11 @@
 // How much a leaf can weigh beyond what its mean says: the opening rule of the leaves.
 //
 // source: ours (docs/theory/causal_far_field.md). A row of weight w = leaf 2^(q . mean) / l misses
-// about w (2^(3 s) - 1) |v - v_chunk| with s the standard deviation of the leaf's scores,
-// s^2 = sum of mean(q_d^2) var_d: three of them cover the single sharp keys that a mean hides.
-// mean(q_d^2) is over the queries that stand at the leaf's chunk, so that nothing looks ahead.
-// cost: D multiply-adds a leaf and query head, and a pass over the queries.
+// about w (2^(2.5 s) - 1) |v - v_chunk|, where s^2 is the largest over the leaf's keys of
+// sum_d mean(q_d^2) (key_d - mean_d)^2: the deviation of the score of the key that lies farthest
+// out, so that single sharp keys count. mean(q_d^2) is over the queries that stand at the leaf's
+// chunk: nothing looks ahead.
+// cost: D multiply-adds a key and query head, and a pass over the queries.
 #pragma once
 
 #include <cstdint>

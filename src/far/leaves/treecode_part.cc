@@ -83,8 +83,8 @@ void Treecode::choose(const Rng& rng, int threads) {
     diagonals.push_back(head_.diagonal(row));
   }
   const LeafProbes probes(head_, *index_, *reach_, rows, prefixes, threads);
-  choices_ = choose_leaves(probes.probes(), head_.group, chunks_, *index_, options_.target,
-                           causal_, diagonals);
+  choices_ = choose_leaves({probes.probes(), diagonals, head_.group, causal_}, *index_, chunks_,
+                           options_.target);
 }
 
 void Treecode::add_runs(const IndexList& rows, RunList& runs) const {
