@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "exact/tile_forward.h"
 #include "far/far_reader.h"
+#include "far/leaves/treecode.h"
 #include "far/multipole.h"
 #include "heavy/pattern/sink.h"
 #include "heavy/pattern/window.h"
@@ -14,6 +16,7 @@ namespace {
 // The far field's own options, 0 where the length decides; the rest as they go to multipole.
 struct FarRecipeOptions {
   MultipoleOptions far;
+  TreecodeOptions causal;
   std::int64_t certify;
 };
 
@@ -27,14 +30,20 @@ FarRecipeOptions read_options(const SpecPart& spec) {
   o.far.group = reader.group(0, 0);
   o.far.shape.clustering = reader.clustering();
   o.far.ridge = reader.ridge();
-  o.far.chunk = reader.integer("chunk", 1024, 64, 1 << 20);
+  o.causal.shape.chunk = reader.integer("chunk", 512, 64, 1 << 16);
   o.far.margin = reader.number("margin", 0.8, 0.01, 100);
   o.far.always = reader.boolean("always", false);
+  o.causal.target.error = o.far.error;
+  o.causal.target.most = o.far.margin;
+  o.causal.target.always = o.far.always;
   o.certify = reader.integer("certify", 59, 0, 1 << 16);
   reader.finish();
   if (o.far.group > 0 && o.far.group < 8)
     throw_invalid(fmt::format("spec part '{}': group = {} is neither 0 nor 8 to 264", to_text(spec),
                               o.far.group));
+  if (o.causal.shape.chunk % o.causal.shape.leaf != 0)
+    throw_invalid(fmt::format("spec part '{}': chunk = {} is not a multiple of {}", to_text(spec),
+                              o.causal.shape.chunk, o.causal.shape.leaf));
   return o;
 }
 
@@ -46,6 +55,7 @@ constexpr Size kSizes[] = {{6144, 128, 256, 96},
                            {12288, 256, 384, 96},
                            {65536, 256, 512, 128},
                            {std::int64_t{1} << 62, 512, 1024, 128}};
+constexpr std::int64_t kLeastCausal = 2048;  // keys: with fewer everything is near
 // The held-out rows are few: only an error this many times the one asked for is taken for real.
 constexpr double kAlarm = 1.5;
 // Beside the far field, exactly: the first key (class token, attention sink), and where queries and
@@ -59,6 +69,14 @@ Method far_method(Method method, MultipoleOptions options, const Size& size, boo
   return method.add("multipole", make_multipole(options));
 }
 
+// Nothing that it does looks ahead. Queries and keys of bf16 on a matrix unit are faster exactly.
+Method causal_method(Method method, const TreecodeOptions& options) {
+  return method.add("treecode", make_treecode(options));
+}
+bool pays_causally(const HeadProblem& head) {
+  return head.num_keys >= kLeastCausal && arithmetic_of(head) == Arithmetic::f32;
+}
+
 bool is_supported(const HeadProblem& head) {
   const Problem& problem = *head.problem;
   return problem.mask.kind == MaskKind::none && problem.window.left < 0 && problem.window.right < 0;
@@ -67,7 +85,10 @@ bool is_supported(const HeadProblem& head) {
 class Far final : public Recipe {
  public:
   Far(const FarRecipeOptions& options, const Method& others)
-      : certify_(options.certify), error_(options.far.error) {
+      : certify_(options.certify),
+        error_(options.far.error),
+        always_(options.far.always),
+        causal_(causal_method(others, options.causal)) {
     for (const Size& size : kSizes) {
       square_.push_back(far_method(others, options.far, size, true));
       other_.push_back(far_method(others, options.far, size, false));
@@ -78,7 +99,9 @@ class Far final : public Recipe {
     if (!is_supported(head)) return exact_;
     std::size_t size = 0;
     while (head.num_keys >= kSizes[size].below) ++size;
-    const bool square = head.query_len == head.num_keys && head.problem->causal == Causal::none;
+    if (head.problem->causal != Causal::none)
+      return always_ || pays_causally(head) ? causal_ : exact_;
+    const bool square = head.query_len == head.num_keys;
     return (square ? square_ : other_)[size];
   }
   std::int64_t certified_rows() const override { return certify_; }
@@ -87,7 +110,8 @@ class Far final : public Recipe {
  private:
   std::int64_t certify_;
   double error_;
-  Method exact_ = exact_method();
+  bool always_;
+  Method exact_ = exact_method(), causal_;
   std::vector<Method> square_, other_;
 };
 

@@ -22,20 +22,15 @@ struct Tally {
   double error[kLimits] = {}, square[kLimits] = {};  // of |error|^2, and of its square
   double opened[kLimits] = {};                       // leaves
 
-  // sign 1 adds the probe, -1 takes it away.
-  void add(const LeafProbe& probe, std::int64_t leaves_met, int sign) {
-    if (!probe.finite) {
-      spoilt += sign;
-      return;
-    }
-    count += sign;
-    out += sign * double{probe.out_square};
-    leaves += static_cast<double>(sign * leaves_met);
+  void add(const LeafProbe& probe, std::int64_t leaves_met) {
+    (probe.finite ? count : spoilt) += 1;
+    out += double{probe.out_square};
+    leaves += static_cast<double>(leaves_met);
     for (std::int64_t i = 0; i < kLimits; ++i) {
       const double error_here = probe.error[i];
-      error[i] += sign * error_here;
-      square[i] += sign * error_here * error_here;
-      opened[i] += sign * double{probe.opened[i]};
+      error[i] += error_here;
+      square[i] += error_here * error_here;
+      opened[i] += double{probe.opened[i]};
     }
   }
 
@@ -45,7 +40,7 @@ struct Tally {
     if (count < kFewProbes || spoilt > 0) return kLimits;
     const double most = error_allowed * error_allowed * out;
     std::int64_t i = 0;
-    while (i < kLimits && !(error[i] + std::sqrt(std::max(0.0, square[i])) <= most)) ++i;
+    while (i < kLimits && !(error[i] + std::sqrt(square[i]) <= most)) ++i;
     return i;
   }
 };
@@ -56,11 +51,13 @@ void choose_member(const Tally& tally, double size, const LeafTarget& target, Le
   const double opened = best < kLimits ? tally.opened[best] / std::max(1.0, tally.leaves) : 1;
   const bool dear = kPseudoCost / size + opened * kOpenedCost > target.most;
   if (best == kLimits || (dear && !target.always)) {
+    choice.numbers.push_back(kLimits);
     choice.limits.push_back(-std::numeric_limits<float>::infinity());
     choice.row_error.push_back(0);
     return;
   }
-  const double mean = std::max(0.0, tally.error[best]) / static_cast<double>(tally.count);
+  const double mean = tally.error[best] / static_cast<double>(tally.count);
+  choice.numbers.push_back(best);
   choice.limits.push_back(limit_of(best));
   choice.row_error.push_back(static_cast<float>(std::sqrt(mean)));
 }
@@ -69,25 +66,34 @@ void choose_member(const Tally& tally, double size, const LeafTarget& target, Le
 
 std::vector<LeafChoice> choose_leaves(const ProbedHead& head, const LeafIndex& index,
                                       std::int64_t chunks, const LeafTarget& target) {
-  std::vector<Tally> tallies(static_cast<std::size_t>(head.group));
   std::vector<LeafChoice> choices(static_cast<std::size_t>(chunks));
-  const auto add = [&](const LeafProbe& probe, int sign) {
-    tallies[static_cast<std::size_t>(probe.row % head.group)].add(
-        probe, index.leaves_in(probe.prefix), sign);
-  };
   std::size_t next = 0, first = 0;
   for (std::int64_t prefix = 1; prefix <= chunks; ++prefix) {
     const std::int64_t end = prefix * index.shape().chunk;
-    while (next < head.probes.size() && (!head.causal || head.diagonals[next] < end))
-      add(head.probes[next++], 1);
+    while (next < head.probes.size() && (!head.causal || head.diagonals[next] < end)) ++next;
     while (head.causal && first < next &&
            static_cast<double>(head.probes[first].prefix) < kRecent * static_cast<double>(prefix))
-      add(head.probes[first++], -1);
+      ++first;
+    std::vector<Tally> tallies(static_cast<std::size_t>(head.group));
+    for (const LeafProbe& probe : head.probes.subspan(first, next - first))
+      tallies[static_cast<std::size_t>(probe.row % head.group)].add(probe,
+                                                                    index.leaves_in(probe.prefix));
     for (const Tally& tally : tallies)
       choose_member(tally, static_cast<double>(index.shape().leaf), target,
                     choices[static_cast<std::size_t>(prefix - 1)]);
   }
   return choices;
+}
+
+ErrorSquares expected_squares(const ProbedHead& head, std::span<const LeafChoice> choices) {
+  ErrorSquares squares;
+  for (const LeafProbe& probe : head.probes) {
+    const auto& numbers = choices[static_cast<std::size_t>(probe.prefix - 1)].numbers;
+    const std::int64_t number = numbers[static_cast<std::size_t>(probe.row % head.group)];
+    squares.out += double{probe.out_square};
+    if (number < kLimits) squares.error += double{probe.error[number]};
+  }
+  return squares;
 }
 
 }  // namespace subquad

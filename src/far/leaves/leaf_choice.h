@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "far/leaves/leaf_probes.h"
+#include "parts/budget.h"
 
 namespace subquad {
 
@@ -22,6 +23,7 @@ struct LeafTarget {
 
 // Rows of one prefix: limits of each query head of the group, as in LeafField::add.
 struct LeafChoice {
+  std::vector<std::int64_t> numbers;  // of the limits in limit_of(); kLimits: all is opened
   std::vector<float> limits;
   std::vector<float> row_error;  // root mean square of |error of the output|_2
 };
@@ -34,6 +36,9 @@ struct ProbedHead {
   std::int64_t group;
   bool causal;
 };
+
+// What the choices leave at the probes, which must not be of prefix 0.
+ErrorSquares expected_squares(const ProbedHead& head, std::span<const LeafChoice> choices);
 
 // Of prefixes 1, 2, .. `chunks`.
 std::vector<LeafChoice> choose_leaves(const ProbedHead& head, const LeafIndex& index,

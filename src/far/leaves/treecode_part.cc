@@ -83,8 +83,9 @@ void Treecode::choose(const Rng& rng, int threads) {
     diagonals.push_back(head_.diagonal(row));
   }
   const LeafProbes probes(head_, *index_, *reach_, rows, prefixes, threads);
-  choices_ = choose_leaves({probes.probes(), diagonals, head_.group, causal_}, *index_, chunks_,
-                           options_.target);
+  const ProbedHead probed{probes.probes(), diagonals, head_.group, causal_};
+  choices_ = choose_leaves(probed, *index_, chunks_, options_.target);
+  squares_ = expected_squares(probed, choices_);
 }
 
 void Treecode::add_runs(const IndexList& rows, RunList& runs) const {
