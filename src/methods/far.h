@@ -15,8 +15,8 @@
 // parameters: error relative Frobenius error of a sequence's output, 1e-4 to 1, default 0.03;
 // clusters, fit, group: 0 (by length: 128 to 512, 256 to 1,024, 96 or 128) or as in multipole,
 // cluster, ridge too, without a causal mask; chunk as in treecode, with one; margin share of
-// exact's cost above which exact is taken, always: never for its cost; certify rows recomputed exactly
-// afterwards for Report::certificate, 0 to 65,536, default 59.
+// exact's cost above which exact is taken, always: never for its cost; certify rows recomputed
+// exactly afterwards for Report::certificate, 0 to 65,536, default 59.
 #pragma once
 
 #include <memory>

@@ -136,7 +136,8 @@ const PartRow kRows[] = {
      "ours (docs/theory/far_field.md)", "clusters=7,fit=0", "clusters=N,fit=0",
      light<make_multipole_rule>},
     {"treecode", PartKind::light,
-     "near keys and opened leaves of keys exactly, the other leaves as one pseudo key each; each row "
+     "near keys and opened leaves of keys exactly, the other leaves as one pseudo key each; each "
+     "row "
      "opens what the `error` asks for, never by later tokens ([treecode.md](treecode.md))",
      "ours (docs/theory/causal_far_field.md)",
      "error=0.1,leaf=8,chunk=64,window=16,probe_every=4,always=true", "window=N",

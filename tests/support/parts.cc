@@ -42,7 +42,10 @@ const std::vector<PartCase>& all_parts() {
       {"hyper(always=true,block=32,m=20,base=32,causal=recursion)"},
       {"linear(map=elu)"},
       {"multipole(clusters=16,fit=32,group=16,chunk=64,always=true)", Strict::no},
-      {"far(always=true,clusters=16,fit=32,chunk=64,certify=0)", Strict::no},
+      {"treecode(error=0.1,leaf=8,chunk=64,window=16,probe_every=4,always=true)", Strict::yes,
+       true},
+      {"treecode(error=0.3,leaf=16,chunk=96,window=0,probe_every=3)", Strict::yes, true},
+      {"far(always=true,clusters=16,fit=32,chunk=64,certify=0)", Strict::yes, true},
   };
   return parts;
 }

@@ -14,7 +14,6 @@ namespace {
 constexpr std::int64_t kRows = 48;   // that share a pass over the pseudo keys
 constexpr std::int64_t kBatch = 48;  // that meet an opened leaf together
 constexpr std::int64_t kWhole = 24;  // .. all leaves
-constexpr std::int64_t kPad = 16;    // floats, to keep rows out of each other's cache sets
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
@@ -24,8 +23,7 @@ kernels::RowSums sums_of(const Partial& partial) {
 
 // log2 of a row's sum of weights so far.
 float log2_sum(const Partial& sums, std::int64_t row) {
-  return sums.l[row] > 0 ? sums.m[row] + std::log2(sums.l[row])
-                         : kNothing;
+  return sums.l[row] > 0 ? sums.m[row] + std::log2(sums.l[row]) : kNothing;
 }
 
 }  // namespace
@@ -35,8 +33,8 @@ LeafField::LeafField(const HeadProblem& head, const LeafIndex& index, const Leaf
       index_(index),
       reach_(reach),
       together_(index.is_seamless() ? index.leaves_in(1) : 1),
-      stride_((index.size() + 31) / 32 * 32 + kPad),
-      leaf_stride_(together_ * index.shape().leaf + kPad),
+      stride_(score_stride(index.size())),
+      leaf_stride_(score_stride(together_ * index.shape().leaf)),
       scores_(kRows * stride_),
       queries_(kBatch * head.head_dim()),
       leaf_scores_(kBatch * leaf_stride_),
@@ -67,9 +65,10 @@ void LeafField::attend_whole(RowBlock& rows, std::int64_t leaves, const EntrySet
                              ScorePanel& panel) {
   for (std::size_t at = 0; at < whole_.size(); at += kWhole)
     for (std::int64_t leaf = 0; leaf < leaves; leaf += together_)
-      attend_leaves(rows, {leaf, leaf + together_},
-                    std::span(whole_).subspan(at, std::min<std::size_t>(kWhole, whole_.size() - at)),
-                    heavy, panel);
+      attend_leaves(
+          rows, {leaf, leaf + together_},
+          std::span(whole_).subspan(at, std::min<std::size_t>(kWhole, whole_.size() - at)), heavy,
+          panel);
 }
 
 // Adds the closed leaves to these rows and notes the others.
@@ -100,8 +99,7 @@ void LeafField::choose_row(const Partial& sums, std::int64_t row, std::int64_t l
     return;
   }
   const float size = reach_.log2_size();
-  const float total =
-      size + kernels::log2_total(scores, leaves, log2_sum(sums, row) - size);
+  const float total = size + kernels::log2_total(scores, leaves, log2_sum(sums, row) - size);
   const std::int64_t opened =
       kernels::open_columns(scores, reach, leaves, limit + total, columns_.data());
   for (std::int64_t i = 0; i < opened; ++i)

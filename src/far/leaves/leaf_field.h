@@ -32,7 +32,7 @@ class LeafField {
   // entries of `heavy`. limits: of each query head of the group, log2 of how much of its sum of
   // weights, times a value's distance, a closed leaf may miss; -inf opens all.
   void add(RowBlock& rows, std::int64_t prefix, std::span<const float> limits,
-                   const EntrySets& heavy, ScorePanel& panel);
+           const EntrySets& heavy, ScorePanel& panel);
 
  private:
   void close_rows(RowBlock& rows, const Range& part, std::int64_t leaves,

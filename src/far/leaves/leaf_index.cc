@@ -1,7 +1,6 @@
 #include "far/leaves/leaf_index.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <numeric>
 
@@ -52,6 +51,7 @@ Range positions_at(const HeadProblem& head, const Range& keys) {
 LeafIndex::LeafIndex(const HeadProblem& head, const LeafShape& shape, std::int64_t chunks,
                      const Rng& rng, int threads)
     : shape_(shape),
+      chunks_(chunks),
       leaves_(chunks * shape.chunk / shape.leaf),
       head_dim_(head.head_dim()),
       value_dim_(head.value_dim()),
@@ -65,18 +65,16 @@ LeafIndex::LeafIndex(const HeadProblem& head, const LeafShape& shape, std::int64
       packed_means_((leaves_ + panel_) * head_dim_),
       mean_values_(leaves_ * value_stride_),
       value_distance_(static_cast<std::size_t>(leaves_)) {
-  std::atomic<bool> finite = true;
+  std::vector<std::uint8_t> finite(static_cast<std::size_t>(chunks));
   parallel_for(threads, chunks, [&](std::int64_t chunk) {
     sort_chunk(head, chunk, rng);
-    if (pack_chunk(head, chunk))
-      summarize_chunk(head, chunk);
-    else
-      finite = false;
+    const bool good = pack_chunk(head, chunk);
+    finite[static_cast<std::size_t>(chunk)] = good ? 1 : 0;
+    if (good) summarize_chunk(head, chunk);
   });
-  finite_ = finite;
-  if (finite_)
-    kernels::pack_transposed(dense_rows(means_.data(), head_dim_, head_dim_, leaves_),
-                             packed_means_.data());
+  chunks_ = std::find(finite.begin(), finite.end(), 0) - finite.begin();
+  kernels::pack_transposed(dense_rows(means_.data(), head_dim_, head_dim_, leaves_in(chunks_)),
+                           packed_means_.data());
 }
 
 void LeafIndex::sort_chunk(const HeadProblem& head, std::int64_t chunk, const Rng& rng) {

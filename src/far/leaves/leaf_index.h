@@ -19,9 +19,13 @@
 namespace subquad {
 
 struct LeafShape {
-  std::int64_t leaf = 32;   // keys
+  std::int64_t leaf = 32;    // keys
   std::int64_t chunk = 512;  // keys, a multiple of leaf
 };
+
+// Floats from one row of scores to the next: whole vectors, and some to keep rows out of each
+// other's cache sets.
+constexpr std::int64_t score_stride(std::int64_t columns) { return (columns + 15) / 16 * 16 + 16; }
 
 // The positions of the queries that stand at these keys.
 Range positions_at(const HeadProblem& head, const Range& keys);
@@ -34,10 +38,12 @@ class LeafIndex {
   LeafIndex(const HeadProblem& head, const LeafShape& shape, std::int64_t chunks, const Rng& rng,
             int threads);
 
-  // Whether all keys and values are finite; otherwise nothing else may be used.
-  bool finite() const { return finite_; }
+  // How many chunks there are before the first with a key or value that is not finite; nothing of
+  // that one and those behind it may be used.
+  std::int64_t chunks() const { return chunks_; }
   const LeafShape& shape() const { return shape_; }
   std::int64_t leaves_in(std::int64_t chunks) const { return chunks * shape_.chunk / shape_.leaf; }
+  // Leaves of all chunks, usable or not.
   std::int64_t size() const { return leaves_; }
   std::int64_t head_dim() const { return head_dim_; }
   // Leaves that follow each other in memory are one block of columns.
@@ -81,9 +87,8 @@ class LeafIndex {
   void summarize_leaf(std::int64_t leaf, const float* keys, const float* center);
 
   LeafShape shape_;
-  std::int64_t leaves_, head_dim_, value_dim_, value_stride_, panel_;
+  std::int64_t chunks_, leaves_, head_dim_, value_dim_, value_stride_, panel_;
   std::int64_t columns_;  // a leaf's keys, rounded up to whole panels
-  bool finite_ = true;
   std::vector<std::int32_t> ids_;
   Scratch<float> keys_, values_, means_, packed_means_, mean_values_;
   std::vector<float> value_distance_;

@@ -13,8 +13,7 @@
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kRows = 12;  // probes that share a pass over the leaves
-constexpr std::int64_t kPad = 16;
+constexpr std::int64_t kRows = 12;              // probes that share a pass over the leaves
 constexpr std::int64_t kBuckets = kLimits + 1;  // the last: closed at every limit
 
 // Probes of one block: those that stand close together.
@@ -25,11 +24,11 @@ class ProbeBlock {
         index_(index),
         reach_(reach),
         width_(index.value_stride() + 1),
-        stride_((index.size() + 31) / 32 * 32 + kPad),
+        stride_(score_stride(index.size())),
         rows_(head.head_dim(), head.value_dim(), kRows),
         scratch_(head.head_dim(), head.value_dim()),
         scores_(kRows * stride_),
-        leaf_scores_(kRows * (index.shape().leaf + kPad)),
+        leaf_scores_(kRows * score_stride(index.shape().leaf)),
         leaf_sums_(kRows * index.value_stride()),
         missed_(kRows * kBuckets * width_),
         bucket_(static_cast<std::size_t>(kRows * stride_)) {}
@@ -90,7 +89,7 @@ class ProbeBlock {
 
   // What the leaf holds for each row beyond its pseudo key.
   void measure_leaf(std::int64_t leaf) {
-    const std::int64_t size = index_.shape().leaf, stride = size + kPad;
+    const std::int64_t size = index_.shape().leaf, stride = score_stride(size);
     const std::int64_t count = rows_.rows().count, values = index_.value_stride();
     const Partial sums = rows_.partial();
     kernels::gemm({rows_.query(0), head_.head_dim(), 1}, index_.keys(leaf), count, size,
@@ -119,7 +118,9 @@ class ProbeBlock {
     const Partial sums = rows_.partial().slice(r, 1);
     std::vector<double> exact(static_cast<std::size_t>(width)), left(exact.size(), 0.0);
     double l = sums.l[0], left_l = 0;
-    const auto missed = [&](std::int64_t i) { return missed_.data() + (r * kBuckets + i) * width_; };
+    const auto missed = [&](std::int64_t i) {
+      return missed_.data() + (r * kBuckets + i) * width_;
+    };
     for (std::int64_t i = 0; i < kBuckets; ++i) l += double{missed(i)[values]};
     for (std::int64_t d = 0; d < width; ++d) {
       double& x = exact[static_cast<std::size_t>(d)];

@@ -27,8 +27,8 @@ constexpr float limit_of(std::int64_t i) { return kHighestLimit - kLimitStep * f
 // One probe row: at each limit the square of |error of the output|_2 and the leaves that it opens.
 struct LeafProbe {
   std::int64_t row = 0, prefix = 0;
-  bool finite = true;      // false: nothing else is known
-  float out_square = 0;    // |output|_2^2
+  bool finite = true;    // false: nothing else is known
+  float out_square = 0;  // |output|_2^2
   float error[kLimits] = {};
   float opened[kLimits] = {};
 };

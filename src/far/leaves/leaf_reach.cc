@@ -61,12 +61,11 @@ LeafReach::LeafReach(const HeadProblem& head, const LeafIndex& index, int thread
     : stride_((index.size() + 63) / 64 * 64),
       log2_size_(std::log2(static_cast<float>(index.shape().leaf))),
       reach_(head.group * stride_) {
-  const std::int64_t chunk = index.shape().chunk, chunks = index.size() / index.leaves_in(1);
+  const std::int64_t chunk = index.shape().chunk, chunks = index.chunks();
   parallel_for(threads, chunks * head.group, [&](std::int64_t item) {
     const std::int64_t c = item / head.group, member = item % head.group;
-    const Range keys = head.problem->causal != Causal::none
-                           ? Range{c * chunk, (c + 1) * chunk}
-                           : Range{0, head.num_keys};
+    const Range keys = head.problem->causal != Causal::none ? Range{c * chunk, (c + 1) * chunk}
+                                                            : Range{0, head.num_keys};
     fill(index, c, mean_squares(head, keys, member).data(), reach_.data() + member * stride_);
   });
 }
@@ -76,10 +75,9 @@ void LeafReach::fill(const LeafIndex& index, std::int64_t chunk, const float* sq
   for (std::int64_t leaf = index.leaves_in(chunk); leaf < index.leaves_in(chunk + 1); ++leaf) {
     const float rise = kDeviations * std::sqrt(largest_square(index, leaf, squares));
     const float share = -std::expm1(-rise * std::numbers::ln2_v<float>);
-    reach[leaf] = index.holds_sink(leaf)
-                      ? std::numeric_limits<float>::infinity()
-                      : log2_size_ + rise + std::log2(std::max(share, 1e-30f)) +
-                            std::log2(index.value_distance(leaf));
+    reach[leaf] = index.holds_sink(leaf) ? std::numeric_limits<float>::infinity()
+                                         : log2_size_ + rise + std::log2(std::max(share, 1e-30f)) +
+                                               std::log2(index.value_distance(leaf));
   }
 }
 

@@ -24,8 +24,8 @@ class TreecodeRule final : public LightRule {
 
 void check(const SpecPart& spec, const LeafShape& shape) {
   if (shape.leaf % 8 != 0)
-    throw_invalid(fmt::format("spec part '{}': leaf = {} is not a multiple of 8", to_text(spec),
-                              shape.leaf));
+    throw_invalid(
+        fmt::format("spec part '{}': leaf = {} is not a multiple of 8", to_text(spec), shape.leaf));
   if (shape.chunk % shape.leaf != 0)
     throw_invalid(fmt::format("spec part '{}': chunk = {} is not a multiple of leaf = {}",
                               to_text(spec), shape.chunk, shape.leaf));

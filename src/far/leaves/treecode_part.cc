@@ -40,10 +40,12 @@ Treecode::Treecode(const HeadProblem& head, const TreecodeOptions& options, cons
       block_(row_block_size(head.head_dim(), head.value_dim())),
       chunks_(0) {
   if (!serves()) return;
+  chunks_ = head.num_keys / options.shape.chunk;
   chunks_ = chunks_before(head.num_rows() - 1);
-  if (chunks_ == 0) return;
+  exact_ = chunks_ == 0;
+  if (exact_) return;
   index_ = std::make_unique<LeafIndex>(head, options.shape, chunks_, rng, threads);
-  if (!index_->finite()) return;
+  chunks_ = index_->chunks();
   reach_ = std::make_unique<LeafReach>(head, *index_, threads);
   choose(rng, threads);
 }
@@ -54,9 +56,9 @@ bool Treecode::serves() const {
 }
 
 std::int64_t Treecode::chunks_before(std::int64_t row) const {
-  if (!causal_) return head_.num_keys / options_.shape.chunk;
+  if (!causal_) return chunks_;
   const std::int64_t end = head_.visible(row / block_ * block_).end - options_.window;
-  return std::max<std::int64_t>(0, end) / options_.shape.chunk;
+  return std::min(chunks_, std::max<std::int64_t>(0, end) / options_.shape.chunk);
 }
 
 // One position of each `probe_every`, all query heads of the group; in order.

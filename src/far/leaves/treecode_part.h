@@ -30,7 +30,8 @@ class Treecode final : public Sampler, public Model, public Budget {
   std::unique_ptr<ModelBackward> backward(const BackwardArguments& arguments,
                                           int threads) const override;
 
-  bool wants_exact() const override { return choices_.empty(); }
+  // Where the sizes leave no chunk: what the tensors hold must not change how early rows run.
+  bool wants_exact() const override { return exact_; }
   ErrorSquares squares() const override { return squares_; }
 
  private:
@@ -42,7 +43,7 @@ class Treecode final : public Sampler, public Model, public Budget {
 
   const HeadProblem& head_;
   TreecodeOptions options_;
-  bool causal_;
+  bool causal_, exact_ = true;
   std::int64_t block_, chunks_;
   std::unique_ptr<LeafIndex> index_;
   std::unique_ptr<LeafReach> reach_;
