@@ -15,6 +15,9 @@
 namespace subquad {
 namespace {
 
+// Keys that rows drop together: as published, or the tile. Small ones are dropped more often.
+std::int64_t skip_tile_size(std::int64_t tile) { return std::min<std::int64_t>(tile, 128); }
+
 // What a thread needs to attend rows to keys.
 class Worker {
  public:
@@ -47,7 +50,7 @@ class Worker {
   RowBlock& attend(const HeadProblem& head, const IndexList& rows, const Range& range,
                    bool packed = false) {
     rows_.load(head, rows);
-    const std::int64_t step = scratch_.tile_keys;
+    const std::int64_t step = skips_ ? skip_tile_size(scratch_.tile_keys) : scratch_.tile_keys;
     // Tiles start at multiples of the tile size, whatever the range: same tiles, same rounding.
     for (std::int64_t first = range.begin - range.begin % step; first < range.end; first += step) {
       const IndexList keys = index_range(first, std::min(first + step, range.end));
@@ -140,7 +143,7 @@ ExactRun exact_forward_skipping(std::span<const HeadProblem> heads, const Output
   if (items.empty()) return {"empty", 0};
   std::atomic<std::int64_t> entries{0};
   const HeadProblem& any = *items.front().head;
-  const std::int64_t tile = key_tile_size(any.head_dim(), any.value_dim());
+  const std::int64_t tile = skip_tile_size(key_tile_size(any.head_dim(), any.value_dim()));
   const std::int64_t splits = count_splits(items);
   SkippedTiles skipped(heads, tau, splits);
   run_items(
