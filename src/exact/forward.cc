@@ -28,7 +28,7 @@ class Worker {
         entries_(&entries),
         skipped_(skipped) {
     if (skipped == nullptr) return;
-    skips_.emplace(skipped->tau());
+    skips_.emplace(skipped->make_skips());
     scratch_.panel.set_skips(&*skips_);
   }
   Worker(const Worker&) = delete;
@@ -138,27 +138,26 @@ ExactRun exact_forward_in_f32(std::span<const HeadProblem> heads, const Outputs&
 
 // As above, where rows drop tiles. Few rows are packed too.
 ExactRun exact_forward_skipping(std::span<const HeadProblem> heads, const Outputs& outputs,
-                                int threads, double tau) {
+                                int threads, const ExactPrecision& precision) {
   const std::vector<RowItem> items = make_items(heads);
   if (items.empty()) return {"empty", 0};
   std::atomic<std::int64_t> entries{0};
   const HeadProblem& any = *items.front().head;
   const std::int64_t tile = skip_tile_size(key_tile_size(any.head_dim(), any.value_dim()));
   const std::int64_t splits = count_splits(items);
-  SkippedTiles skipped(heads, tau, splits);
+  SkippedTiles skipped(heads, precision, splits);
   run_items(
       items, {splits, tile, threads},
       [&] { return Worker(any.head_dim(), any.value_dim(), entries, &skipped); },
       [&](const RowItem& item, const Partial& sums) {
         finish_skipped(item, sums, outputs, skipped);
       });
-  const std::string path = splits > 1 ? "packed:split" : "packed";
-  return {path + skipped.path(), entries, false, skipped.totals(outputs)};
+  return {skipped.path() + (splits > 1 ? ":split" : ""), entries, false, skipped.totals(outputs)};
 }
 
 ExactRun exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads,
                        const ExactPrecision& precision) {
-  if (precision.skip > 0) return exact_forward_skipping(heads, outputs, threads, precision.skip);
+  if (precision.skip > 0) return exact_forward_skipping(heads, outputs, threads, precision);
   std::vector<HeadProblem> on_tiles, others;
   for (const HeadProblem& head : heads)
     (tile_ways(head, precision).empty() ? others : on_tiles).push_back(head);

@@ -31,8 +31,9 @@ double norm_of(const Partial& sums, std::int64_t i) {
 
 }  // namespace
 
-SkippedTiles::SkippedTiles(std::span<const HeadProblem> heads, double tau, std::int64_t splits)
-    : heads_(heads), tau_(tau), splits_(static_cast<double>(splits)) {
+SkippedTiles::SkippedTiles(std::span<const HeadProblem> heads, const ExactPrecision& precision,
+                           std::int64_t splits)
+    : heads_(heads), precision_(precision), splits_(static_cast<double>(splits)) {
   for (const HeadProblem& head : heads) {
     dropped_.emplace_back(static_cast<std::size_t>(head.num_rows()), Dropped{kNone, kNone});
     errors_.emplace_back(head);
@@ -78,7 +79,8 @@ ErrorTotals SkippedTiles::totals(const Outputs& outputs) const {
 
 std::string SkippedTiles::path() const {
   const double share = static_cast<double>(skipped_) / static_cast<double>(entries_);
-  return fmt::format(", skipped {:.0f} % of tiles", entries_ > 0 ? 100 * share : 0);
+  return fmt::format("skipped {:.0f} % of tiles{}", entries_ > 0 ? 100 * share : 0,
+                     precision_.strict_skip ? "" : ":published");
 }
 
 }  // namespace subquad

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "exact/precision.h"
 #include "exact/row_errors.h"
 #include "exact/row_items.h"
 #include "rows/partial.h"
@@ -18,9 +19,11 @@ namespace subquad {
 class SkippedTiles {
  public:
   // splits: how many runs the keys of an item are cut into.
-  SkippedTiles(std::span<const HeadProblem> heads, double tau, std::int64_t splits);
+  SkippedTiles(std::span<const HeadProblem> heads, const ExactPrecision& precision,
+               std::int64_t splits);
 
-  double tau() const { return tau_; }
+  // A thread's.
+  TileSkips make_skips() const { return {precision_.skip, precision_.strict_skip}; }
   // One run's.
   void add(const RowItem& item, const TileSkips& skips);
   // |out - exact|_2 of row i of the item is at most the sum of its dropped weights, each times
@@ -29,7 +32,8 @@ class SkippedTiles {
   void set_error(const RowItem& item, std::int64_t i, const RowError& error);
   // Of outputs that are written.
   ErrorTotals totals(const Outputs& outputs) const;
-  // ", skipped 31 % of tiles": of entries in tiles that no row of a register block needed.
+  // "skipped 31 % of tiles" and, of the published form, ":published": of entries in tiles that no
+  // row of a register block needed.
   std::string path() const;
 
   void count(std::int64_t entries, std::int64_t skipped);
@@ -43,7 +47,8 @@ class SkippedTiles {
   }
 
   std::span<const HeadProblem> heads_;
-  double tau_, splits_;
+  ExactPrecision precision_;
+  double splits_;
   std::vector<std::vector<Dropped>> dropped_;  // by head and row
   std::vector<RowErrors> errors_;              // by head
   std::atomic<std::int64_t> entries_{0}, skipped_{0};

@@ -50,6 +50,7 @@ void exact(const SpecPart& spec, Given, Method& method) {
   method.precision.error = static_cast<float>(reader.number("error", 0, 0, 1));
   method.precision.certify = reader.integer("certify", 59, 0, 1 << 16);
   method.precision.skip = reader.number("skip", 0, 0, 1);
+  method.precision.strict_skip = reader.boolean("strict", true);
   reader.finish();
   if (method.precision.order > 0 && method.precision.error > 0)
     throw_invalid("exact: give `precision` or `error`, not both");
@@ -80,10 +81,10 @@ const PartRow kRows[] = {
      "of bf16, by three products or six, its error bounded and held to the bound on `certify` "
      "rows; "
      "`error`: the cheapest whose bound is at most that share of the largest value, row by row "
-     "([precision.md](precision.md)); `skip`: in f32, a row drops tiles of keys whose weights are "
-     "at "
-     "most that times its largest so far, bounded and held to the bound alike "
-     "([rivals.md](rivals.md))",
+     "([precision.md](precision.md)); `skip`: in f32, a row drops tiles of 128 keys whose weights "
+     "are "
+     "at most that times its largest so far, bounded and held to the bound alike; `strict=false`: "
+     "only where all rows of a block do ([rivals.md](rivals.md))",
      "the yardstick; BLASST", "precision=split3", "", exact},
     {"sink", PartKind::heavy, "the first n keys, for every query", "attention sinks", "n=3", "n=N",
      heavy<make_sink_rule>},

@@ -15,7 +15,7 @@ constexpr std::int64_t kMostLanes = 16;  // that a vector reads behind the last 
 
 }  // namespace
 
-TileSkips::TileSkips(double tau) : log2_tau_(std::log2(tau)) {}
+TileSkips::TileSkips(double tau, bool strict) : log2_tau_(std::log2(tau)), strict_(strict) {}
 
 void TileSkips::begin(std::int64_t rows) {
   dropped_.assign(static_cast<std::size_t>(rows), {});
@@ -45,21 +45,26 @@ void TileSkips::load_norms(const HeadProblem& head, const IndexList& keys) {
   first_key_ = keys[0];
 }
 
-// Row r of the tile's, all of whose scores are small. Its sums are in units of 2^unit, which
-// follows its largest score.
-bool TileSkips::drop_row(const SkippableTile& tile, std::int64_t r, float m, float* scores) {
+// Whether all of row r's scores are small (NaN is not), and all values that it sees are finite.
+bool TileSkips::may_drop(const SkippableTile& tile, std::int64_t r, float m,
+                         const float* scores) const {
+  if (!(double{tops_[index(r)]} <= double{m} + log2_tau_)) return false;
+  const std::int64_t width = tile.columns.end - tile.columns.begin;
+  return std::isfinite(kernels::sum_of_seen(scores, &norms_[index(tile.columns.begin)], width));
+}
+
+// The row's sums are in units of 2^unit, which follows its largest score.
+void TileSkips::drop_row(const SkippableTile& tile, std::int64_t r, float m, float* scores) {
   const std::int64_t width = tile.columns.end - tile.columns.begin;
   const double largest = std::exp2(double{tops_[index(r)]} - double{m});
   const double count = kernels::sum_of_seen(scores, &ones_[index(tile.columns.begin)], width);
   const double values = kernels::sum_of_seen(scores, &norms_[index(tile.columns.begin)], width);
-  if (!std::isfinite(values)) return false;
   Dropped& dropped = dropped_[index(tile.part.begin + r)];
   const double shrink = std::exp2(double{dropped.unit} - double{m});
   dropped.weight = (dropped.weight > 0 ? dropped.weight * shrink : 0) + largest * count;
   dropped.value = (dropped.value > 0 ? dropped.value * shrink : 0) + largest * values;
   dropped.unit = m;
   std::fill_n(scores, width, kMasked);
-  return true;
 }
 
 bool TileSkips::drop(const HeadProblem& head, const SkippableTile& tile, const float* m,
@@ -68,20 +73,21 @@ bool TileSkips::drop(const HeadProblem& head, const SkippableTile& tile, const f
   const std::int64_t width = tile.columns.end - tile.columns.begin;
   tops_.resize(static_cast<std::size_t>(rows));
   kernels::row_tops(panel.scores, panel.stride, rows, width, tops_.data());
-  std::int64_t needed = 0;
+  load_norms(head, tile.keys);
+  droppers_.clear();
+  bool needed = false;
   for (std::int64_t r = 0; r < rows; ++r) {
-    const float top = tops_[index(r)];
-    if (top == kMasked) continue;                            // it sees nothing of the tile
-    bool dropped = double{top} <= double{m[r]} + log2_tau_;  // not of NaN
-    if (dropped) {
-      load_norms(head, tile.keys);
-      dropped = drop_row(tile, r, m[r], panel.scores + r * panel.stride);
-    }
-    needed += dropped ? 0 : 1;
+    if (tops_[index(r)] == kMasked) continue;  // it sees nothing of the tile
+    if (may_drop(tile, r, m[r], panel.scores + r * panel.stride))
+      droppers_.push_back(r);
+    else
+      needed = true;
   }
   entries_ += rows * width;
-  if (needed == 0) skipped_ += rows * width;
-  return needed == 0;
+  if (needed && !strict_) return false;
+  for (const std::int64_t r : droppers_) drop_row(tile, r, m[r], panel.scores + r * panel.stride);
+  if (!needed) skipped_ += rows * width;
+  return !needed;
 }
 
 }  // namespace subquad

@@ -31,12 +31,13 @@ struct TileScores {
 // One thread's.
 class TileSkips {
  public:
-  explicit TileSkips(double tau);  // 0 < tau <= 1
+  TileSkips(double tau, bool strict);  // 0 < tau <= 1
 
   // A new block of rows: nothing is dropped yet.
   void begin(std::int64_t rows);
   // m: the largest score of each of the rows so far. The scores of rows that drop the tile become
-  // -inf. A row that sees a value with an Inf or NaN drops nothing. Returns whether all rows do.
+  // -inf. A row that sees a value with an Inf or NaN drops nothing. Returns whether no row needs
+  // it.
   bool drop(const HeadProblem& head, const SkippableTile& tile, const float* m,
             const TileScores& panel);
 
@@ -57,11 +58,14 @@ class TileSkips {
   static std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
   double log2_of(double sum, std::int64_t i) const;
   void load_norms(const HeadProblem& head, const IndexList& keys);
-  bool drop_row(const SkippableTile& tile, std::int64_t r, float m, float* scores);
+  bool may_drop(const SkippableTile& tile, std::int64_t r, float m, const float* scores) const;
+  void drop_row(const SkippableTile& tile, std::int64_t r, float m, float* scores);
 
   double log2_tau_;
+  bool strict_;
   std::vector<Dropped> dropped_;
   std::vector<float> norms_, ones_, tops_;
+  std::vector<std::int64_t> droppers_;
   std::int64_t first_key_ = -1;  // of the norms
   std::int64_t entries_ = 0, skipped_ = 0;
 };
