@@ -33,9 +33,9 @@ struct Options {
 // required. Optional (data == nullptr leaves them out), both f32 of shape (B, Hq, Lq, 1):
 //   lse        log-sum-exp of the row's scaled, masked scores (natural log); -inf for a masked row
 //   row_error  estimated standard error |out - exact|_2 of the row, from the method's own samples;
-//              0 for exact rows; of exact(precision=..) and exact(error=..) a bound; NaN where the
-//              method has no estimate (nothing is sampled, or the row sees fewer than two sampled
-//              keys)
+//              0 for exact rows; of exact(precision=..), exact(error=..) and exact(skip=..) a
+//              bound; NaN where the method has no estimate (nothing is sampled, or the row sees
+//              fewer than two sampled keys)
 struct Outputs {
   MutableTensorView out;
   MutableTensorView lse;
@@ -59,10 +59,10 @@ struct Report {
   double recall = std::numeric_limits<double>::quiet_NaN();
   // Relative Frobenius error of the output by the method's own probes (multipole with fit > 0:
   // their leave-one-out errors; exact heads count as 0, and their outputs not at all), or bounded
-  // by exact(precision=split3|split6) and exact(error=..); NaN: none.
+  // by exact(precision=split3|split6), exact(error=..) and exact(skip=..); NaN: none.
   double estimated_error = std::numeric_limits<double>::quiet_NaN();
   // Of rows recomputed exactly after the run, drawn apart from all else; rows = 0: not asked for
-  // (far(certify=R) asks, and exact(precision=.., certify=R)), or every head ran exactly. Its
+  // (far(certify=R) asks, and exact(precision|skip=.., certify=R)), or every head ran exactly. Its
   // confidence holds for every output.
   Certificate certificate;
 };
@@ -79,7 +79,10 @@ struct Report {
 // bf16 ("split3-amx"), 1.5 to 2.2 times as fast with split3; row_error and estimated_error bound
 // what that costs, and the certificate holds it to the bound. In f32 elsewhere. Their gradients are
 // those of exact. docs/guide/precision.md.
-// Throws Error. Nothing is written to the outputs when the arguments are invalid.
+// exact(skip=TAU): in f32, rows drop tiles of keys whose weights are at most TAU times their
+// largest so far; row_error and estimated_error bound what that costs. Forward only.
+// docs/guide/rivals.md. Throws Error. Nothing is written to the outputs when the arguments are
+// invalid.
 SUBQUAD_API Report attend(const Problem& problem, std::string_view spec, const Outputs& outputs,
                           const Options& options = {});
 

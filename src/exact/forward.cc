@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <vector>
 
 #include "exact/row_items.h"
+#include "exact/skipped_tiles.h"
 #include "exact/tile_forward.h"
 #include "rows/attend_run.h"
 #include "rows/tile_sizes.h"
@@ -13,26 +15,42 @@
 namespace subquad {
 namespace {
 
+// Keys that rows drop together: as published, or the tile. Small ones are dropped more often.
+std::int64_t skip_tile_size(std::int64_t tile) { return std::min<std::int64_t>(tile, 128); }
+
 // What a thread needs to attend rows to keys.
 class Worker {
  public:
-  Worker(std::int64_t head_dim, std::int64_t value_dim, std::atomic<std::int64_t>& entries)
+  Worker(std::int64_t head_dim, std::int64_t value_dim, std::atomic<std::int64_t>& entries,
+         SkippedTiles* skipped = nullptr)
       : rows_(head_dim, value_dim, long_block_size(head_dim, value_dim)),
         scratch_(head_dim, value_dim),
-        entries_(&entries) {}
+        entries_(&entries),
+        skipped_(skipped) {
+    if (skipped == nullptr) return;
+    skips_.emplace(skipped->make_skips());
+    scratch_.panel.set_skips(&*skips_);
+  }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
-  ~Worker() { *entries_ += scratch_.panel.entries(); }
+  ~Worker() {
+    *entries_ += scratch_.panel.entries();
+    if (skips_) skipped_->count(skips_->entries(), skips_->skipped());
+  }
 
   Partial operator()(const RowItem& item, const Range& keys) {
-    return attend(*item.head, item.rows, keys).partial();
+    if (!skips_) return attend(*item.head, item.rows, keys).partial();
+    skips_->begin(item.rows.count);
+    const Partial sums = attend(*item.head, item.rows, keys, true).partial();
+    skipped_->add(item, *skips_);
+    return sums;
   }
 
   // Sums of the rows over the visible part of keys [range.begin, range.end).
   RowBlock& attend(const HeadProblem& head, const IndexList& rows, const Range& range,
                    bool packed = false) {
     rows_.load(head, rows);
-    const std::int64_t step = scratch_.tile_keys;
+    const std::int64_t step = skips_ ? skip_tile_size(scratch_.tile_keys) : scratch_.tile_keys;
     // Tiles start at multiples of the tile size, whatever the range: same tiles, same rounding.
     for (std::int64_t first = range.begin - range.begin % step; first < range.end; first += step) {
       const IndexList keys = index_range(first, std::min(first + step, range.end));
@@ -46,6 +64,8 @@ class Worker {
   RowBlock rows_;
   TileScratch scratch_;
   std::atomic<std::int64_t>* entries_;
+  SkippedTiles* skipped_;
+  std::optional<TileSkips> skips_;
 };
 
 // Rows of the next block, of those left. No block ends so that a few rows remain: they would be
@@ -81,6 +101,16 @@ void finish(const RowItem& item, const Partial& sums, const Outputs& outputs) {
   write_row_error(*item.head, item.rows, outputs, 0.0f);
 }
 
+void finish_skipped(const RowItem& item, const Partial& sums, const Outputs& outputs,
+                    SkippedTiles& skipped) {
+  for (std::int64_t i = 0; i < item.rows.count; ++i) {
+    const RowError error = skipped.error_of(item, i, sums);
+    skipped.set_error(item, i, error);
+    write_row_error(*item.head, item.rows.slice(i, 1), outputs, error.absolute());
+  }
+  write_rows(*item.head, item.rows, sums, outputs);
+}
+
 std::string path_of(std::span<const RowItem> items, std::int64_t splits) {
   bool packed = false, streamed = false;
   for (const RowItem& item : items)
@@ -106,8 +136,28 @@ ExactRun exact_forward_in_f32(std::span<const HeadProblem> heads, const Outputs&
   return {path_of(items, splits), entries};
 }
 
+// As above, where rows drop tiles. Few rows are packed too.
+ExactRun exact_forward_skipping(std::span<const HeadProblem> heads, const Outputs& outputs,
+                                int threads, const ExactPrecision& precision) {
+  const std::vector<RowItem> items = make_items(heads);
+  if (items.empty()) return {"empty", 0};
+  std::atomic<std::int64_t> entries{0};
+  const HeadProblem& any = *items.front().head;
+  const std::int64_t tile = skip_tile_size(key_tile_size(any.head_dim(), any.value_dim()));
+  const std::int64_t splits = count_splits(items);
+  SkippedTiles skipped(heads, precision, splits);
+  run_items(
+      items, {splits, tile, threads},
+      [&] { return Worker(any.head_dim(), any.value_dim(), entries, &skipped); },
+      [&](const RowItem& item, const Partial& sums) {
+        finish_skipped(item, sums, outputs, skipped);
+      });
+  return {skipped.path() + (splits > 1 ? ":split" : ""), entries, false, skipped.totals(outputs)};
+}
+
 ExactRun exact_forward(std::span<const HeadProblem> heads, const Outputs& outputs, int threads,
                        const ExactPrecision& precision) {
+  if (precision.skip > 0) return exact_forward_skipping(heads, outputs, threads, precision);
   std::vector<HeadProblem> on_tiles, others;
   for (const HeadProblem& head : heads)
     (tile_ways(head, precision).empty() ? others : on_tiles).push_back(head);

@@ -21,10 +21,10 @@ namespace subquad {
 struct ExactRun {
   std::string path;  // "packed", "streamed" or "packed+streamed", with ":split" when keys were
                      // split; "bf16-amx" or "split3-amx" on a matrix unit, "+.." for heads
-                     // of few rows
+                     // of few rows; with skips "skipped 31 % of tiles"
   std::int64_t scored_entries = 0;
   bool on_tiles = false;    // of bf16: weights of some rows were rounded to it, or numbers split
-  ErrorTotals errors = {};  // of splitting
+  ErrorTotals errors = {};  // of splitting, or of skipping
 };
 
 // All rows of all heads.

@@ -94,6 +94,31 @@ void SoftmaxUpdate(float* scores, int64_t stride, int64_t rows, int64_t columns,
   }
 }
 
+void RowTops(float* scores, int64_t stride, int64_t rows, int64_t columns, float* tops) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t r = 0; r < rows; ++r) {
+    float* row = scores + r * stride;
+    mask_tail(row, columns);
+    auto is_nan = hn::IsNaN(hn::Load(d, row));
+    for (int64_t c = lanes; c < columns; c += lanes)
+      is_nan = hn::Or(is_nan, hn::IsNaN(hn::Load(d, row + c)));
+    tops[r] =
+        hn::AllFalse(d, is_nan) ? row_max(row, columns) : std::numeric_limits<float>::quiet_NaN();
+  }
+}
+
+float SumOfSeen(const float* scores, const float* amounts, int64_t columns) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const V masked = hn::Set(d, -std::numeric_limits<float>::infinity());
+  V sum = hn::Zero(d);
+  for (int64_t c = 0; c < columns; c += lanes)
+    sum = hn::Add(sum, hn::IfThenZeroElse(hn::Eq(hn::Load(d, scores + c), masked),
+                                          hn::LoadU(d, amounts + c)));
+  return hn::GetLane(hn::SumOfLanes(d, sum));
+}
+
 void Exp2Rows(float* scores, int64_t stride, int64_t rows, int64_t columns, const float* m) {
   constexpr float kMasked = -std::numeric_limits<float>::infinity();
   for (int64_t r = 0; r < rows; ++r) {
@@ -109,11 +134,22 @@ HWY_AFTER_NAMESPACE();
 namespace subquad::kernels {
 
 HWY_EXPORT(SoftmaxUpdate);
+HWY_EXPORT(RowTops);
+HWY_EXPORT(SumOfSeen);
 HWY_EXPORT(Exp2Rows);
 
 void softmax_update(float* scores, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                     const RowSums& sums) {
   HWY_DYNAMIC_DISPATCH(SoftmaxUpdate)(scores, stride, rows, columns, sums);
+}
+
+void row_tops(float* scores, std::int64_t stride, std::int64_t rows, std::int64_t columns,
+              float* tops) {
+  HWY_DYNAMIC_DISPATCH(RowTops)(scores, stride, rows, columns, tops);
+}
+
+float sum_of_seen(const float* scores, const float* amounts, std::int64_t columns) {
+  return HWY_DYNAMIC_DISPATCH(SumOfSeen)(scores, amounts, columns);
 }
 
 void exp2_rows(float* scores, std::int64_t stride, std::int64_t rows, std::int64_t columns,

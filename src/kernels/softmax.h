@@ -22,6 +22,15 @@ struct RowSums {
 void softmax_update(float* scores, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                     const RowSums& sums);
 
+// tops[r] = the row's largest score, NaN if it holds one. Columns up to the next multiple of
+// `lanes` become -inf.
+void row_tops(float* scores, std::int64_t stride, std::int64_t rows, std::int64_t columns,
+              float* tops);
+
+// Sum of amounts[c] over the columns whose score is not -inf. Both are read in whole vectors: what
+// row_tops() has masked behind the last column does not count.
+float sum_of_seen(const float* scores, const float* amounts, std::int64_t columns);
+
 // weights[c] = exp2(scores[c] - m[r]) in place, without touching any sum (backward).
 void exp2_rows(float* scores, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                const float* m);

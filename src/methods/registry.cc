@@ -6,6 +6,8 @@
 #include "heavy/pattern/given.h"
 #include "heavy/pattern/sink.h"
 #include "heavy/pattern/window.h"
+#include "heavy/rivals/antidiagonal.h"
+#include "heavy/rivals/trishape.h"
 #include "heavy/sort_lsh/sort_lsh.h"
 #include "heavy/topk/topk.h"
 #include "light/linear/linear.h"
@@ -48,9 +50,13 @@ void exact(const SpecPart& spec, Given, Method& method) {
       static_cast<int>(reader.choice("precision", 0, {"f32", "split3", "split6"}));
   method.precision.error = static_cast<float>(reader.number("error", 0, 0, 1));
   method.precision.certify = reader.integer("certify", 59, 0, 1 << 16);
+  method.precision.skip = reader.number("skip", 0, 0, 1);
+  method.precision.strict_skip = reader.boolean("strict", true);
   reader.finish();
   if (method.precision.order > 0 && method.precision.error > 0)
     throw_invalid("exact: give `precision` or `error`, not both");
+  if (method.precision.splits() && method.precision.skip > 0)
+    throw_invalid("exact: give `skip`, or one of `precision` and `error`, not both");
 }
 
 void drop(const SpecPart& spec, Given, Method&) { SpecReader(spec).finish(); }
@@ -76,8 +82,11 @@ const PartRow kRows[] = {
      "of bf16, by three products or six, its error bounded and held to the bound on `certify` "
      "rows; "
      "`error`: the cheapest whose bound is at most that share of the largest value, row by row "
-     "([precision.md](precision.md))",
-     "the yardstick", "precision=split3", "", exact},
+     "([precision.md](precision.md)); `skip`: in f32, a row drops tiles of 128 keys whose weights "
+     "are "
+     "at most that times its largest so far, bounded and held to the bound alike; `strict=false`: "
+     "only where all rows of a block do ([rivals.md](rivals.md))",
+     "the yardstick; BLASST", "precision=split3", "", exact},
     {"sink", PartKind::heavy, "the first n keys, for every query", "attention sinks", "n=3", "n=N",
      heavy<make_sink_rule>},
     {"window", PartKind::heavy, "w keys around the query's position; causal: the last w up to it",
@@ -105,6 +114,17 @@ const PartRow kRows[] = {
      kKvt, "k=5", "k=N", heavy<make_topk_rule>, topk_path},
     {"knn", PartKind::heavy, "another name of `topk`", kKvt, "k=5", "k=N", heavy<make_topk_rule>,
      topk_path},
+    {"antidiagonal", PartKind::heavy,
+     "for each block of queries the fewest blocks of keys whose share of the weights, estimated by "
+     "sums of scores along antidiagonals, reaches `threshold` ([rivals.md](rivals.md)); `strict`: "
+     "below",
+     "XAttention", "block=16,stride=4,threshold=0.6", "threshold=1", heavy<make_antidiagonal_rule>,
+     antidiagonal_path},
+    {"trishape", PartKind::heavy,
+     "the first `sink` keys and the `recent` ones up to the query's, all keys for the `last` "
+     "queries ([rivals.md](rivals.md))",
+     "Tri-shape, OpenVINO GenAI", "sink=2,recent=5,last=7", "recent=100000",
+     heavy<make_trishape_rule>},
     {"drop", PartKind::light, "nothing: what no heavy part named is left out", kKvt, "", nullptr,
      drop},
     {"uniform", PartKind::light, "m uniform keys, weighted n / m, shared by all queries of a head",

@@ -8,6 +8,7 @@
 #include "kernels/softmax.h"
 #include "kernels/stream.h"
 #include "rows/overflows.h"
+#include "rows/tile_skips.h"
 
 namespace subquad {
 namespace {
@@ -42,6 +43,13 @@ void add_wild_values(const KeyTile& tile, const Range& columns, const Partial& s
   }
 }
 
+// Whether no row needs the tile: with skips, where each drops it.
+bool is_dropped(const HeadProblem& head, const Partial& sums, const SkippableTile& tile,
+                ScorePanel& panel) {
+  return panel.skips() != nullptr &&
+         panel.skips()->drop(head, tile, sums.m, {panel.data(), panel.stride()});
+}
+
 // The register blocks of rows that share a pass over the tile: its scores stay in the first-level
 // cache.
 constexpr std::int64_t kRowBlocks = 2;
@@ -52,10 +60,11 @@ void attend_panel(const HeadProblem& head, RowBlock& rows, const Range& part, co
   const Range columns = tile_columns(head, rows.rows(), part, tile.keys(), left_out);
   if (columns.empty()) return;
   const std::int64_t width = columns.end - columns.begin, count = part.end - part.begin;
+  const Partial sums = rows.partial().slice(part.begin, count);
   score_rows(head, rows, part, tile, columns, left_out, panel);
+  if (is_dropped(head, sums, {part, tile.keys(), columns}, panel)) return;
   const bool wild = rows.wants_values() && !tile.values().wild().empty();
   if (wild) record_seen(tile, columns, count, panel);
-  const Partial sums = rows.partial().slice(part.begin, count);
   kernels::softmax_update(panel.data(), panel.stride(), count, width, sums_of(sums));
   if (!rows.wants_values()) return;
   tile.multiply_values(panel.data(), panel.stride(), count, columns, sums.o, sums.o_stride, true);

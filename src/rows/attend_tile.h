@@ -12,6 +12,8 @@
 
 namespace subquad {
 
+class TileSkips;
+
 // Up to this many rows attend_streamed may take; beyond, packing pays.
 constexpr std::int64_t kMaxStreamedRows = 8;
 
@@ -23,6 +25,9 @@ class ScorePanel {
   std::int64_t stride() const { return stride_; }
   FilterScratch& filter() { return filter_; }
   std::vector<std::uint8_t>& seen() { return seen_; }
+  // Of attend_tile(): rows drop tiles whose weights are small; nullptr: none does. Not owned.
+  TileSkips* skips() const { return skips_; }
+  void set_skips(TileSkips* skips) { skips_ = skips; }
   // Score entries evaluated through this panel so far.
   std::int64_t entries() const { return entries_; }
   void count_entries(std::int64_t entries) { entries_ += entries; }
@@ -32,6 +37,7 @@ class ScorePanel {
   Scratch<float> scores_;
   FilterScratch filter_;
   std::vector<std::uint8_t> seen_;
+  TileSkips* skips_ = nullptr;
   std::int64_t entries_ = 0;
 };
 

@@ -132,6 +132,8 @@ Report attend_backward(const Problem& problem, std::string_view spec,
   check_arguments(problem, arguments);
   check_memory(problem, arguments, options.given);
   const Method method = parse_method(spec, options.given);
+  if (method.precision.skip > 0)
+    throw_invalid("exact(skip=..): has no gradient; train with exact, or with heavy parts");
   Call call(problem, options);
   if (ran_exactly(problem, arguments.out, method, options)) {
     call.report().exact_heads = std::ssize(call.heads());

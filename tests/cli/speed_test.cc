@@ -25,7 +25,7 @@ TEST(Speed, ExactsOwnCode) {
   for (const char* path :
        {"", "uniform", "far:multipole[1 of 3 heads exact]", "sink+window",
         "hyper:exact:packed|sortlsh+uniform", "inexact", "exactly:x", "exact:split3-amx",
-        "exact:split3-amx+f32", "exact:split6-amx|f32 after all"})
+        "exact:split3-amx+f32", "exact:split6-amx|f32 after all", "exact:skipped 20 % of tiles"})
     EXPECT_FALSE(runs_exact_code(path)) << path;
 }
 

@@ -209,5 +209,36 @@ TEST(KernelsSoftmax, HugeScoresDoNotOverflow) {
   });
 }
 
+// NaN anywhere in a row is its largest score; what lies behind the last column is masked.
+TEST(KernelsSoftmax, TopsAndSumsOfSeenColumns) {
+  on_every_isa([] {
+    for (const std::int64_t columns : {1, 3, 16, 17, 47, 64, 131}) {
+      Draw draw(static_cast<std::uint64_t>(columns));
+      const std::int64_t rows = 5, stride = stride_for(columns);
+      Scratch<float> scores = random_scores(draw, rows, columns, 0.3);
+      scores[2 * stride + columns / 2] = std::nanf("");
+      std::fill_n(scores.data() + 3 * stride, columns, -infinity);
+      const Scratch<float> before = copy_of(scores);
+      std::vector<float> amounts(static_cast<std::size_t>(columns + 16), std::nanf(""));
+      for (std::int64_t c = 0; c < columns; ++c)
+        amounts[static_cast<std::size_t>(c)] = static_cast<float>(draw.unit());
+      float tops[5];
+      kernels::row_tops(scores.data(), stride, rows, columns, tops);
+      for (std::int64_t r = 0; r < rows; ++r) {
+        float top = -infinity;
+        double sum = 0;
+        for (std::int64_t c = 0; c < columns; ++c) {
+          const float score = before[r * stride + c];
+          if (!std::isnan(top)) top = std::isnan(score) ? score : std::max(top, score);
+          if (score != -infinity) sum += double{amounts[static_cast<std::size_t>(c)]};
+        }
+        EXPECT_TRUE(tops[r] == top || (std::isnan(tops[r]) && std::isnan(top))) << r;
+        EXPECT_NEAR(kernels::sum_of_seen(scores.data() + r * stride, amounts.data(), columns), sum,
+                    1e-5 * (1 + sum));
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace subquad::testing

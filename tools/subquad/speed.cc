@@ -26,12 +26,13 @@ Spread spread_or_doubt(const std::vector<double>& seconds) {
 }
 
 // One of the words between colons is `exact`: "exact:packed", "hyper:exact:packed", "far:exact";
-// and the next does not say that numbers were split: "exact:split3-amx".
+// and the next does not say that numbers were split, or tiles skipped: "exact:split3-amx".
 bool has_exact(const std::string& route) {
   for (std::size_t begin = 0; begin <= route.size();) {
     const std::size_t end = std::min(route.find(':', begin), route.size());
     if (route.compare(begin, end - begin, "exact") == 0)
-      return end == route.size() || route.compare(end + 1, 5, "split") != 0;
+      return end == route.size() ||
+             (route.compare(end + 1, 5, "split") != 0 && route.compare(end + 1, 7, "skipped") != 0);
     begin = end + 1;
   }
   return false;
