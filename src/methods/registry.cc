@@ -1,6 +1,8 @@
 #include "methods/registry.h"
 
+#include "far/blocks/block_mean.h"
 #include "far/multipole.h"
+#include "heavy/block_top/block_top.h"
 #include "heavy/expander/expander.h"
 #include "heavy/pattern/given.h"
 #include "heavy/pattern/sink.h"
@@ -12,6 +14,7 @@
 #include "light/sampled/prefix.h"
 #include "light/sampled/row_norm.h"
 #include "light/sampled/uniform.h"
+#include "methods/delta.h"
 #include "methods/far.h"
 #include "methods/hyper.h"
 #include "methods/recursion.h"
@@ -64,7 +67,12 @@ void recursion(const SpecPart& spec, Given, Method& method) {
   method.light = make_recursion_samples(options);
 }
 
+void delta(const SpecPart& spec, Given, Method& method) {
+  method.delta_step = read_delta_step(spec);
+}
+
 constexpr const char* kHyper = "HyperAttention";
+constexpr const char* kSolAttn = "Sol-Attn (arXiv 2607.24027)";
 constexpr const char* kKvt = "KVT, Algorithm 1";
 
 // A new part is its files and one row here.
@@ -104,6 +112,12 @@ const PartRow kRows[] = {
      kKvt, "k=5", "k=N", heavy<make_topk_rule>, topk_path},
     {"knn", PartKind::heavy, "another name of `topk`", kKvt, "k=5", "k=N", heavy<make_topk_rule>,
      topk_path},
+    {"blocktop", PartKind::heavy,
+     "for each block of queries the `keep` blocks of keys whose mean key scores highest with the "
+     "mean "
+     "query; `strict`: below a causal mask or window each row chooses by its own query "
+     "([rivals_b.md](rivals_b.md))",
+     kSolAttn, "block=16,keep=2", "block=16,keep=N", heavy<make_block_top_rule>, block_top_path},
     {"drop", PartKind::light, "nothing: what no heavy part named is left out", kKvt, "", nullptr,
      drop},
     {"uniform", PartKind::light, "m uniform keys, weighted n / m, shared by all queries of a head",
@@ -134,6 +148,12 @@ const PartRow kRows[] = {
      "`open` are evaluated exactly ([far.md](far.md))",
      "ours (docs/theory/far_field.md)", "clusters=7,fit=0", "clusters=N,fit=0",
      light<make_multipole_rule>},
+    {"blockmean", PartKind::light,
+     "every block of keys as one key, at the mean of its keys with the summed values of those that "
+     "no "
+     "heavy part holds; blocks that a causal mask or window cuts are exact "
+     "([rivals_b.md](rivals_b.md))",
+     kSolAttn, "block=16", "block=1", light<make_block_mean_rule>},
     {"hyper", PartKind::recipe,
      "`sortlsh + prefix(m)`, with `sample=shared` the published `sortlsh + uniform(m)`; causal or "
      "windowed: `window + sortlsh + prefix(2 m)`, or with `causal=recursion` the recursion; exact "
@@ -144,6 +164,10 @@ const PartRow kRows[] = {
      "certificate from `certify` rows recomputed exactly; `clusters`, `fit`, `group`, `ridge` 0: "
      "by length ([far.md](far.md))",
      "ours (docs/theory/far_field.md)", "error=0.1", "error=0.0001", recipe<make_far>},
+    {"delta", PartKind::correction,
+     "the outputs of all other parts, each plus the difference that exact attention makes at the "
+     "last multiple of `step` rows before it ([rivals_b.md](rivals_b.md))",
+     "Delta Attention (arXiv 2505.11254)", "step=5", "step=1", delta},
 };
 
 }  // namespace
@@ -176,6 +200,8 @@ const char* to_string(PartKind kind) {
       return "heavy and light";
     case PartKind::recipe:
       return "recipe";
+    case PartKind::correction:
+      return "correction";
   }
   return "";
 }

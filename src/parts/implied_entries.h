@@ -25,6 +25,8 @@ class ImpliedEntries {
   virtual ~ImpliedEntries() = default;
   // The most rows that load_rows() takes.
   virtual std::int64_t most_rows() const = 0;
+  // The keys of the run that the rows loaded from now on meet: the model may leave others out.
+  virtual void open_run(const IndexList& /*keys*/) {}
   // Rows `part` of the block. Sets m[i]: the base-2 exponent that row part.begin + i's weights are
   // relative to.
   virtual void load_rows(const RowBlock& rows, const Range& part, float* m) = 0;

@@ -23,6 +23,8 @@ const std::vector<PartCase>& all_parts() {
       {"topk(k=12,candidates=clusters,clusters=9,probes=3,cluster=kmeans)"},
       {"topk(k=12,candidates=lsh,tables=3,bits=4,strict=false)", Strict::published},
       {"topk(k=12,candidates=clusters,clusters=9,probes=3,strict=false)", Strict::published},
+      {"blocktop(block=16,keep=3)"},
+      {"blocktop(block=16,keep=3,strict=false)", Strict::published},
       {"drop"},
       {"uniform(m=40)"},
       {"uniform(m=40,replace=true)"},
@@ -41,8 +43,10 @@ const std::vector<PartCase>& all_parts() {
       {"hyper(always=true,block=32,m=20,window=16)"},
       {"hyper(always=true,block=32,m=20,base=32,causal=recursion)"},
       {"linear(map=elu)"},
+      {"blockmean(block=16)"},
       {"multipole(clusters=16,fit=32,group=16,chunk=64,always=true)", Strict::no},
       {"far(always=true,clusters=16,fit=32,chunk=64,certify=0)", Strict::no},
+      {"delta(step=8)"},
   };
   return parts;
 }
