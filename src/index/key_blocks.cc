@@ -45,6 +45,7 @@ KeyBlocks::KeyBlocks(const HeadProblem& head, std::int64_t block, bool values, i
       values_(values),
       means_(static_cast<std::size_t>(size_ * head.head_dim()), 0.0f),
       sums_(static_cast<std::size_t>(values ? size_ * head.value_dim() : 0), 0.0f),
+      counts_(static_cast<std::size_t>(size_), 0),
       usable_(static_cast<std::size_t>(size_), 0) {
   parallel_for(threads, size_, [&](std::int64_t b) { add_up(b); });
 }
@@ -57,6 +58,7 @@ IndexList KeyBlocks::members(std::int64_t b) const { return keys_.inside(positio
 
 void KeyBlocks::add_up(std::int64_t b) {
   const IndexList list = members(b);
+  counts_[static_cast<std::size_t>(b)] = list.count;
   if (list.count == 0) return;
   const std::int64_t dim = head_.head_dim(), value_dim = head_.value_dim();
   float* mean = means_.data() + b * dim;

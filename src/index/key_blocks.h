@@ -29,6 +29,7 @@ class KeyBlocks {
   std::int64_t block_of(std::int64_t key) const { return key / block_; }
   Range positions(std::int64_t b) const;
   IndexList members(std::int64_t b) const;
+  std::int64_t count(std::int64_t b) const { return counts_[static_cast<std::size_t>(b)]; }
   // Whether it has members, all of them finite: otherwise mean and sum are zeros.
   bool is_usable(std::int64_t b) const { return usable_[static_cast<std::size_t>(b)] != 0; }
   const std::vector<float>& means() const { return means_; }  // size() x D
@@ -42,6 +43,7 @@ class KeyBlocks {
   std::int64_t block_, size_;
   bool values_;
   std::vector<float> means_, sums_;
+  std::vector<std::int64_t> counts_;  // of members
   std::vector<std::uint8_t> usable_;
 };
 

@@ -59,6 +59,14 @@ std::vector<BlockScene> block_scenes(DType type) {
     o.problem.causal = Causal::top_left;
     hide_keys(o, 0, 11);
   });
+  add("padded queries and keys", 61, 61, [](OwnedProblem& o) {
+    o.problem.causal = Causal::top_left;
+    o.boolean_mask.assign(61 * 61, 0);
+    for (std::size_t i = 0; i < 50; ++i)
+      for (std::size_t j = 0; j < 50; ++j) o.boolean_mask[i * 61 + j] = 1;
+    o.problem.mask = {
+        MaskKind::boolean, o.boolean_mask.data(), {1, 1, 61, 61}, {3721, 3721, 61, 1}};
+  });
   all.push_back({"packed", packed_problem(type)});
   return all;
 }

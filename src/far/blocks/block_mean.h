@@ -11,7 +11,7 @@
 // do not use for: keys that differ within a block: by Jensen's inequality a mean never weighs more
 // than its keys do, so that sharp blocks are underestimated. There is no bound on the error.
 // Assumes that scores vary little within a block (`subquad compare` measures what that costs).
-// Heads whose mask differs from row to row or has finite entries run exactly (Report::path).
+// Heads whose element mask is more than padding of keys and queries run exactly (Report::path).
 // cost: n / block (D + Dv) multiply-adds a row, block / 2 exact keys a row under a causal mask, and
 // Dv more for each entry of a heavy part.
 // parameters: block keys, 1 to 2^20, default 64; 1 is exact attention.

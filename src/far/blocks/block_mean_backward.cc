@@ -8,6 +8,7 @@
 #include "kernels/gemm.h"
 #include "kernels/pack.h"
 #include "kernels/softmax.h"
+#include "rows/backward_panels.h"
 #include "rows/head_rows.h"
 #include "rows/tile_sizes.h"
 
@@ -35,8 +36,6 @@ class BlockMeanBackward::GroupWorker final : public ModelBackward::Worker, publi
         weights_(capacity() * stride_),
         slopes_(capacity() * stride_),
         row_grads_(capacity() * grad_stride_),
-        packed_grads_(capacity() * panels(width_)),
-        packed_queries_(capacity() * panels(dim_)),
         packed_coefficients_(panels(size_) * width_),
         mean_sums_(size_ * mean_stride_),
         value_sums_(size_ * grad_stride_) {
@@ -76,9 +75,8 @@ class BlockMeanBackward::GroupWorker final : public ModelBackward::Worker, publi
                   right(packed_coefficients_, coefficients_stride_), count(), end_, width_,
                   slopes_.data(), stride_, true);
     if (wanted_.value)
-      kernels::gemm({weights_.data(), 1, stride_},
-                    right(packed_grads_, kernels::blocking().panel * count()), end_, width_,
-                    count(), value_sums_.data(), grad_stride_, true);
+      multiply_seen({{weights_.data(), 1, stride_}, weights_.data()}, rows_->grad_out_panels(), 0,
+                    end_, count(), value_sums_.data(), grad_stride_, true);
   }
 
   void end_group() override {
@@ -90,11 +88,8 @@ class BlockMeanBackward::GroupWorker final : public ModelBackward::Worker, publi
       kernels::gemm({slopes_.data(), stride_, 1}, means_.matrix(), count(), dim_, end_,
                     rows_->grad_query(0), rows_->grad_query_stride(), true);
     if (!wanted_.key) return;
-    kernels::pack_rows(dense_rows(rows_->query(0), dim_, dim_, count()), packed_queries_.data(),
-                       kernels::blocking().panel * count());
-    kernels::gemm({slopes_.data(), 1, stride_},
-                  right(packed_queries_, kernels::blocking().panel * count()), end_, dim_, count(),
-                  mean_sums_.data(), mean_stride_, true);
+    multiply_seen({{slopes_.data(), 1, stride_}, weights_.data()}, rows_->query_panels(), 0, end_,
+                  count(), mean_sums_.data(), mean_stride_, true);
   }
 
   void flush() override {
@@ -136,9 +131,17 @@ class BlockMeanBackward::GroupWorker final : public ModelBackward::Worker, publi
         rows_->query(0), count(), {0, end_},
         [this](std::int64_t r) { return blocks_[static_cast<std::size_t>(r)]; }, weights_.data(),
         stride_);
-    for (std::int64_t i = 0; i < count(); ++i)
-      kernels::exp2_rows(weights_.data() + i * stride_, stride_, 1, end_, rows_->lse_log2(i));
+    for (std::int64_t i = 0; i < count(); ++i) set_weights(i);
     std::fill_n(slopes_.data(), count() * stride_, 0.0f);
+  }
+
+  // -0.0f where row i has no such pseudo key: what it holds then reaches nothing.
+  void set_weights(std::int64_t i) {
+    float* weights = weights_.data() + i * stride_;
+    const Range& blocks = blocks_[static_cast<std::size_t>(i)];
+    if (!blocks.empty()) kernels::exp2_rows(weights, stride_, 1, end_, rows_->lse_log2(i));
+    for (std::int64_t b = 0; b < end_; ++b)
+      if (b < blocks.begin || b >= blocks.end || !model_.blocks().is_usable(b)) weights[b] = -0.0f;
   }
 
   // Derivatives by the row's sums, values first: (grad_out, offset).
@@ -150,8 +153,6 @@ class BlockMeanBackward::GroupWorker final : public ModelBackward::Worker, publi
       std::copy_n(rows_->grad_out(i), width_ - 1, row);
       if (wanted_.scores()) row[width_ - 1] = *rows_->offset(i);
     }
-    kernels::pack_rows(dense_rows(row_grads_.data(), width_, grad_stride_, count()),
-                       packed_grads_.data(), kernels::blocking().panel * count());
   }
 
   // visit(entry, place of row and block; -1: not held).
@@ -178,8 +179,7 @@ class BlockMeanBackward::GroupWorker final : public ModelBackward::Worker, publi
   bool ready_ = false;
   std::vector<Range> blocks_;  // of each row
   FarCoefficients means_;
-  Scratch<float> weights_, slopes_, row_grads_, packed_grads_, packed_queries_,
-      packed_coefficients_, mean_sums_, value_sums_;
+  Scratch<float> weights_, slopes_, row_grads_, packed_coefficients_, mean_sums_, value_sums_;
 };
 
 BlockMeanBackward::BlockMeanBackward(const BlockMeanModel& model,

@@ -9,6 +9,7 @@
 
 #include "core/memory.h"
 #include "far/blocks/block_mean_model.h"
+#include "far/blocks/block_mean_sums.h"
 #include "parts/implied_entries.h"
 
 namespace subquad {
@@ -18,6 +19,8 @@ class BlockMeanEntries final : public ImpliedEntries {
   explicit BlockMeanEntries(const BlockMeanModel& model);  // must outlive this
 
   std::int64_t most_rows() const override { return FarField::kRows; }
+  // Whole blocks, D + Dv for each.
+  bool subtract_run(RowBlock& rows, const KeyRun& run) override;
   void open_run(const IndexList& keys) override;
   void load_rows(const RowBlock& rows, const Range& part, float* m) override;
   void load_keys(const IndexList& /*keys*/) override {}
@@ -28,10 +31,21 @@ class BlockMeanEntries final : public ImpliedEntries {
                  float* marks) override;
 
  private:
+  struct RowOfMarks {
+    const float* marks;
+    float* weights;
+  };
+  // Loaded row i.
+  void weigh_keys(std::int64_t i, const IndexList& keys, const RowOfMarks& row);
+  void weigh_blocks(std::int64_t i, const IndexList& keys, const RowOfMarks& row);
   // The key's block if the row has it as a pseudo key, else -1.
   std::int32_t block_of(std::int64_t key, const Range& blocks) const;
 
+  // The blocks that the keys are, if they are whole ones, as ranges; else none.
+  std::vector<Range> whole_ranges(const IndexList& keys) const;
+
   const BlockMeanModel& model_;
+  BlockMeanSums sums_;
   std::int64_t stride_;
   Range run_;               // blocks of the run's keys
   Scratch<float> weights_;  // of the loaded rows' blocks of run_, relative to their largest

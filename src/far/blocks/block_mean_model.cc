@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/round_up.h"
+#include "far/blocks/key_mask.h"
 #include "kernels/gemm.h"
 #include "kernels/pack.h"
 #include "rows/head_rows.h"
@@ -19,7 +20,7 @@ std::vector<float> coefficients_of(const KeyBlocks& blocks, std::int64_t value_d
   for (std::int64_t b = 0; b < blocks.size(); ++b) {
     const auto sum = blocks.sums().begin() + b * value_dim;
     rows.insert(rows.end(), sum, sum + value_dim);
-    rows.push_back(blocks.is_usable(b) ? static_cast<float>(blocks.members(b).count) : 0.0f);
+    rows.push_back(blocks.is_usable(b) ? static_cast<float>(blocks.count(b)) : 0.0f);
   }
   return rows;
 }
@@ -47,6 +48,9 @@ BlockMeanModel::BlockMeanModel(const HeadProblem& head, std::int64_t block, int 
   const std::int64_t dim = head.head_dim();
   panel_stride_ = kernels::pack_transposed(
       dense_rows(blocks_.means().data(), dim, dim, blocks_.size()), packed_means_.data());
+  if (head.problem->mask.kind == MaskKind::none) return;
+  for (std::int64_t row = 0; row < head.num_rows(); ++row)
+    masked_.push_back(is_masked_row(head, row) ? 1 : 0);
 }
 
 Range BlockMeanModel::columns_for(const Range& blocks) {

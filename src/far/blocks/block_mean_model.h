@@ -13,7 +13,7 @@ namespace subquad {
 
 class BlockMeanModel {
  public:
-  // `head` must outlive this.
+  // `head` must outlive this, and has one key mask (key_mask.h).
   BlockMeanModel(const HeadProblem& head, std::int64_t block, int threads);
 
   const HeadProblem& head() const { return head_; }
@@ -25,12 +25,18 @@ class BlockMeanModel {
   float count(std::int64_t b) const {
     return coefficients_[static_cast<std::size_t>((b + 1) * width() - 1)];
   }
-  // Which blocks a row has as pseudo keys, but for those that are not usable.
-  Range blocks_of(std::int64_t row) const { return whole_blocks(head_, row, blocks_.block_size()); }
+  // Which blocks a row has as pseudo keys (none if padded), but for those that are not usable.
+  Range blocks_of(std::int64_t row) const {
+    if (has_mask() && masked_[static_cast<std::size_t>(row)] != 0) return {};
+    return whole_blocks(head_, row, blocks_.block_size());
+  }
   // The usable block of which the key is a member; -1: none.
   std::int32_t block_of(std::int64_t key) const { return block_of_[static_cast<std::size_t>(key)]; }
 
-  // Base-2 logits of blocks [first(), end) at `rows` queries in base-2 units, D floats apart:
+  // Whether some keys may be members of no block.
+  bool has_mask() const { return !masked_.empty(); }
+
+  // Base-2 logits of blocks [columns.begin, ..) at `rows` queries in base-2 units, D floats apart:
   // scores[r * stride + b - first]. Blocks that are not usable, and those outside allowed(r), get
   // -inf. `first` is a multiple of the panel width; room for whole panels.
   template <typename Allowed>
@@ -53,6 +59,7 @@ class BlockMeanModel {
   KeyBlocks blocks_;
   std::vector<float> coefficients_;
   std::vector<std::int32_t> block_of_;
+  std::vector<std::uint8_t> masked_;  // by row; empty without an element mask
   FarCoefficients packed_coefficients_;
   Scratch<float> packed_means_;
   std::int64_t panel_stride_ = 0;

@@ -8,10 +8,6 @@
 
 namespace subquad {
 
-// Whether every row of the head sees the same keys but for causal mask and window, and no key has a
-// bias: otherwise a block does not mean the same to all rows.
-bool has_plain_mask(const HeadProblem& head);
-
 class BlockMeanPart final : public Sampler, public Model, public Budget {
  public:
   // `head` must outlive the part.

@@ -84,7 +84,7 @@ void BlockChoice::choose(const float* scores, const Range& among,
   };
   std::vector<Block> all;
   for (std::int64_t b = among.begin; b < among.end; ++b) {
-    if (blocks_.members(b).count == 0) continue;
+    if (blocks_.count(b) == 0) continue;
     const bool known = blocks_.is_usable(b) && std::isfinite(scores[b]);
     all.push_back(
         {known ? scores[b] : std::numeric_limits<float>::infinity(), static_cast<std::int32_t>(b)});
