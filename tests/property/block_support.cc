@@ -61,7 +61,7 @@ std::vector<BlockScene> block_scenes(DType type) {
   });
   add("padded queries and keys", 61, 61, [](OwnedProblem& o) {
     o.problem.causal = Causal::top_left;
-    o.boolean_mask.assign(61 * 61, 0);
+    o.boolean_mask.assign(3721, 0);
     for (std::size_t i = 0; i < 50; ++i)
       for (std::size_t j = 0; j < 50; ++j) o.boolean_mask[i * 61 + j] = 1;
     o.problem.mask = {
