@@ -11,9 +11,10 @@ namespace subquad {
 
 // exact: alone. heavy: entries that are evaluated exactly. light: an estimate of all others, at
 // most one in a spec. both: heavy and light at once. recipe: chooses among methods for each head.
-enum class PartKind : std::uint8_t { exact, heavy, light, both, recipe };
+// correction: of what all other parts of the spec have put out, at most one.
+enum class PartKind : std::uint8_t { exact, heavy, light, both, recipe, correction };
 
-// The word for it: "exact", "heavy", "light", "heavy and light", "recipe".
+// The word for it: "exact", "heavy", "light", "heavy and light", "recipe", "correction".
 SUBQUAD_API const char* to_string(PartKind kind);
 
 struct PartParameter {

@@ -259,7 +259,8 @@ SUBQUAD_API subquad_status subquad_attend_backward_with(
     const subquad_tensor* grad_value, const subquad_options* options, subquad_result* result);
 
 /* What a spec can name (parts.h): parts has a row for each, in the order of docs/guide/specs.md:
-   name, kind ("exact", "heavy", "light", "heavy and light", "recipe"), summary, source (texts);
+   name, kind ("exact", "heavy", "light", "heavy and light", "recipe",
+   "correction"), summary, source (texts);
    parameters has a row for each of theirs, in the order of positional arguments: part, name,
    fallback, range (texts). */
 SUBQUAD_API subquad_status subquad_method_parts(subquad_result* parts, subquad_result* parameters);

@@ -21,15 +21,19 @@ const PartRow& find_row(std::string_view spec, const std::string& name) {
       fmt::format("spec '{}': unknown part '{}'; known: {}", spec, name, fmt::join(known, ", ")));
 }
 
-// At most one part says what happens to the rest; exact leaves nothing to say.
+// At most one part says what happens to the rest, and one how outputs are corrected; exact leaves
+// nothing to say.
 void check_together(std::string_view spec, std::span<const PartRow* const> rows) {
-  int light = 0;
+  int light = 0, corrections = 0;
   for (const PartRow* row : rows) {
     if (row->kind == PartKind::exact && rows.size() > 1)
       throw_invalid(fmt::format("spec '{}': {} takes no other part", spec, row->name));
-    light += row->kind != PartKind::exact && row->kind != PartKind::heavy ? 1 : 0;
+    const bool corrects = row->kind == PartKind::correction;
+    corrections += corrects ? 1 : 0;
+    light += row->kind != PartKind::exact && row->kind != PartKind::heavy && !corrects ? 1 : 0;
   }
   if (light > 1) throw_invalid(fmt::format("spec '{}': more than one light part", spec));
+  if (corrections > 1) throw_invalid(fmt::format("spec '{}': more than one correction", spec));
 }
 
 }  // namespace
@@ -49,6 +53,8 @@ Method& Method::add(std::string_view name, std::shared_ptr<const LightRule> rule
 Strict Method::strictness() const {
   Strict worst = light != nullptr ? light->strictness() : Strict::always;
   for (const auto& rule : heavy) worst = std::min(worst, rule->strictness());
+  // Row j sees keys that an element mask may hide from the rows that follow it.
+  if (delta_step > 1) worst = std::min(worst, Strict::bands);
   return worst;
 }
 

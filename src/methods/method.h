@@ -25,7 +25,8 @@ struct Method {
   std::vector<std::shared_ptr<const HeavyRule>> heavy;
   std::shared_ptr<const LightRule> light;
   std::shared_ptr<const Recipe> recipe;
-  std::string names;  // "sink+topk:lsh+uniform", for Report::path
+  std::int64_t delta_step = 0;  // of methods/delta.h; 0: outputs stay as they are
+  std::string names;            // "sink+topk:lsh+uniform", for Report::path
 
   // Adds a part under its name in Report::path.
   Method& add(std::string_view name, std::shared_ptr<const HeavyRule> rule);

@@ -1,7 +1,9 @@
 #include "methods/registry.h"
 
+#include "far/blocks/block_mean.h"
 #include "far/leaves/treecode.h"
 #include "far/multipole.h"
+#include "heavy/block_top/block_top.h"
 #include "heavy/expander/expander.h"
 #include "heavy/pattern/given.h"
 #include "heavy/pattern/sink.h"
@@ -15,6 +17,7 @@
 #include "light/sampled/prefix.h"
 #include "light/sampled/row_norm.h"
 #include "light/sampled/uniform.h"
+#include "methods/delta.h"
 #include "methods/far.h"
 #include "methods/hyper.h"
 #include "methods/recursion.h"
@@ -71,7 +74,12 @@ void recursion(const SpecPart& spec, Given, Method& method) {
   method.light = make_recursion_samples(options);
 }
 
+void delta(const SpecPart& spec, Given, Method& method) {
+  method.delta_step = read_delta_step(spec);
+}
+
 constexpr const char* kHyper = "HyperAttention";
+constexpr const char* kSolAttn = "Sol-Attn (arXiv 2607.24027)";
 constexpr const char* kKvt = "KVT, Algorithm 1";
 
 // A new part is its files and one row here.
@@ -125,6 +133,12 @@ const PartRow kRows[] = {
      "queries ([rivals.md](rivals.md))",
      "Tri-shape, OpenVINO GenAI", "sink=2,recent=5,last=7", "recent=100000",
      heavy<make_trishape_rule>},
+    {"blocktop", PartKind::heavy,
+     "for each block of queries the `keep` blocks of keys whose mean key scores highest with the "
+     "mean "
+     "query; `strict`: below a causal mask or window each row chooses by its own query "
+     "([rivals.md](rivals.md))",
+     kSolAttn, "block=16,keep=2", "block=16,keep=N", heavy<make_block_top_rule>, block_top_path},
     {"drop", PartKind::light, "nothing: what no heavy part named is left out", kKvt, "", nullptr,
      drop},
     {"uniform", PartKind::light, "m uniform keys, weighted n / m, shared by all queries of a head",
@@ -157,11 +171,16 @@ const PartRow kRows[] = {
      light<make_multipole_rule>},
     {"treecode", PartKind::light,
      "near keys and opened leaves of keys exactly, the other leaves as one pseudo key each; each "
-     "row "
-     "opens what the `error` asks for, never by later tokens ([treecode.md](treecode.md))",
+     "row opens what the `error` asks for, never by later tokens ([treecode.md](treecode.md))",
      "ours (docs/theory/causal_far_field.md)",
      "error=0.1,leaf=8,chunk=64,window=16,probe_every=4,always=true", "window=N",
      light<make_treecode_rule>},
+    {"blockmean", PartKind::light,
+     "every block of keys as one key, at the mean of its keys with the summed values of those that "
+     "no "
+     "heavy part holds; blocks that a causal mask or window cuts are exact "
+     "([rivals.md](rivals.md))",
+     kSolAttn, "block=16", "block=1", light<make_block_mean_rule>},
     {"hyper", PartKind::recipe,
      "`sortlsh + prefix(m)`, with `sample=shared` the published `sortlsh + uniform(m)`; causal or "
      "windowed: `window + sortlsh + prefix(2 m)`, or with `causal=recursion` the recursion; exact "
@@ -172,6 +191,10 @@ const PartRow kRows[] = {
      "certificate from `certify` rows recomputed exactly; `clusters`, `fit`, `group`, `ridge` 0: "
      "by length ([far.md](far.md))",
      "ours (docs/theory/far_field.md)", "error=0.1", "error=0.0001", recipe<make_far>},
+    {"delta", PartKind::correction,
+     "the outputs of all other parts, each plus the difference that exact attention makes at the "
+     "last multiple of `step` rows before it ([rivals.md](rivals.md))",
+     "Delta Attention (arXiv 2505.11254)", "step=5", "step=1", delta},
 };
 
 }  // namespace
@@ -204,6 +227,8 @@ const char* to_string(PartKind kind) {
       return "heavy and light";
     case PartKind::recipe:
       return "recipe";
+    case PartKind::correction:
+      return "correction";
   }
   return "";
 }

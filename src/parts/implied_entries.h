@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/index_list.h"
+#include "rows/key_run.h"
 #include "rows/partial.h"
 #include "rows/row_block.h"
 
@@ -25,6 +26,12 @@ class ImpliedEntries {
   virtual ~ImpliedEntries() = default;
   // The most rows that load_rows() takes.
   virtual std::int64_t most_rows() const = 0;
+  // Takes what it holds for all entries of the run out of the rows' sums, if it can at once: false
+  // where it cannot. Without the calls below; nothing is left out of the run.
+  virtual bool subtract_run(RowBlock& /*rows*/, const KeyRun& /*run*/) { return false; }
+
+  // The keys of the run that the rows loaded from now on meet: the model may leave others out.
+  virtual void open_run(const IndexList& /*keys*/) {}
   // Rows `part` of the block. Sets m[i]: the base-2 exponent that row part.begin + i's weights are
   // relative to.
   virtual void load_rows(const RowBlock& rows, const Range& part, float* m) = 0;

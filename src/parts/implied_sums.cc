@@ -64,6 +64,7 @@ void ImpliedSums::add(const RunEntries& entries, float sign, float log2_factor, 
   if (entries.most < entries_->few_entries())
     return add_few(entries, sign, log2_factor, rows, panel);
   const Range& all = entries.run.rows;
+  entries_->open_run(entries.run.keys);
   for (std::int64_t begin = all.begin; begin < all.end; begin += entries_->most_rows()) {
     const Range part{begin, std::min(begin + entries_->most_rows(), all.end)};
     const Partial sums = sums_.view(part.end - part.begin);

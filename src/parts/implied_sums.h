@@ -33,6 +33,9 @@ class ImpliedSums {
   // `head` must outlive this.
   ImpliedSums(const HeadProblem& head, std::unique_ptr<ImpliedEntries> entries);
 
+  // What the model holds for all entries of the run leaves the rows' sums; false: it cannot at
+  // once.
+  bool subtract_run(const KeyRun& run, RowBlock& rows) { return entries_->subtract_run(rows, run); }
   // The rows' sums += sign 2^log2_factor times what the model holds for the entries.
   void add(const RunEntries& entries, float sign, float log2_factor, RowBlock& rows,
            ScorePanel& panel);

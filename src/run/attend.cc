@@ -7,6 +7,7 @@
 
 #include "exact/forward.h"
 #include "run/call.h"
+#include "run/delta_run.h"
 #include "methods/method.h"
 #include "run/output_checks.h"
 #include "run/route.h"
@@ -29,7 +30,8 @@ std::string run_route(const Route& route, const Outputs& outputs, const Options&
     total.largest_error = run.errors.largest;
     return "exact:" + run.path;
   }
-  const SplitCounts counts = split_attention(route.heads, *route.method, outputs, options);
+  const auto run = route.method->delta_step > 0 ? delta_attention : split_attention;
+  const SplitCounts counts = run(route.heads, *route.method, outputs, options);
   report.fallback_rows += counts.fallback_rows;
   report.scored_entries += counts.scored_entries;
   report.exact_heads += counts.exact_heads;

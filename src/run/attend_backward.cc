@@ -7,6 +7,7 @@
 #include "core/given_check.h"
 #include "kernels/pack.h"
 #include "run/call.h"
+#include "run/delta_run.h"
 #include "methods/method.h"
 #include "run/route.h"
 #include "run/backward.h"
@@ -108,7 +109,8 @@ std::string run_route(const Route& route, const BackwardArguments& arguments,
     report.scored_entries += exact_backward(route.heads, arguments, call.threads());
     return exact_backward_path(route.heads);
   }
-  const SplitCounts counts = split_backward(route.heads, *route.method, arguments, options);
+  const auto run = route.method->delta_step > 0 ? delta_backward : split_backward;
+  const SplitCounts counts = run(route.heads, *route.method, arguments, options);
   report.fallback_rows += counts.fallback_rows;
   report.scored_entries += counts.scored_entries;
   report.exact_heads += counts.exact_heads;

@@ -27,6 +27,7 @@ void subtract_entries(const HeadProblem& head, const KeyRun& run, const EntrySet
   if (run.rows.empty() || run.keys.count == 0) return;
   const IndexList& listed = rows.rows();
   collect_left_out(run, listed, taken, scratch.left_out);
+  if (scratch.left_out.empty() && implied.subtract_run(run, rows)) return;
   const auto mark = [&](const Range& part, const IndexList& keys, float* marks,
                         std::int64_t stride) {
     const Range columns = tile_columns(head, listed, part, keys, scratch.left_out);

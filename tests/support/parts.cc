@@ -27,6 +27,8 @@ const std::vector<PartCase>& all_parts() {
       {"antidiagonal(block=32,stride=8,threshold=0.8)"},
       {"antidiagonal(block=16,stride=4,threshold=0.3,strict=false)", Strict::published},
       {"trishape(sink=3,recent=9,last=20)"},
+      {"blocktop(block=16,keep=3)"},
+      {"blocktop(block=16,keep=3,strict=false)", Strict::published},
       {"drop"},
       {"uniform(m=40)"},
       {"uniform(m=40,replace=true)"},
@@ -45,11 +47,13 @@ const std::vector<PartCase>& all_parts() {
       {"hyper(always=true,block=32,m=20,window=16)"},
       {"hyper(always=true,block=32,m=20,base=32,causal=recursion)"},
       {"linear(map=elu)"},
+      {"blockmean(block=16)"},
       {"multipole(clusters=16,fit=32,group=16,chunk=64,always=true)", Strict::no},
       {"treecode(error=0.1,leaf=8,chunk=64,window=16,probe_every=4,always=true)", Strict::yes,
        true},
       {"treecode(error=0.3,leaf=16,chunk=96,window=0,probe_every=3)", Strict::yes, true},
       {"far(always=true,clusters=16,fit=32,chunk=64,certify=0)", Strict::yes, true},
+      {"delta(step=8)"},
   };
   return parts;
 }
