@@ -1,5 +1,6 @@
 #include "tokenizer/tokenizer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -78,6 +79,11 @@ const std::string& Tokenizer::label() const { return state_->vocabulary.label; }
 std::optional<int> Tokenizer::bos() const { return state_->vocabulary.bos; }
 std::optional<int> Tokenizer::eos() const { return state_->vocabulary.eos; }
 std::optional<int> Tokenizer::end_of_turn() const { return state_->vocabulary.end_of_turn; }
+bool Tokenizer::ends_text(int id) const {
+  const std::vector<int>& more = state_->vocabulary.more_ends;
+  return id == eos() || id == end_of_turn() ||
+         std::find(more.begin(), more.end(), id) != more.end();
+}
 bool Tokenizer::adds_bos() const { return state_->vocabulary.adds_bos; }
 const std::string& Tokenizer::chat_template() const { return state_->vocabulary.chat_template; }
 

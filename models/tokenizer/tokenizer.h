@@ -46,7 +46,9 @@ class Tokenizer {
   std::optional<int> bos() const;
   std::optional<int> eos() const;
   std::optional<int> end_of_turn() const;  // where a chat model ends its answer
-  bool adds_bos() const;                   // whether the model expects texts to begin with bos
+  // Whether the model ends its text with it: eos, end_of_turn, or another that its files name.
+  bool ends_text(int id) const;
+  bool adds_bos() const;  // whether the model expects texts to begin with bos
   // As the file has it (Jinja); empty where it has none.
   const std::string& chat_template() const;
 
