@@ -45,6 +45,20 @@ std::vector<std::int64_t> replaced_layers(const std::vector<std::string>& specs,
   return replaced;
 }
 
+// Leading tokens that all choices have in common, but for the last token of each, after which
+// nothing is predicted.
+std::int64_t common_tokens(const TaskTokens& task) {
+  const std::vector<int>& first = task.choices[0].tokens;
+  std::int64_t common = std::ssize(first) - 1;
+  for (const ChoiceTokens& choice : task.choices) {
+    const auto end = choice.tokens.end() - 1;
+    common = std::min<std::int64_t>(
+        common, std::mismatch(first.begin(), first.end(), choice.tokens.begin(), end).first -
+                    first.begin());
+  }
+  return common;
+}
+
 // One method over all groups.
 class Scorer {
  public:
@@ -69,7 +83,6 @@ class Scorer {
 
   void add(const TaskGroup& group) {
     shared_ = group.shared;
-    appended_.clear();
     watch_.lap();
     run_context(group.tasks[0].choices[0]);
     run_.prefill_s += watch_.lap();
@@ -81,56 +94,61 @@ class Scorer {
   }
 
  private:
+  // What was appended to the cache from position `begin` on, and its states.
+  struct Stretch {
+    std::int64_t begin = 0;
+    ops::Activations states{0, 0};
+  };
+
   void run_context(const ChoiceTokens& any) {
     model_.clear();
+    context_ = {};
     if (shared_ == 0) return;
-    const ops::Activations states = model_.append(part(any, 0, shared_), prefill_, run_.prefill);
-    last_ = ops::Activations(1, states.rows().stride);
-    std::copy_n(states.rows().row(shared_ - 1), states.rows().stride, last_.rows().row(0));
+    context_.states = model_.append(part(any, 0, shared_), prefill_, run_.prefill);
     ++run_.prefills;
     run_.prefill_tokens += shared_;
   }
 
+  // Appends positions [begin, end) of a text to the cache, cut back to `begin`.
+  Stretch append(const ChoiceTokens& choice, std::int64_t begin, std::int64_t end) {
+    model_.truncate(begin);
+    Stretch stretch{begin, {0, 0}};
+    if (begin < end) stretch.states = model_.append(part(choice, begin, end), decode_, run_.decode);
+    return stretch;
+  }
+
   TaskScore score(const TaskTokens& task) {
     TaskScore result{task.task, {}};
+    const std::int64_t common = common_tokens(task);
+    const Stretch question = append(task.choices[0], shared_, common);
     for (std::size_t c = 0; c < task.choices.size(); ++c) {
       const ChoiceTokens& choice = task.choices[c];
-      const std::vector<double> each = log_probabilities(choice);
-      const double sum = std::accumulate(each.begin(), each.end(), 0.0);
+      const Stretch rest = append(choice, common, std::ssize(choice.tokens) - 1);
+      const double sum = log_probability(choice, question, rest);
       if (!std::isfinite(sum))
-        throw Error(ErrorKind::failed, fmt::format("{}: {}: the model's prediction of choice {} is "
-                                                   "not finite",
-                                                   run_.method, task.task->where, c));
-      result.choices.push_back({sum, std::ssize(each), std::ssize(task.task->choices[c])});
+        throw Error(ErrorKind::failed,
+                    fmt::format("{}: {}: the model's prediction of choice {} is not finite",
+                                run_.method, task.task->where, c));
+      result.choices.push_back(
+          {sum, std::ssize(choice.tokens) - choice.scored, std::ssize(task.task->choices[c])});
     }
     return result;
   }
 
-  // Of the scored tokens. The state before the first may be the context's last.
-  std::vector<double> log_probabilities(const ChoiceTokens& choice) {
+  // Of the scored tokens, each from the state before it.
+  double log_probability(const ChoiceTokens& choice, const Stretch& question,
+                         const Stretch& rest) const {
     const std::int64_t length = std::ssize(choice.tokens), scored = choice.scored;
-    std::vector<double> result;
-    if (scored == shared_) result = predict(last_.rows(), part(choice, scored, scored + 1));
-    const std::int64_t first = std::max(scored, shared_ + 1);
-    if (first == length) return result;
-    append(part(choice, shared_, length - 1));
-    const std::vector<double> rest = predict(
-        states_.rows().slice(first - 1 - shared_, length - first), part(choice, first, length));
-    result.insert(result.end(), rest.begin(), rest.end());
-    return result;
-  }
-
-  // states_ of `tokens` after the context; choices that differ in their last token share them.
-  void append(std::span<const int> tokens) {
-    if (std::equal(tokens.begin(), tokens.end(), appended_.begin(), appended_.end())) return;
-    model_.truncate(shared_);
-    states_ = model_.append(tokens, decode_, run_.decode);
-    appended_.assign(tokens.begin(), tokens.end());
-  }
-
-  std::vector<double> predict(const ops::Rows& states, std::span<const int> targets) const {
-    return llama::log_probabilities(source_.checkpoint.classifier, states, targets,
-                                    prefill_.threads);
+    const std::int64_t width = model_.config().width;
+    const ops::Activations states(length - scored, width);
+    for (std::int64_t p = scored - 1; p < length - 1; ++p) {
+      const Stretch& from = p >= rest.begin ? rest : p >= question.begin ? question : context_;
+      std::copy_n(from.states.rows().row(p - from.begin), width, states.rows().row(p - scored + 1));
+    }
+    const std::vector<double> each =
+        llama::log_probabilities(source_.checkpoint.classifier, states.rows(),
+                                 part(choice, scored, length), prefill_.threads);
+    return std::accumulate(each.begin(), each.end(), 0.0);
   }
 
   const LmSource& source_;
@@ -139,9 +157,7 @@ class Scorer {
   ScoreRun& run_;
   llama::ForwardOptions prefill_, decode_;
   std::int64_t shared_ = 0;
-  ops::Activations last_{0, 0};    // the context's last state
-  ops::Activations states_{0, 0};  // of appended_
-  std::vector<int> appended_;
+  Stretch context_;
   ops::Stopwatch watch_;
 };
 
