@@ -24,6 +24,7 @@ def parse():
     parser.add_argument("--lengths", nargs="+", type=int, default=[2048, 8192])
     parser.add_argument("--methods", nargs="*", default=METHODS, help=f"beside {EXACT}; none: {EXACT} alone")
     parser.add_argument("--layers", nargs="+", type=int, default=[10, 20, 30], help="the last so many")
+    parser.add_argument("--contexts", type=int, default=7, help="of each family; 8 questions each")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=0, help="begin nothing new after these")
     return parser.parse_args()
@@ -33,7 +34,8 @@ def main():
     options = parse()
     tool = Tool(options.subquad, options.model)
     if options.what in ("all", "make", "score"):
-        make(tool, options.out, options.seed, options.families, options.lengths)
+        make(tool, options.out, options.seed, options.families, options.lengths,
+             options.contexts)
     if options.what in ("all", "score"):
         score(tool, options.out, options.seed, options)
     if options.what in ("all", "table"):

@@ -6,14 +6,13 @@ from facts import multi, single
 from few_shot import few_shot
 from keywords import summary
 from retrieval import paragraph_numbers, pass_keys
-from texts import Library, read_lines, write_lines
+from texts import Library, write_lines
 
 # Family: what makes a context and its questions, and the tokens that a question and a choice may take.
 FAMILIES = {"single": (single, 56), "multi": (multi, 56), "summary": (summary, 72),
             "few_shot": (few_shot, 72), "passkey": (pass_keys, 56), "paragraph": (paragraph_numbers, 72),
             "code": (code, 420)}
 QUESTIONS = 8  # of a context
-CONTEXTS = 7   # of a family at a length: 56 instances
 
 
 def context_lines(family, length, number, context, asked):
@@ -35,7 +34,7 @@ def make_context(library, tool, name, seed, family, length, number):
         room -= longest - length + 8
 
 
-def make(tool, out, seed, families, lengths):
+def make(tool, out, seed, families, lengths, contexts):
     folder = out / str(seed)
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(f, n, folder / f"{f}_{n}.jsonl") for n in lengths for f in families]
@@ -44,13 +43,8 @@ def make(tool, out, seed, families, lengths):
         return
     library = Library(tool, out)
     for family, length, name in missing:
-        lines = [line for number in range(CONTEXTS)
+        lines = [line for number in range(contexts)
                  for line in make_context(library, tool, name, seed, family, length, number)]
         (folder / f"{name.name}.count").unlink()
         write_lines(lines, name)
-        print(f"{name}: {len(lines)} tasks, {CONTEXTS} contexts", flush=True)
-
-
-def contexts_of(name):
-    """How many contexts a task file has."""
-    return len({line["context"] for line in read_lines(name)})
+        print(f"{name}: {len(lines)} tasks, {contexts} contexts", flush=True)

@@ -43,8 +43,13 @@ def written_as_usual(text):
     return text.replace(" 's", "'s").replace(" n't", "n't").replace("<unk>", "X").strip()
 
 
+def mended(text):
+    """The novel's file has its accents encoded twice."""
+    return re.sub("\u00c3([\u0080-\u00bf])", lambda m: m.group().encode("latin-1").decode(), text)
+
+
 def novel():
-    text = (TEXTS / "war_and_peace.txt").read_text()
+    text = mended((TEXTS / "war_and_peace.txt").read_text())
     body = text[text.index("CHAPTER I", 20_000):text.rindex("End of the Project Gutenberg")]
     paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", body)]
     return [p for p in paragraphs if len(p) > 60]
