@@ -21,9 +21,10 @@ def shot(text, label):
 
 
 def few_shot(library, rng, tokens, questions):
+    """The first line has no answer: what the model makes of no text, for the table to divide by."""
     names = dict(zip(LABELS, LABELS))
     supply = snippets(library, rng)
-    asked = []
+    asked = [{"question": "Text: N/A\nLabel:", "choices": [" " + names[label] for label in LABELS]}]
     for i in range(questions):
         label = LABELS[i % len(LABELS)]
         choices = [" " + names[other] for other in LABELS]
@@ -33,7 +34,7 @@ def few_shot(library, rng, tokens, questions):
     while True:
         for label in rng.sample(LABELS, len(LABELS)):
             text = short(next(supply[label]))
-            left -= len(text) * 2 // 5 + 8  # more than its tokens
+            left -= len(text) * 2 // 7 + 8  # about its tokens
             if left < 0:
                 return "".join(shots), asked
             shots.append(shot(text, names[label]))

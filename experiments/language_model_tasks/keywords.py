@@ -27,11 +27,11 @@ def summary(library, rng, tokens, questions):
     text, inside, left = [], [], tokens
     for index in order:
         passage = library.passage(rng, min(left, max(700, tokens // 3)), library.articles[index][1])
-        if sum(library.tokens[p] for p in passage) < 250:
+        if sum(map(len, passage)) < 1000:
             continue
         text.append("\n\n".join(passage))
         inside.append((index, passage))
-        left -= sum(library.tokens[p] for p in passage)
+        left -= sum(map(len, passage)) // 4
         if left < 300:
             break
     outside = [index for index in order if index not in [i for i, _ in inside]]

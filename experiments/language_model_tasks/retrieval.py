@@ -1,6 +1,8 @@
 """Pass keys among text, and the numbers of paragraphs."""
 from words import DOORS
 
+FIRST = 101  # number of the first paragraph: all have three digits
+
 
 def pass_keys(library, rng, tokens, questions):
     doors = rng.sample(DOORS, questions)
@@ -13,8 +15,7 @@ def pass_keys(library, rng, tokens, questions):
     for door, key in zip(doors, keys):
         choices = [key] + rng.sample([k for k in keys if k != key], 3)
         rng.shuffle(choices)
-        asked.append({"question": f"What is the pass key of the {door} door? "
-                                  f"The pass key of the {door} door is",
+        asked.append({"question": f"The pass key of the {door} door is",
                       "choices": [" " + c for c in choices], "answer": choices.index(key)})
     return "\n\n".join(paragraphs) + "\n\n", asked
 
@@ -24,17 +25,18 @@ def paragraph_numbers(library, rng, tokens, questions):
     paragraphs = [" ".join(p.split()[:60]) for p in library.passage(rng, 3 * tokens)]
     left, kept = tokens, []
     for paragraph in paragraphs:
-        left -= len(paragraph) // 3 + 8
+        left -= len(paragraph) // 4 + 10  # about its tokens
         if left < 0:
             break
         kept.append(paragraph)
-    text = "\n\n".join(f"{p} (paragraph {i + 1})" for i, p in enumerate(kept))
+    text = "\n\n".join(f"{p} (paragraph {FIRST + i})" for i, p in enumerate(kept))
     asked = []
-    for number in rng.sample(range(1, len(kept) + 1), questions):
-        wrong = rng.sample([n for n in range(1, len(kept) + 1) if n != number], 3)
+    numbers = range(FIRST, FIRST + len(kept))
+    for number in rng.sample(numbers, questions):
+        wrong = rng.sample([n for n in numbers if n != number], 3)
         choices = [number] + wrong
         rng.shuffle(choices)
-        quote = " ".join(kept[number - 1].split()[-12:])
-        asked.append({"question": f'Where is this from? "{quote} (paragraph',
+        quote = " ".join(kept[number - FIRST].split()[-20:])
+        asked.append({"question": f'"{quote} (paragraph',
                       "choices": [f" {c})" for c in choices], "answer": choices.index(number)})
     return text + "\n\n", asked

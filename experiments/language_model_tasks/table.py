@@ -10,12 +10,34 @@ FIELDS = ("family", "length", "method", "layers", "tasks", "contexts", "context_
           "low", "high", "change", "change_low", "change_high", "chance", "able", "prefill_s", "score_s")
 
 
+def context_of(score):
+    return score["id"].rsplit("/", 1)[0]
+
+
 def by_context(scores, values):
     """Values of the tasks of one context together, in the file's order."""
     groups = {}
     for score, value in zip(scores, values):
-        groups.setdefault(score["id"].rsplit("/", 1)[0], []).append(value)
+        groups.setdefault(context_of(score), []).append(value)
     return list(groups.values())
+
+
+def asked(run):
+    """The tasks that have an answer; a context's line without one is its prior."""
+    return [score for score in run["scores"] if score["answer"] is not None]
+
+
+def right_answers(run, by):
+    """1 or 0 for each of these. by: sum, token or byte, as the tool compares choices; prior: log p less that
+    after the context's line without an answer."""
+    if by != "prior":
+        return [float(score[f"right_by_{by}"]) for score in asked(run)]
+    priors = {context_of(s): [c["log_p"] for c in s["choices"]] for s in run["scores"] if s["answer"] is None}
+    right = []
+    for score in asked(run):
+        gains = [c["log_p"] - p for c, p in zip(score["choices"], priors[context_of(score)], strict=True)]
+        right.append(float(gains.index(max(gains)) == score["answer"]))
+    return right
 
 
 def chance_of(scores):
@@ -24,17 +46,17 @@ def chance_of(scores):
 
 
 def record(run, exact, family, length, layers, by):
-    right = [float(score[f"right_by_{by}"]) for score in run["scores"]]
-    groups = by_context(run["scores"], right)
+    scores, right = asked(run), right_answers(run, by)
+    groups = by_context(scores, right)
     row = {"family": family, "length": length, "method": run["method"], "layers": layers,
            "tasks": len(right), "contexts": len(groups), "by": by, "accuracy": mean_of(groups),
            "context_tokens": run["prefill_tokens"] / run["prefills"],
-           "chance": chance_of(run["scores"]), "prefill_s": run["prefill_s"], "score_s": run["score_s"]}
+           "chance": chance_of(scores), "prefill_s": run["prefill_s"], "score_s": run["score_s"]}
     row["low"], row["high"] = interval(groups)
     row["able"] = row["low"] > row["chance"]
     if exact is not None and run["method"] != EXACT:
-        before = [float(score[f"right_by_{by}"]) for score in exact["scores"]]
-        changes = by_context(run["scores"], [a - b for a, b in zip(right, before)])
+        before = right_answers(exact, by)
+        changes = by_context(scores, [a - b for a, b in zip(right, before, strict=True)])
         row["change"] = mean_of(changes)
         row["change_low"], row["change_high"] = interval(changes)
     return row

@@ -92,13 +92,15 @@ class Library:
         self.tokens = {piece: count["choices"][0]["tokens"] + 2 for piece, count in zip(pieces, counts)}
 
     def passage(self, rng, budget, paragraphs=None):
-        """Consecutive paragraphs of the novel, or of `paragraphs`, of at most `budget` tokens."""
+        """Consecutive paragraphs of the novel, or of `paragraphs`, of about `budget` tokens: the last one
+        is cut where it does not fit."""
         source = paragraphs or self.novel
         start = rng.randrange(max(1, len(source) - budget // 20)) if paragraphs is None else 0
         taken = []
         for paragraph in source[start:]:
+            words, share = paragraph.split(" "), budget / self.tokens[paragraph]
+            taken.append(paragraph if share >= 1 else " ".join(words[:int(share * len(words))]))
             budget -= self.tokens[paragraph]
-            if budget < 0:
+            if budget < 30:
                 break
-            taken.append(paragraph)
         return taken
