@@ -8,9 +8,8 @@ from table import table
 from texts import Tool
 
 METHODS = ["sink(4)+window(512)", "sink(4)+window(512)+prefix(m=512)", "hyper", "topk(k=256)"]
-# How choices are compared: log p summed where all are of one form, per token where lengths differ; few shots
-# after what the model makes of no text in the same context (contextual calibration, Zhao et al. 2021).
-COMPARED_BY = {"single": "sum", "multi": "sum", "summary": "token", "few_shot": "prior", "passkey": "sum",
+# How choices are compared: log p summed where all are of one form, per token where lengths differ.
+COMPARED_BY = {"single": "sum", "multi": "sum", "summary": "token", "few_shot": "sum", "passkey": "sum",
                "paragraph": "sum", "code": "token"}
 
 

@@ -22,22 +22,9 @@ def by_context(scores, values):
     return list(groups.values())
 
 
-def asked(run):
-    """The tasks that have an answer; a context's line without one is its prior."""
-    return [score for score in run["scores"] if score["answer"] is not None]
-
-
 def right_answers(run, by):
-    """1 or 0 for each of these. by: sum, token or byte, as the tool compares choices; prior: log p less that
-    after the context's line without an answer."""
-    if by != "prior":
-        return [float(score[f"right_by_{by}"]) for score in asked(run)]
-    priors = {context_of(s): [c["log_p"] for c in s["choices"]] for s in run["scores"] if s["answer"] is None}
-    right = []
-    for score in asked(run):
-        gains = [c["log_p"] - p for c, p in zip(score["choices"], priors[context_of(score)], strict=True)]
-        right.append(float(gains.index(max(gains)) == score["answer"]))
-    return right
+    """1 or 0 for each task. by: sum, token or byte, as the tool compares choices."""
+    return [float(score[f"right_by_{by}"]) for score in run["scores"]]
 
 
 def chance_of(scores):
@@ -46,7 +33,7 @@ def chance_of(scores):
 
 
 def record(run, exact, family, length, layers, by):
-    scores, right = asked(run), right_answers(run, by)
+    scores, right = run["scores"], right_answers(run, by)
     groups = by_context(scores, right)
     row = {"family": family, "length": length, "method": run["method"], "layers": layers,
            "tasks": len(right), "contexts": len(groups), "by": by, "accuracy": mean_of(groups),

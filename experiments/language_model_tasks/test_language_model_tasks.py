@@ -56,10 +56,9 @@ class Families(unittest.TestCase):
         for family in make.FAMILIES:
             with self.subTest(family):
                 context, asked = self.built(family)
-                with_answer = [question for question in asked if "answer" in question]
-                self.assertEqual(len(with_answer), 8)
+                self.assertEqual(len(asked), 8)
                 self.assertGreater(len(context), 3000)
-                for question in with_answer:
+                for question in asked:
                     self.assertEqual(len(set(question["choices"])), 4)
                     self.assertIn(question["answer"], range(4))
 
@@ -142,7 +141,7 @@ class Table(unittest.TestCase):
     options = types.SimpleNamespace(lengths=[2048], layers=[10], methods=["hyper"], families=["single"])
 
     def run_of(self, method, right):
-        scores = [{"id": f"single/2048/{i // 8}/{i % 8}", "choices": [0] * 4, "right_by_sum": r, "answer": 0}
+        scores = [{"id": f"single/2048/{i // 8}/{i % 8}", "choices": [0] * 4, "right_by_sum": r}
                   for i, r in enumerate(right)]
         return {"method": method, "scores": scores, "prefill_tokens": 4000, "prefills": 2, "prefill_s": 1,
                 "score_s": 1}
@@ -163,15 +162,6 @@ class Table(unittest.TestCase):
         self.assertEqual((hyper["change_low"], hyper["change_high"]), (-0.5, 0))
         self.assertTrue(exact["able"])
         self.assertIn("is above chance", table.statement(exact))
-
-    def test_priors_are_those_of_the_context(self):
-        def one(name, answer, *log_p):
-            return {"id": name, "answer": answer, "choices": [{"log_p": p} for p in log_p]}
-
-        run = {"scores": [one("f/1/0/0", None, -1, -5), one("f/1/0/1", 1, -2, -3), one("f/1/0/2", 0, -2, -3),
-                          one("f/1/1/0", None, -9, -1), one("f/1/1/1", 0, -4, -3)]}
-        self.assertEqual(table.right_answers(run, "prior"), [1.0, 0.0, 1.0])
-        self.assertEqual(table.by_context(table.asked(run), [1, 2, 3]), [[1, 2], [3]])
 
     def test_says_what_the_model_cannot_do(self):
         exact, _ = self.records(([True] + [False] * 3) * 4, [True] * 16)
