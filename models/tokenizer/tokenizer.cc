@@ -36,12 +36,13 @@ std::vector<int> Tokenizer::encode(std::string_view text, EncodeOptions options)
                               state_->vocabulary.label));
   if (options.bos) ids.push_back(*bos());
   const SpecialFinder& finder = options.special ? state_->special : state_->user_defined;
-  for (std::size_t done = 0; done < text.size();) {
+  for (std::size_t done = 0; done < text.size() && ids.size() < options.most;) {
     const SpecialFinder::Found found = finder.find(text, done);
-    state_->encoder.encode(text.substr(done, found.begin - done), done == 0, ids);
+    state_->encoder.encode(text.substr(done, found.begin - done), done == 0, options.most, ids);
     if (found.id >= 0) ids.push_back(found.id);
     done = found.end;
   }
+  if (ids.size() > options.most) ids.resize(options.most);
   return ids;
 }
 

@@ -86,13 +86,13 @@ std::string read_utf8(const std::string& path, const std::string& option) {
 
 std::vector<int> read_tokens(const LmText& text, const tokenizer::Tokenizer& tokenizer) {
   const std::string all = read_utf8(text.path, "--text");
-  std::vector<int> tokens = tokenizer.encode(without_characters(all, text.skip_chars),
-                                             {.bos = tokenizer.adds_bos(), .special = false});
   const auto wanted = static_cast<std::size_t>(text.tokens);
+  std::vector<int> tokens =
+      tokenizer.encode(without_characters(all, text.skip_chars),
+                       {.bos = tokenizer.adds_bos(), .special = false, .most = wanted});
   if (tokens.size() < wanted)
     throw_invalid(fmt::format("--tokens: {} are more than the {} of {} after {} characters",
                               text.tokens, tokens.size(), text.path, text.skip_chars));
-  tokens.resize(wanted);
   return tokens;
 }
 
