@@ -10,7 +10,7 @@ from texts import Tool
 METHODS = ["sink(4)+window(512)", "sink(4)+window(512)+prefix(m=512)", "hyper", "topk(k=256)"]
 # How choices are compared: log p summed where all are of one form, per token where lengths differ.
 COMPARED_BY = {"single": "sum", "multi": "sum", "summary": "token", "few_shot": "sum", "passkey": "sum",
-               "paragraph": "sum", "code": "token"}
+               "paragraph": "token", "code": "token"}
 
 
 def parse():

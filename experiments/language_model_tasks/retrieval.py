@@ -1,8 +1,6 @@
 """Pass keys among text, and the numbers of paragraphs."""
 from words import DOORS
 
-FIRST = 101  # number of the first paragraph: all have three digits
-
 
 def pass_keys(library, rng, tokens, questions):
     doors = rng.sample(DOORS, questions)
@@ -29,14 +27,14 @@ def paragraph_numbers(library, rng, tokens, questions):
         if left < 0:
             break
         kept.append(paragraph)
-    text = "\n\n".join(f"{p} (paragraph {FIRST + i})" for i, p in enumerate(kept))
+    text = "\n\n".join(f"{p} (paragraph {i + 1})" for i, p in enumerate(kept))
     asked = []
-    numbers = range(FIRST, FIRST + len(kept))
+    numbers = range(1, len(kept) + 1)
     for number in rng.sample(numbers, questions):
         wrong = rng.sample([n for n in numbers if n != number], 3)
         choices = [number] + wrong
         rng.shuffle(choices)
-        quote = " ".join(kept[number - FIRST].split()[-20:])
-        asked.append({"question": f'"{quote} (paragraph',
+        quote = " ".join(kept[number - 1].split()[-12:])
+        asked.append({"question": f'Where is this from? "{quote} (paragraph',
                       "choices": [f" {c})" for c in choices], "answer": choices.index(number)})
     return text + "\n\n", asked
