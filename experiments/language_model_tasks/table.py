@@ -89,6 +89,9 @@ def records(out, seed, options, compared_by):
 
 def table(out, seed, options, compared_by):
     rows = records(out, seed, options, compared_by)
+    if not rows:
+        print(f"no scores of seed {seed} in {out}: run score first")
+        return
     print("| " + " | ".join(HEADINGS) + " |\n" + "|---" * len(HEADINGS) + "|")
     for row in rows:
         print("| " + " | ".join(cells(row)) + " |")

@@ -163,6 +163,11 @@ class Table(unittest.TestCase):
         self.assertTrue(exact["able"])
         self.assertIn("is above chance", table.statement(exact))
 
+    def test_without_scores_there_is_no_table(self):
+        with tempfile.TemporaryDirectory() as folder:
+            table.table(Path(folder), 1, self.options, {"single": "sum"})
+            self.assertEqual(list(Path(folder).iterdir()), [])
+
     def test_says_what_the_model_cannot_do(self):
         exact, _ = self.records(([True] + [False] * 3) * 4, [True] * 16)
         self.assertFalse(exact["able"])
