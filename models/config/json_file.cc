@@ -42,6 +42,26 @@ class KeyWatch {
   std::vector<std::set<std::string>> keys_;  // by depth
 };
 
+// input: a stream or a text.
+template <typename Input>
+json parse_watched(Input& input, const std::string& where) {
+  KeyWatch watch(where);
+  const auto see = [&](int depth, json::parse_event_t event, json& parsed) {
+    watch.see(depth, event, parsed);
+    return true;
+  };
+  try {
+    return json::parse(input, see);
+  } catch (const json::parse_error& error) {
+    throw_invalid(
+        fmt::format("{}: not a JSON object or list: wrong at byte {}", where, error.byte));
+  } catch (const json::out_of_range&) {
+    throw_invalid(fmt::format("{}: {}a number beyond what a double holds", where, watch.last()));
+  } catch (const json::exception&) {
+    throw_invalid(fmt::format("{}: not a JSON object or list", where));
+  }
+}
+
 }  // namespace
 
 json parse_json_file(const std::string& path, const std::string& where) {
@@ -53,21 +73,11 @@ json parse_json_file(const std::string& path, const std::string& where) {
     throw_invalid(fmt::format("{}: is not a regular file", where));
   std::ifstream stream(path);
   if (!stream) throw_invalid(fmt::format("{}: cannot be read", where));
-  KeyWatch watch(where);
-  const auto see = [&](int depth, json::parse_event_t event, json& parsed) {
-    watch.see(depth, event, parsed);
-    return true;
-  };
-  try {
-    return json::parse(stream, see);
-  } catch (const json::parse_error& error) {
-    throw_invalid(
-        fmt::format("{}: not a JSON object or list: wrong at byte {}", where, error.byte));
-  } catch (const json::out_of_range&) {
-    throw_invalid(fmt::format("{}: {}a number beyond what a double holds", where, watch.last()));
-  } catch (const json::exception&) {
-    throw_invalid(fmt::format("{}: not a JSON object or list", where));
-  }
+  return parse_watched(stream, where);
+}
+
+json parse_json(std::string_view text, const std::string& where) {
+  return parse_watched(text, where);
 }
 
 }  // namespace subquad::models

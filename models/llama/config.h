@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace subquad::llama {
 
@@ -12,19 +13,24 @@ enum class RotaryPairs {
 };
 
 // How rotary angles change beyond the context a model was trained on.
-enum class RotaryScaling { none, linear, yarn };
+enum class RotaryScaling { none, linear, yarn, llama3 };
 
 struct RotaryConfig {
   RotaryPairs pairs = RotaryPairs::neighbours;
   float base = 10000.0f;
   RotaryScaling scaling = RotaryScaling::none;
   float factor = 1.0f;                // Times the trained context, >= 1 (linear, YaRN).
-  std::int64_t original_context = 0;  // Tokens the model was trained on (YaRN).
+  std::int64_t original_context = 0;  // Tokens the model was trained on (YaRN, llama3).
+  // Turns in the trained context below which angles are divided by the factor, and above which they
+  // are kept (llama3).
+  float few_turns = 1.0f, many_turns = 4.0f;
   std::int64_t dimensions = 0;  // Leading entries of a head that are turned, even, <= head_dim.
+  std::vector<float> divisors;  // Of the angle of each pair, > 0 (rope_freqs.weight); empty: ones.
 
   // Whether another one of the same model turns heads alike.
   bool turns_as(const RotaryConfig& other) const {
-    return base == other.base && scaling == other.scaling && factor == other.factor;
+    return base == other.base && scaling == other.scaling && factor == other.factor &&
+           divisors == other.divisors;
   }
 };
 

@@ -21,7 +21,14 @@ void check_rotary(const RotaryConfig& rotary, std::int64_t head_dim, const std::
                               label, rotary.dimensions, head_dim));
   check_range(label, "rotary base", rotary.base, 1e-3, 1e15);
   check_range(label, "rotary scaling factor", rotary.factor, 1, 1e6);
-  if (rotary.scaling == RotaryScaling::yarn)
+  if (rotary.scaling == RotaryScaling::llama3) {
+    check_range(label, "low_freq_factor", rotary.few_turns, 1e-6, 1e6);
+    check_range(label, "high_freq_factor", rotary.many_turns, 1e-6, 1e6);
+    if (rotary.few_turns >= rotary.many_turns)
+      throw_invalid(fmt::format("{}: low_freq_factor {} must be below high_freq_factor {}", label,
+                                rotary.few_turns, rotary.many_turns));
+  }
+  if (rotary.scaling == RotaryScaling::yarn || rotary.scaling == RotaryScaling::llama3)
     check_range(label, "original context", static_cast<double>(rotary.original_context), 1, 1e12);
 }
 

@@ -27,6 +27,7 @@ constexpr TensorNames gguf_names{.embedding = "token_embd.weight",
                                  .gate = "blk.{}.ffn_gate.weight",
                                  .up = "blk.{}.ffn_up.weight",
                                  .down = "blk.{}.ffn_down.weight",
+                                 .rotary_divisors = "rope_freqs.weight",
                                  .ignored = ".attn_rot_embd"};
 
 std::optional<WeightType> weight_type(gguf::TensorType type) {

@@ -35,16 +35,24 @@ void require_plain(const JsonKeys& keys) {
 }
 
 // The scaling's own keys, those before transformers 5 and after.
-void check_scaling_keys(const JsonKeys& scaling) {
+void check_scaling_keys(const JsonKeys& scaling, RotaryScaling type) {
   for (const auto& item : scaling.json().items()) {
     const std::string& key = item.key();
-    const bool known = key == "type" || key == "rope_type" || key == "factor" ||
-                       key == "rope_theta" || key == "original_max_position_embeddings";
+    const bool known =
+        key == "type" || key == "rope_type" || key == "factor" || key == "rope_theta" ||
+        key == "original_max_position_embeddings" ||
+        (type == RotaryScaling::llama3 && (key == "low_freq_factor" || key == "high_freq_factor"));
     const bool idle = item.value().is_null() || (key == "beta_fast" && item.value() == 32) ||
                       (key == "beta_slow" && item.value() == 1) ||
                       (key == "partial_rotary_factor" && item.value() == 1);
     if (!known && !idle) scaling.fail(key, item.value().dump() + " is not supported");
   }
+}
+
+float needed_number(const JsonKeys& keys, const char* key) {
+  const auto value = keys.number(key);
+  if (!value) keys.fail(key, "is missing");
+  return static_cast<float>(*value);
 }
 
 void read_scaling(const JsonKeys& scaling, RotaryConfig& rotary) {
@@ -54,14 +62,20 @@ void read_scaling(const JsonKeys& scaling, RotaryConfig& rotary) {
     rotary.scaling = RotaryScaling::linear;
   else if (type == "yarn")
     rotary.scaling = RotaryScaling::yarn;
+  else if (type == "llama3")
+    rotary.scaling = RotaryScaling::llama3;
   else if (type != "default")
-    scaling.fail("rope_type",
-                 io::in_quotes(type) + " is not supported, must be default, linear or yarn");
-  check_scaling_keys(scaling);
+    scaling.fail("rope_type", io::in_quotes(type) +
+                                  " is not supported, must be default, linear, yarn or llama3");
+  check_scaling_keys(scaling, rotary.scaling);
   if (rotary.scaling == RotaryScaling::none) return;
-  const auto factor = scaling.number("factor");
-  if (!factor) scaling.fail("factor", "is missing");
-  rotary.factor = static_cast<float>(*factor);
+  rotary.factor = needed_number(scaling, "factor");
+  if (rotary.scaling == RotaryScaling::llama3) {
+    rotary.few_turns = needed_number(scaling, "low_freq_factor");
+    rotary.many_turns = needed_number(scaling, "high_freq_factor");
+    if (!scaling.has("original_max_position_embeddings"))
+      scaling.fail("original_max_position_embeddings", "is missing");
+  }
   rotary.original_context =
       scaling.whole("original_max_position_embeddings").value_or(rotary.original_context);
   if (rotary.factor == 1) rotary.scaling = RotaryScaling::none;

@@ -1,5 +1,9 @@
 #include "llama/kv_cache.h"
 
+#include <fmt/format.h>
+
+#include "subquad/error.h"
+
 namespace subquad::llama {
 
 KvCache::KvCache(const LlamaConfig& config, std::int64_t capacity)
@@ -9,6 +13,12 @@ KvCache::KvCache(const LlamaConfig& config, std::int64_t capacity)
     keys_.emplace_back(entries);
     values_.emplace_back(entries);
   }
+}
+
+void KvCache::truncate(std::int64_t tokens) {
+  if (tokens < 0 || tokens > length_)
+    throw_invalid(fmt::format("tokens: {} of a cache that holds {}", tokens, length_));
+  length_ = tokens;
 }
 
 }  // namespace subquad::llama

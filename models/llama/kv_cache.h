@@ -18,6 +18,9 @@ class KvCache {
   std::int64_t capacity() const { return capacity_; }
   std::int64_t length() const { return length_; }  // tokens so far
   void set_length(std::int64_t tokens) { length_ = tokens; }
+  // Forgets all tokens but the first `tokens`. Throws Error (invalid_argument) outside 0 to
+  // length().
+  void truncate(std::int64_t tokens);
 
   float* key(std::int64_t layer, std::int64_t head, std::int64_t position) {
     return place(keys_, layer, head, position);

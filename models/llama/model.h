@@ -58,7 +58,10 @@ class Model {
   const LlamaConfig& config() const { return checkpoint_.config; }
   std::int64_t context() const { return cache_.capacity(); }
   std::int64_t length() const { return cache_.length(); }  // tokens so far
-  void clear() { cache_.set_length(0); }
+  void clear() { cache_.truncate(0); }
+  // Forgets all tokens but the first `tokens`, at most length(): what is appended next gets the
+  // same bits as if the others had never been there.
+  void truncate(std::int64_t tokens) { cache_.truncate(tokens); }
 
   // Appends `tokens` (at least one) and returns their final states after the last norm, (tokens,
   // width). Throws Error (invalid_argument) for a token outside the vocabulary, more tokens than

@@ -94,6 +94,14 @@ LlamaLayer read_layer(Reader& reader, const TensorNames& names, const LlamaConfi
   return layer;
 }
 
+void read_divisors(const TensorSource& source, Reader& reader, const std::string& name,
+                   RotaryConfig& rotary) {
+  rotary.divisors = reader.optional_vector(name, rotary.dimensions / 2);
+  for (const float divisor : rotary.divisors)
+    if (!(divisor >= 1e-6F && divisor <= 1e6F))
+      source.fail(name, fmt::format("{} divides no angle: it is outside 1e-06 to 1e+06", divisor));
+}
+
 }  // namespace
 
 void read_named_weights(TensorSource& source, const TensorNames& names, Checkpoint& checkpoint) {
@@ -110,6 +118,7 @@ void read_named_weights(TensorSource& source, const TensorNames& names, Checkpoi
   checkpoint.classifier = reader.has(names.classifier)
                               ? reader.matrix(names.classifier, config.vocabulary, config.width)
                               : checkpoint.embedding;
+  read_divisors(source, reader, names.rotary_divisors, config.rotary);
   reader.require_none_left(names.ignored);
 }
 

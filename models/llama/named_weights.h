@@ -24,14 +24,15 @@ struct TensorNames {
   const char* gate;
   const char* up;
   const char* down;
+  const char* rotary_divisors = "";  // of the pairs' angles; empty: the format has none
   // Tensors whose names end with this are passed over: angles that the configuration says too.
   const char* ignored;
 };
 
-// Fills everything but config and storage. checkpoint.config is complete and checked, but for
-// `vocabulary`, which is read from the embedding where it is 0. The classifier is the embedding
-// where the file has none. Throws Error (invalid_argument) naming file and tensor: missing, of a
-// wrong shape or type, not finite, or unknown.
+// Fills everything but config and storage. checkpoint.config is complete and checked, but for the
+// rotary divisors, and for `vocabulary`, which is read from the embedding where it is 0. The
+// classifier is the embedding where the file has none. Throws Error (invalid_argument) naming file
+// and tensor: missing, of a wrong shape or type, not finite, or unknown.
 void read_named_weights(TensorSource& source, const TensorNames& names, Checkpoint& checkpoint);
 
 }  // namespace subquad::llama

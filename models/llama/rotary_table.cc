@@ -18,11 +18,17 @@ void check(const RotaryConfig& config) {
   if (config.dimensions < 2 || config.dimensions % 2 != 0)
     throw_invalid(
         fmt::format("rotary dimensions: {} is no even number above 0", config.dimensions));
+  if (!config.divisors.empty() && std::ssize(config.divisors) != config.dimensions / 2)
+    throw_invalid(fmt::format("rotary divisors: {} for {} pairs", config.divisors.size(),
+                              config.dimensions / 2));
   if (config.scaling == RotaryScaling::none) return;
   if (!(config.factor >= 1 && std::isfinite(config.factor)))
     throw_invalid(fmt::format("rotary factor: {} is below 1", config.factor));
   if (config.scaling == RotaryScaling::yarn && config.original_context < 1)
     throw_invalid("rotary scaling: YaRN needs the context that the model was trained on");
+  if (config.scaling == RotaryScaling::llama3 &&
+      !(config.original_context >= 1 && config.few_turns < config.many_turns))
+    throw_invalid("rotary scaling: llama3 needs a trained context and turns in order");
 }
 
 // YaRN's ramp over pairs: 0 keeps a frequency, 1 divides it by the factor.
@@ -49,6 +55,15 @@ class Ramp {
   double low_, high_;
 };
 
+// Llama 3.1's share of an angle that is kept.
+double llama3_share(const RotaryConfig& config, double frequency) {
+  const double turns =
+      static_cast<double>(config.original_context) * frequency / (2 * std::numbers::pi);
+  const double few = config.few_turns, many = config.many_turns;
+  const double kept = std::clamp((turns - few) / (many - few), 0.0, 1.0);
+  return kept + (1 - kept) / config.factor;
+}
+
 // What YaRN multiplies queries and keys by.
 double yarn_magnitude(const RotaryConfig& config) {
   return config.scaling == RotaryScaling::yarn ? 1 + 0.1 * std::log(config.factor) : 1;
@@ -62,8 +77,12 @@ std::vector<double> rotary_frequencies(const RotaryConfig& config) {
   for (std::int64_t i = 0; i < config.dimensions / 2; ++i)
     frequencies.push_back(std::pow(
         config.base, -2 * static_cast<double>(i) / static_cast<double>(config.dimensions)));
+  for (std::size_t i = 0; i < config.divisors.size(); ++i)
+    frequencies[i] /= static_cast<double>(config.divisors[i]);
   if (config.scaling == RotaryScaling::linear)
     for (double& frequency : frequencies) frequency /= config.factor;
+  if (config.scaling == RotaryScaling::llama3)
+    for (double& frequency : frequencies) frequency *= llama3_share(config, frequency);
   if (config.scaling == RotaryScaling::yarn) {
     const Ramp ramp(config);
     for (std::int64_t i = 0; i < std::ssize(frequencies); ++i)

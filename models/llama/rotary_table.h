@@ -10,7 +10,9 @@ namespace subquad::llama {
 
 // Angles per position of each pair of a head: base^(-2i / dimensions), slowed by linear scaling
 // (divided by the factor) or by YaRN (Peng et al. 2023: pairs that turn fewer than once in the
-// trained context are slowed, those that turn more than 32 times are not, a ramp between).
+// trained context are slowed, those that turn more than 32 times are not, a ramp between) or as
+// Llama 3.1 has it (the same with turns of its own and a ramp over turns instead of pairs).
+// Divisors divide angles before that.
 std::vector<double> rotary_frequencies(const RotaryConfig& config);
 
 class RotaryTable {

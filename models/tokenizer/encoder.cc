@@ -65,6 +65,7 @@ std::size_t invalid_bytes(std::string_view text) {
 
 struct Encoder::Work {
   std::vector<int>& ids;
+  std::size_t most;
   std::vector<std::string_view> words;
   std::vector<int> symbols;
   Merger::Scratch merging;
@@ -77,14 +78,15 @@ Encoder::Encoder(const Vocabulary& vocabulary)
       byte_ids_(make_byte_ids(vocabulary)),
       normal_(make_ids(vocabulary)) {}
 
-void Encoder::encode(std::string_view text, bool first, std::vector<int>& ids) const {
+void Encoder::encode(std::string_view text, bool first, std::size_t most,
+                     std::vector<int>& ids) const {
   if (text.empty()) return;
   if (text.size() >= std::size_t{std::numeric_limits<int>::max()} - 1)
     throw_invalid(fmt::format("a text of {} bytes is too long to encode at once", text.size()));
   const std::string owned = prepared(text, first, vocabulary_);
-  Work work{ids, {}, {}, {}};
+  Work work{ids, most, {}, {}, {}};
   std::string_view rest = owned;
-  while (!rest.empty()) {
+  while (!rest.empty() && ids.size() < most) {
     const std::size_t valid = valid_bytes(rest);
     if (valid > 0) encode_run(rest.substr(0, valid), true, work);
     rest.remove_prefix(valid);
@@ -99,7 +101,10 @@ void Encoder::encode_run(std::string_view run, bool valid, Work& work) const {
   if (!valid) return encode_word(run, work);
   const std::string composed_run = vocabulary_.composes ? composed(run) : std::string();
   splitter_.split(vocabulary_.composes ? composed_run : run, work.words);
-  for (const std::string_view word : work.words) encode_word(word, work);
+  for (const std::string_view word : work.words) {
+    if (work.ids.size() >= work.most) return;
+    encode_word(word, work);
+  }
 }
 
 void Encoder::encode_word(std::string_view word, Work& work) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -19,7 +20,8 @@ class Encoder {
   explicit Encoder(const Vocabulary& vocabulary);
 
   // Appends the ids of `text`, a part between special tokens. `first`: the text begins with it.
-  void encode(std::string_view text, bool first, std::vector<int>& ids) const;
+  // Words are no longer encoded once there are `most` ids or more.
+  void encode(std::string_view text, bool first, std::size_t most, std::vector<int>& ids) const;
 
  private:
   struct Work;

@@ -183,6 +183,27 @@ void read_tokenizer_config(const fs::path& path, const JsonKeys& root, const Tex
   vocabulary.chat_template = read_template(config);
 }
 
+// eos_token_id of the model's config.json, a number or a list of them; nothing where the file is
+// not there.
+void read_ends(const fs::path& path, Vocabulary& vocabulary) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return;
+  const std::string where = io::printable(path.string());
+  const json parsed = models::parse_json_file(path.string(), where);
+  const JsonKeys config(parsed, where);
+  const json* value = config.find("eos_token_id");
+  if (value == nullptr) return;
+  for (const json& id : value->is_array() ? *value : json::array({*value})) {
+    if (!id.is_number_integer())
+      config.fail("eos_token_id", "must be a whole number or a list of them");
+    const auto token = id.get<std::int64_t>();
+    if (token < 0 || token >= std::ssize(vocabulary.pieces))
+      config.fail("eos_token_id",
+                  fmt::format("{} is outside 0 to {}", id.dump(), vocabulary.pieces.size() - 1));
+    vocabulary.more_ends.push_back(static_cast<int>(token));
+  }
+}
+
 }  // namespace
 
 Vocabulary read_hf_vocabulary(const std::string& folder) {
@@ -198,6 +219,7 @@ Vocabulary read_hf_vocabulary(const std::string& folder) {
     for (const json& token : *added)
       read_added_token(JsonKeys(token, root.where() + ": added_tokens"), texts, vocabulary);
   read_tokenizer_config(place / "tokenizer_config.json", root, texts, vocabulary);
+  read_ends(place / "config.json", vocabulary);
   for (const char* name : {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>"})
     if (!vocabulary.end_of_turn) vocabulary.end_of_turn = id_of(name, texts);
   return vocabulary;

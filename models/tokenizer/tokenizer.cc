@@ -1,5 +1,6 @@
 #include "tokenizer/tokenizer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -35,12 +36,13 @@ std::vector<int> Tokenizer::encode(std::string_view text, EncodeOptions options)
                               state_->vocabulary.label));
   if (options.bos) ids.push_back(*bos());
   const SpecialFinder& finder = options.special ? state_->special : state_->user_defined;
-  for (std::size_t done = 0; done < text.size();) {
+  for (std::size_t done = 0; done < text.size() && ids.size() < options.most;) {
     const SpecialFinder::Found found = finder.find(text, done);
-    state_->encoder.encode(text.substr(done, found.begin - done), done == 0, ids);
+    state_->encoder.encode(text.substr(done, found.begin - done), done == 0, options.most, ids);
     if (found.id >= 0) ids.push_back(found.id);
     done = found.end;
   }
+  if (ids.size() > options.most) ids.resize(options.most);
   return ids;
 }
 
@@ -78,6 +80,11 @@ const std::string& Tokenizer::label() const { return state_->vocabulary.label; }
 std::optional<int> Tokenizer::bos() const { return state_->vocabulary.bos; }
 std::optional<int> Tokenizer::eos() const { return state_->vocabulary.eos; }
 std::optional<int> Tokenizer::end_of_turn() const { return state_->vocabulary.end_of_turn; }
+bool Tokenizer::ends_text(int id) const {
+  const std::vector<int>& more = state_->vocabulary.more_ends;
+  return id == eos() || id == end_of_turn() ||
+         std::find(more.begin(), more.end(), id) != more.end();
+}
 bool Tokenizer::adds_bos() const { return state_->vocabulary.adds_bos; }
 const std::string& Tokenizer::chat_template() const { return state_->vocabulary.chat_template; }
 

@@ -1,6 +1,8 @@
 // Text to the token ids of a language model and back.
 #pragma once
 
+#include <cstddef>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,6 +18,8 @@ struct EncodeOptions {
   bool bos = false;      // Begin with the bos id; Error where there is none.
   bool special = false;  // Control tokens' names in the text become these tokens: for prompts, not
                          // for text that others wrote.
+  // The first `most` ids are enough: of what follows none is worked out that need not be.
+  std::size_t most = std::numeric_limits<std::size_t>::max();
 };
 
 // Byte-pair encoding as the model's files say. Constant functions may be called from several
@@ -31,7 +35,7 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  // O(n log n) for n bytes.
+  // O(n log n) for n bytes; with options.most the first ids of the same, where words are apart.
   std::vector<int> encode(std::string_view text, EncodeOptions options = {}) const;
   // Joins bytes_of(ids) and, where encode puts a space before a text, takes that of the first away.
   // Error (invalid_argument) for an id outside 0 to size() - 1.
@@ -46,7 +50,9 @@ class Tokenizer {
   std::optional<int> bos() const;
   std::optional<int> eos() const;
   std::optional<int> end_of_turn() const;  // where a chat model ends its answer
-  bool adds_bos() const;                   // whether the model expects texts to begin with bos
+  // Whether the model ends its text with it: eos, end_of_turn, or another that its files name.
+  bool ends_text(int id) const;
+  bool adds_bos() const;  // whether the model expects texts to begin with bos
   // As the file has it (Jinja); empty where it has none.
   const std::string& chat_template() const;
 

@@ -57,7 +57,8 @@ struct Vocabulary {
   SpacePrefix space_prefix = SpacePrefix::none;
   bool composes = false;  // texts are read in the composed form (NFC)
   std::optional<int> bos, eos, end_of_turn, unknown;
-  bool adds_bos = false;  // whether the model expects a text to begin with bos
+  std::vector<int> more_ends;  // that end a text as eos does
+  bool adds_bos = false;       // whether the model expects a text to begin with bos
   std::string chat_template;
 };
 

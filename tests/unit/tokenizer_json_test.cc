@@ -21,9 +21,12 @@ class JsonFolder {
  public:
   json tokenizer, config;
 
+  json model = nullptr;  // config.json; null: none
+
   Tokenizer load() const {
     io::write_text(folder_ / "tokenizer.json", tokenizer.dump());
     if (!config.is_null()) io::write_text(folder_ / "tokenizer_config.json", config.dump());
+    if (!model.is_null()) io::write_text(folder_ / "config.json", model.dump());
     return load_tokenizer(folder_ / "model.safetensors");
   }
 
@@ -68,6 +71,29 @@ TEST(TokenizerJson, ComposesCharactersForQwen2) {
   const Tokenizer tokenizer = folder.load();
   EXPECT_EQ(tokenizer.decode(tokenizer.encode(apart)), together);
   EXPECT_EQ(tokenizer.encode(""), Ids());
+}
+
+// eos_token_id of config.json ends a text beside what tokenizer_config.json names.
+TEST(TokenizerJson, ReadsTheEndsOfConfigJson) {
+  JsonFolder folder;
+  folder.tokenizer = byte_level();
+  const auto ends = [&](const json& ids) {
+    folder.model = {{"eos_token_id", ids}};
+    const Tokenizer tokenizer = folder.load();
+    Ids found;
+    for (int id = 0; id < tokenizer.size(); ++id)
+      if (tokenizer.ends_text(id)) found.push_back(id);
+    return found;
+  };
+  EXPECT_EQ(ends(nullptr), Ids{258});  // <|im_end|>
+  EXPECT_EQ(ends(7), (Ids{7, 258}));
+  EXPECT_EQ(ends({257, 3, 258}), (Ids{3, 257, 258}));
+  folder.config = {{"eos_token", "ab"}};
+  EXPECT_EQ(ends(3), (Ids{3, 257, 258}));
+  io::expect_error([&] { (void)ends("7"); }, "config.json: eos_token_id: must be a whole number");
+  io::expect_error([&] { (void)ends({1, 2.5}); }, "config.json: eos_token_id: must be");
+  io::expect_error([&] { (void)ends(261); }, "config.json: eos_token_id: 261 is outside 0 to 260");
+  io::expect_error([&] { (void)ends({0, -1}); }, "config.json: eos_token_id: -1 is outside");
 }
 
 TEST(TokenizerJson, ReadsTokenizerConfig) {

@@ -212,6 +212,27 @@ TEST(Tokenizer, BytesWithoutAPieceAreLeftOut) {
   EXPECT_EQ(tokenizer_of(file).encode("aXb"), (Ids{2}));
 }
 
+// options.most cuts ids, never changes them: at every length of texts with words, no words, special
+// tokens and bytes that are no UTF-8.
+TEST(Tokenizer, FirstIdsAreThoseOfTheWhole) {
+  std::vector<Tokenizer> tokenizers;
+  for (const char* pre : {"gpt-2", "smollm", "llama-bpe", "qwen2"})
+    tokenizers.push_back(tokenizer_of(testing::byte_level_gguf(abc, pre)));
+  tokenizers.push_back(tokenizer_of(
+      testing::sentencepiece_gguf({{"\u2581", -9}, {"a", -9}, {"b", -9}, {"ab", -2}})));
+  for (const Tokenizer& tokenizer : tokenizers)
+    for (const std::string text :
+         {"abc ab  abcabc 12 a's\n\n b", "ab<|end|> ab<|end|>>b c\xFF\xC3 ab"})
+      for (const bool special : {false, true}) {
+        const Ids whole = tokenizer.encode(text, {.special = special});
+        for (std::size_t most = 0; most <= whole.size() + 2; ++most) {
+          const Ids first = tokenizer.encode(text, {.special = special, .most = most});
+          const auto end = static_cast<std::ptrdiff_t>(std::min(most, whole.size()));
+          EXPECT_EQ(first, Ids(whole.begin(), whole.begin() + end)) << most;
+        }
+      }
+}
+
 TEST(Tokenizer, BeginsWithBosWhereAsked) {
   GgufBuilder file = testing::byte_level_gguf(abc, "gpt-2");
   const Tokenizer without = tokenizer_of(file);

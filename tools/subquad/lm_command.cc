@@ -12,6 +12,7 @@ void add_lm(const Command& app) {
       "`subquad lm COMMAND --help` explains each command, with examples.");
   add_lm_perplexity(lm);
   add_lm_generate(lm);
+  add_lm_score(lm);
   add_lm_layers(lm);
 }
 

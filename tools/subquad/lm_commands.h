@@ -7,6 +7,7 @@ namespace subquad::cli {
 
 void add_lm_perplexity(const Command& lm);
 void add_lm_generate(const Command& lm);
+void add_lm_score(const Command& lm);
 void add_lm_layers(const Command& lm);
 
 }  // namespace subquad::cli

@@ -36,10 +36,6 @@ ops::Activations run_prompt(llama::Model& model, std::span<const int> prompt,
   return model.append(prompt, options, counts);
 }
 
-bool ends_text(const tokenizer::Tokenizer& tokenizer, int token) {
-  return token == tokenizer.eos() || token == tokenizer.end_of_turn();
-}
-
 }  // namespace
 
 Generation generate(const LmSource& source, std::span<const int> prompt,
@@ -62,7 +58,7 @@ Generation generate(const LmSource& source, std::span<const int> prompt,
     // A model may have more rows than there are tokens.
     const auto known = std::span(scores).first(static_cast<std::size_t>(source.tokenizer.size()));
     const int token = llama::sample_token(known, model.length(), settings.sampler);
-    result.ended = ends_text(source.tokenizer, token);
+    result.ended = source.tokenizer.ends_text(token);
     if (result.ended) break;
     result.tokens.push_back(token);
     result.text += source.tokenizer.bytes_of(token);

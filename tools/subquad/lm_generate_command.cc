@@ -120,6 +120,7 @@ void run_command(const GenerateOptions& options) {
   const Generation generation =
       run_model(options, source, prompt_tokens(options, text, source.tokenizer));
   if (!options.lm.common.json_on_stdout()) fmt::print("\n");
+  flush_stdout();  // before the note, where both go to one place
   print_note(fmt::format("{} tokens at {:.1f} tokens/s after {} of the prompt in {}",
                          generation.tokens.size(), tokens_per_s(generation),
                          generation.prompt_tokens, seconds_text(generation.prefill_s)));

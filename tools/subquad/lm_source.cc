@@ -28,6 +28,7 @@ void read_scaling(const std::string& text, llama::RotaryConfig& rotary) {
     throw_invalid(fmt::format("--rope-scaling: the factor {} is outside 1 to {}", factor, largest));
   rotary.scaling = name == "yarn" ? llama::RotaryScaling::yarn : llama::RotaryScaling::linear;
   rotary.factor = static_cast<float>(factor);
+  rotary.divisors.clear();
   if (rotary.factor == 1) rotary.scaling = llama::RotaryScaling::none;
 }
 

@@ -4,9 +4,11 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <istream>
+#include <optional>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "options.h"
 #include "subquad/error.h"
@@ -14,6 +16,20 @@
 
 namespace subquad::cli {
 namespace {
+
+// Of what is no regular file, which may never end.
+constexpr std::size_t kMostOfPipe = std::size_t{1} << 28;
+
+// Nothing where it is longer than `most` bytes.
+std::optional<std::string> read_at_most(std::istream& file, std::size_t most) {
+  std::string text, part(std::size_t{1} << 16, '\0');
+  while (file) {
+    file.read(part.data(), std::ssize(part));
+    text.append(part, 0, static_cast<std::size_t>(file.gcount()));
+    if (text.size() > most) return {};
+  }
+  return text;
+}
 
 // What follows the first `count` characters.
 std::string_view without_characters(std::string_view text, std::int64_t count) {
@@ -53,7 +69,13 @@ std::string read_utf8(const std::string& path, const std::string& option) {
   std::ifstream file(path, std::ios::binary);
   if (!file || std::filesystem::is_directory(path, ignored))
     throw_invalid(fmt::format("{} {}: cannot be read", option, path));
-  std::string text{std::istreambuf_iterator<char>(file), {}};
+  const bool regular = std::filesystem::is_regular_file(path, ignored);
+  std::optional<std::string> read =
+      read_at_most(file, regular ? std::string().max_size() : kMostOfPipe);
+  if (!read)
+    throw_invalid(fmt::format("{} {}: is no regular file and has more than {} bytes", option, path,
+                              kMostOfPipe));
+  std::string text = std::move(*read);
   const std::size_t valid = tokenizer::valid_bytes(text);
   if (valid < text.size())
     throw_invalid(
@@ -64,13 +86,13 @@ std::string read_utf8(const std::string& path, const std::string& option) {
 
 std::vector<int> read_tokens(const LmText& text, const tokenizer::Tokenizer& tokenizer) {
   const std::string all = read_utf8(text.path, "--text");
-  std::vector<int> tokens = tokenizer.encode(without_characters(all, text.skip_chars),
-                                             {.bos = tokenizer.adds_bos(), .special = false});
   const auto wanted = static_cast<std::size_t>(text.tokens);
+  std::vector<int> tokens =
+      tokenizer.encode(without_characters(all, text.skip_chars),
+                       {.bos = tokenizer.adds_bos(), .special = false, .most = wanted});
   if (tokens.size() < wanted)
     throw_invalid(fmt::format("--tokens: {} are more than the {} of {} after {} characters",
                               text.tokens, tokens.size(), text.path, text.skip_chars));
-  tokens.resize(wanted);
   return tokens;
 }
 

@@ -20,8 +20,8 @@ struct LmText {
 // --text, --tokens, --skip-chars.
 void add_lm_text(const Command& command, LmText& text);
 
-// The whole file. Throws Error (invalid_argument) that names `option`: no file that can be read, no
-// UTF-8, or nothing in it.
+// The whole file; of a pipe at most 2^28 bytes. Throws Error (invalid_argument) that names
+// `option`: no file that can be read, a longer pipe, no UTF-8, or nothing in it.
 std::string read_utf8(const std::string& path, const std::string& option);
 
 // The text with U+FFFD for each byte that is part of no character.
