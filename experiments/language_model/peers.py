@@ -16,12 +16,14 @@ from work import Job, run_all
 KEY = ["text", "tokens", "threads", "contender", "round"]
 METHODS = ["exact", "sink(4)+window(512)", "hyper"]
 # name, script, its word, the package it imports
-PROGRAMS = [("PyTorch f32", "peer_torch.py", "", "torch, transformers"),
+PROGRAMS = [("PyTorch f32", "peer_torch.py", "", "torch, transformers, accelerate"),
             ("llama.cpp", "peer_llama.py", "", "llama_cpp"),
             ("OpenVINO dense", "peer_openvino.py", "dense", "openvino_genai"),
+            ("OpenVINO dense, its own precisions", "peer_openvino.py", "defaults",
+             "openvino_genai"),
             ("OpenVINO TRISHAPE", "peer_openvino.py", "trishape", "openvino_genai"),
             ("OpenVINO XATTENTION", "peer_openvino.py", "xattention", "openvino_genai")]
-PACKAGES = ["gguf tokenizers numpy", "openvino-genai", "llama-cpp-python", "torch transformers"]
+PACKAGES = ["gguf tokenizers numpy", "openvino-genai", "llama-cpp-python", "torch transformers accelerate"]
 
 
 def add_options(parser):
@@ -87,9 +89,9 @@ def write_prompt(tool, options):
 
 def run_subquad(tool, options, stem, method, score):
     """The prefill with the next token's scores; with `score` also the perplexity's whole command."""
-    found = run_json([tool.subquad, "lm", "generate", "--model", tool.model, "--prompt-file",
-                      stem + ".txt", "--method", method, "--max-tokens", "1", "--threads",
-                      str(tool.threads)])
+    (found,) = run_json([tool.subquad, "lm", "generate", "--model", tool.model, "--prompt-file",
+                        stem + ".txt", "--method", method, "--max-tokens", "1", "--threads",
+                        str(tool.threads)])["runs"]
     note = "" if found["prompt_tokens"] == options.tokens else f"{found['prompt_tokens']} tokens"
     record = {"prefill_s": found["prefill_s"], "note": note}
     if score:

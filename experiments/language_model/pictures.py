@@ -9,7 +9,7 @@ from tables import grouped
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter  # noqa: E402
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator  # noqa: E402
 
 MARKERS = "osv^DPX*<>hd"
 PANELS = [("perplexity", "perplexity"), ("attention_speedup", "speed of all attention over exact's"),
@@ -29,16 +29,16 @@ def styles(records):
 
 
 def plain_log(axis, values):
-    """A logarithmic axis with round numbers in plain figures, three to eight of them."""
-    low, high = min(values) / 1.05, max(values) * 1.05
-    for steps in ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (1, 2, 5), (1,)):
-        ticks = [s * 10.0**d for d in range(-3, 9) for s in steps]
-        ticks = [t for t in ticks if low <= t <= high]
-        if len(ticks) <= 8:
-            break
-    axis.set_major_locator(FixedLocator(ticks))
-    axis.set_major_formatter(ScalarFormatter())
-    axis.set_minor_formatter(NullFormatter())
+    """A logarithmic axis with at most eight round numbers in plain figures."""
+    low, high = min(values) / 1.02, max(values) * 1.02
+    if high / low < 4:
+        ticks = MaxNLocator(6).tick_values(min(values), max(values))
+    else:
+        steps = (1, 2, 5) if high / low < 100 else (1,)
+        ticks = [step * 10.0**d for d in range(-4, 9) for step in steps]
+    axis.set_major_locator(FixedLocator([t for t in ticks if low <= t <= high]))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def figure3_panel(axes, group, field, style):
@@ -77,7 +77,7 @@ def figure3(records, folder):
         handles = [plt.Line2D([], [], label=m, **s) for m, s in style.items()]
         for axes in grid[-1]:
             axes.set_axis_off()
-        grid[-1, 1].legend(handles=handles, loc="center", ncol=3, fontsize=9, frameon=False)
+        figure.legend(handles=handles, loc="lower center", ncol=3, fontsize=9, frameon=False)
         figure.suptitle(f"SmolLM2-135M on {text}: attention of the last layers replaced "
                         "(hollow: the method chose exact)")
         save(figure, folder, f"figure3_{text_name(text)}")

@@ -241,6 +241,35 @@ class Peers(Case):
         self.assertEqual(self.run_quietly(peers, FakeTool(), options), 0)
         self.check_picture("peers.png")
 
+    def script(self, name, text):
+        path = os.path.join(self.out, name)
+        with open(path, "w") as file:
+            file.write("#!/bin/sh\n" + text)
+        os.chmod(path, 0o755)
+        return path
+
+    def test_reads_what_subquad_generate_says(self):
+        options, tool = self.options("peers", "--tokens", "9"), FakeTool()
+        tool.subquad = self.script("subquad", 'echo \'{"runs": [{"prompt_tokens": 8, "prefill_s": '
+                                   '1.5}]}\'\n')
+        tool.model = "m"
+        found = peers.run_subquad(tool, options, "stem", "hyper", True)
+        self.assertEqual(found["prefill_s"], 1.5)
+        self.assertEqual(found["note"], "8 tokens")  # not the 9 that were asked for
+        self.assertEqual((found["score_s"], found["perplexity"]), (15.0, 19.0))
+        self.assertNotIn("perplexity", peers.run_subquad(tool, options, "stem", "hyper", False))
+
+    def test_a_program_that_fails_is_named(self):
+        options, tool = self.options("peers"), FakeTool()
+        tool.model = "m"
+        os.makedirs(os.path.join(self.out, "cache", "peers", "bin"))
+        self.script("cache/peers/bin/python", "echo first >&2; echo 'no such kernel' >&2; exit 3\n")
+        with self.assertRaisesRegex(RuntimeError, "peer_x.py dense: no such kernel"):
+            peers.run_program(tool, options, "stem", "peer_x.py", "dense", True)
+        self.script("cache/peers/bin/python", "echo noise; echo \'{\"prefill_s\": 2}\'\n")
+        self.assertEqual(peers.run_program(tool, options, "stem", "peer_x.py", "", False),
+                         {"prefill_s": 2})
+
     def test_says_what_to_do_without_its_environment(self):
         with self.assertRaisesRegex(SystemExit, "run peers --install"):
             self.run_quietly(peers, FakeTool(), self.options("peers"))

@@ -38,10 +38,17 @@ TEST(LossPlot, TicksAreFewAndRound) {
     for (const double tick : ticks) {
       const double steps = tick / (ticks[1] - ticks[0]);
       EXPECT_NEAR(steps, std::round(steps), 1e-6) << high;
+      EXPECT_FALSE(tick == 0 && std::signbit(tick));
       EXPECT_GE(tick, -high / 7 - 1e-6 * high);
       EXPECT_LE(tick, high * (1 + 1e-6));
     }
   }
+}
+
+TEST(LossPlot, AnAxisFromZeroBeginsWithIt) {
+  const std::vector<double> ticks = LinearAxis(0, 512, 0, 1).ticks();
+  EXPECT_EQ(ticks.front(), 0);
+  EXPECT_FALSE(std::signbit(ticks.front()));
 }
 
 // The line of exact attention is at zero, a larger loss above it, a smaller one below.

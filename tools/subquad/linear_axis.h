@@ -20,7 +20,7 @@ class LinearAxis {
     const double step = step_of((high_ - low_) / 4);
     std::vector<double> values;
     for (double k = std::ceil(low_ / step - 1e-9); k * step <= high_ + 1e-9 * step; ++k)
-      values.push_back(k * step);
+      values.push_back(k * step + 0.0);  // no -0
     return values;
   }
 
