@@ -15,7 +15,7 @@ METHODS = ["recursion(bits=7,center=false,strict=false)", "hyper", "recursion",
 LATE = ["far"]  # runs exact at these lengths: after everything else
 COARSE = [30, 20, 10]  # before the other numbers of layers
 CONTEXT = 8192  # that the model was trained on
-LONG_BASE = 300000  # of the rotary embedding, beyond the context; `run rope` has the search
+LONG_BASE = 200000  # of the rotary embedding, beyond the context; `run rope` has the search
 
 
 def add_options(parser):
