@@ -1,4 +1,6 @@
 // subquad lm: what its commands report, what they refuse, and stories260K on its passage.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -87,6 +89,42 @@ TEST_F(LmTest, Table) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("20 tokens of t.txt after 0 characters"), std::string::npos);
   EXPECT_NE(outcome.out.find("exact  [exact"), std::string::npos) << outcome.out;
+}
+
+TEST_F(LmTest, PageHasBothPicturesAndTheNumbers) {
+  const auto json =
+      run_json(perplexity({"--tokens", "90", "--method", "window(4)", "--method", "exact",
+                           "--method", "uniform(m=4)", "--layers", "last:1", "--html", "p.html"}));
+  const std::string page = read_text(path("p.html"));
+  EXPECT_EQ(page.rfind("<!doctype html>", 0), 0u);
+  for (const std::string part :
+       {"perplexity over exact's", "Loss over exact by position", "<dd>last:1</dd>",
+        "subquad lm perplexity --model m.bin", "t.txt, 90 tokens", "</html>"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  const auto count = [&](const std::string& word) {
+    std::size_t found = 0;
+    for (std::size_t at = page.find(word); at != std::string::npos; at = page.find(word, at + 1))
+      ++found;
+    return found;
+  };
+  EXPECT_EQ(count("<polyline class='curve"), 2u);
+  EXPECT_EQ(count("<circle class='point"), 2u);
+  for (const auto& run : json["runs"])
+    EXPECT_EQ(count(fmt::format(">{:.4f}</td>", run["perplexity"].get<double>())), 1u);
+}
+
+TEST_F(LmTest, PageOfExactAlone) {
+  EXPECT_EQ(run(perplexity({"--tokens", "9", "--html", "p.html"})).code, 0);
+  const std::string page = read_text(path("p.html"));
+  EXPECT_NE(page.find(">exact<"), std::string::npos);
+  EXPECT_EQ(page.find("<svg"), std::string::npos);
+}
+
+TEST_F(LmTest, BadPages) {
+  expect_error(perplexity({"--tokens", "9", "--method", "window(4)", "--html", "p.html"}),
+               {"--html", "--method exact"});
+  expect_error(perplexity({"--tokens", "9", "--html", "t.txt"}), {"--html", "--text"});
+  expect_error(perplexity({"--tokens", "9", "--html", "none/p.html"}), {"--html", "none"});
 }
 
 TEST_F(LmTest, ThreadsChangeNothingAndChunksNearlyNothing) {

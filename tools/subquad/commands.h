@@ -8,13 +8,13 @@
 namespace subquad::cli {
 
 void add_attend(const Command& app);
-// `command_line`: what the user typed, for the report.
+// `command_line`: what the user typed, for the pages.
 void add_compare(const Command& app, const std::string& command_line);
 void add_bench(const Command& app);
 void add_diagnose(const Command& app);
 void add_info(const Command& app);
 void add_kernel(const Command& app);
-void add_lm(const Command& app);
+void add_lm(const Command& app, const std::string& command_line);
 void add_specs(const Command& app);
 void add_synth(const Command& app);
 void add_vit(const Command& app);

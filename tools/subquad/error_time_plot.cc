@@ -6,9 +6,9 @@
 #include <cmath>
 
 #include "log_axis.h"
-#include "markup.h"
 #include "number_text.h"
 #include "point_labels.h"
+#include "svg.h"
 
 namespace subquad::cli {
 namespace {
@@ -60,40 +60,24 @@ void place(std::vector<Placed>& placed, const Frame& frame) {
   }
 }
 
-std::string line(const char* style, double x1, double y1, double x2, double y2) {
-  return fmt::format("<line class='{}' x1='{:.1f}' y1='{:.1f}' x2='{:.1f}' y2='{:.1f}'/>\n", style,
-                     x1, y1, x2, y2);
-}
-
-std::string words(const char* style, double x, double y, const char* anchor,
-                  const std::string& content) {
-  return fmt::format("<text class='{}' x='{:.1f}' y='{:.1f}' text-anchor='{}'>{}</text>\n", style,
-                     x, y, anchor, escaped(content));
-}
-
-std::string time_axis(const Frame& frame) {
+std::string time_axis(const Frame& frame, const PlotTitles& titles) {
   std::string svg;
   for (const double t : frame.x.ticks()) {
     const double x = frame.x.pixel(t);
-    svg += line("grid", x, top, x, bottom);
-    svg += words("tick", x, bottom + 18, "middle", fmt::format("{:g}", t * 1e3));
+    svg += svg_line("grid", x, top, x, bottom);
+    svg += svg_words("tick", x, bottom + 18, "middle", fmt::format("{:g}", t * 1e3));
   }
-  return svg + words("axis", (left + right) / 2, bottom + 40, "middle",
-                     "time for all heads, milliseconds (median)");
+  return svg + svg_words("axis", (left + right) / 2, bottom + 40, "middle", titles.time);
 }
 
-std::string error_axis(const Frame& frame) {
+std::string error_axis(const Frame& frame, const PlotTitles& titles) {
   std::string svg;
   for (const double e : frame.y.ticks()) {
     const double y = frame.y.pixel(e);
-    svg += line("grid", left, y, right, y);
-    svg += words("tick", left - 8, y + 4, "end", fmt::format("{:g}", e));
+    svg += svg_line("grid", left, y, right, y);
+    svg += svg_words("tick", left - 8, y + 4, "end", fmt::format("{:g}", e));
   }
-  const double middle = (top + bottom) / 2;
-  return svg + fmt::format(
-                   "<text class='axis' text-anchor='middle' transform='translate(16 {:.1f}) "
-                   "rotate(-90)'>relative error (Frobenius)</text>\n",
-                   middle);
+  return svg + svg_upright(16, (top + bottom) / 2, titles.error);
 }
 
 std::string speedup_axis(const Frame& frame) {
@@ -101,8 +85,8 @@ std::string speedup_axis(const Frame& frame) {
   for (const double ratio : {0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0}) {
     if (!frame.x.contains(frame.exact_seconds / ratio)) continue;
     const double x = frame.x.pixel(frame.exact_seconds / ratio);
-    svg += line("mark", x, top - 5, x, top);
-    svg += words("tick", x, top - 10, "middle", fmt::format("{:g}×", ratio));
+    svg += svg_line("mark", x, top - 5, x, top);
+    svg += svg_words("tick", x, top - 10, "middle", fmt::format("{:g}×", ratio));
   }
   return svg;
 }
@@ -112,10 +96,10 @@ std::string exact_line(const Frame& frame) {
   const double x = frame.x.pixel(frame.exact_seconds);
   const bool at_right = x > (left + right) / 2;
   const std::string caption = "exact: " + seconds_text(frame.exact_seconds);
-  return line("exact", x, top, x, bottom) +
-         words("exactword", std::clamp(x, left + 60, right - 60), 20, "middle", caption) +
-         words("axis", at_right ? left : right, 20, at_right ? "start" : "end",
-               "speed-up over exact");
+  return svg_line("exact", x, top, x, bottom) +
+         svg_words("exactword", std::clamp(x, left + 60, right - 60), 20, "middle", caption) +
+         svg_words("axis", at_right ? left : right, 20, at_right ? "start" : "end",
+                   "speed-up over exact");
 }
 
 // Later points are drawn over earlier ones: one that would be hidden gets a wider circle.
@@ -143,7 +127,8 @@ std::string numbers(const std::vector<Placed>& placed) {
   const std::vector<LabelSpot> labels = place_labels(spots, top);
   std::string svg;
   for (std::size_t i = 0; i < placed.size(); ++i)
-    svg += words("number", labels[i].x, labels[i].y, "middle", fmt::format("{}", placed[i].number));
+    svg += svg_words("number", labels[i].x, labels[i].y, "middle",
+                     fmt::format("{}", placed[i].number));
   return svg;
 }
 
@@ -151,14 +136,14 @@ std::string numbers(const std::vector<Placed>& placed) {
 
 bool on_lower_edge(const PlotPoint& point) { return point.error < smallest_error; }
 
-std::string error_time_svg(const std::vector<PlotPoint>& points, double exact_seconds) {
+std::string error_time_svg(const std::vector<PlotPoint>& points, double exact_seconds,
+                           const PlotTitles& titles) {
   std::vector<Placed> placed = drawable(points);
   const Frame frame = make_frame(placed, exact_seconds);
   place(placed, frame);
-  std::string svg = fmt::format(
-      "<svg viewBox='0 0 {} {:.0f}' role='img' aria-label='Relative error against time'>\n", width,
-      bottom + 52);
-  svg += time_axis(frame) + error_axis(frame) + speedup_axis(frame);
+  std::string svg = fmt::format("<svg viewBox='0 0 {} {:.0f}' role='img' aria-label='{}'>\n", width,
+                                bottom + 52, escaped(titles.all));
+  svg += time_axis(frame, titles) + error_axis(frame, titles) + speedup_axis(frame);
   svg += fmt::format("<rect class='frame' x='{}' y='{}' width='{}' height='{:.1f}'/>\n", left, top,
                      right - left, bottom - top);
   svg += exact_line(frame);

@@ -3,32 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 #include <filesystem>
 
 #include "certificate_text.h"
 #include "error_time_plot.h"
-#include "html_style.h"
+#include "html_page.h"
 #include "html_table.h"
 #include "markup.h"
 #include "number_text.h"
-#include "subquad/info.h"
 #include "text_table.h"
 #include "verdict.h"
 
 namespace subquad::cli {
 namespace {
-
-std::string code(const std::string& text) { return "<code>" + breakable(text) + "</code>"; }
-
-// "2026-11-28 16:40 UTC".
-std::string now_text() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  char text[32];
-  gmtime_r(&now, &parts);
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts)};
-}
 
 std::vector<PlotPoint> points_of(const std::vector<RunRecord>& runs) {
   std::vector<PlotPoint> points;
@@ -46,7 +33,7 @@ std::string legend(const std::vector<RunRecord>& runs) {
   std::string html = "<ol class='legend'>\n";
   for (std::size_t i = 1; i < runs.size(); ++i)
     html += fmt::format("<li>{}<div>{}<br><small>error {}, {}, {}</small></div></li>\n", chip(i),
-                        code(runs[i].method), error_text(runs[i].rel_fro),
+                        html_code(runs[i].method), error_text(runs[i].rel_fro),
                         seconds_text(runs[i].median_s), speedup_text(runs[i]));
   return html + "</ol>\n";
 }
@@ -68,7 +55,7 @@ std::string certificates(const Comparison& comparison) {
   std::string html;
   for (const RunRecord& run : comparison.runs)
     if (run.certificate)
-      html += fmt::format("<li>{}: {}</li>\n", code(run.method),
+      html += fmt::format("<li>{}: {}</li>\n", html_code(run.method),
                           escaped(certificate_text(*run.certificate)));
   if (html.empty()) return {};
   return fmt::format("<h3>Certificates, of seed {}</h3>\n<ul class='certificates'>\n{}</ul>\n",
@@ -99,13 +86,9 @@ std::string section(const Comparison& comparison) {
       "<p class='verdict'>{}</p>\n",
       escaped(size_text(comparison.size)), escaped(comparison.causal_from), comparison.scale,
       exact.gflops.value_or(0), percent_text(exact.fraction_of_fma), comparison.fma_gflops,
-      rounds_text(comparison), verdict(comparison, code));
+      rounds_text(comparison), verdict(comparison, html_code));
   return html + picture(comparison) + methods_table(comparison) + certificates(comparison) +
          heads_table(comparison) + "</section>\n";
-}
-
-std::string fact(const char* name, const std::string& text) {
-  return fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", name, escaped(text));
 }
 
 std::string seeds_text(const Comparison& comparison) {
@@ -115,14 +98,10 @@ std::string seeds_text(const Comparison& comparison) {
 }
 
 std::string facts(const std::vector<Comparison>& comparisons, const MachineRecord& machine) {
-  return "<dl class='facts'>\n" + fact("Date", now_text()) + fact("subquad", build_info().version) +
-         fact("Processor",
-              machine.processor.empty() ? "not stated by the system" : machine.processor) +
-         fact("Instruction set", fmt::format("{}, {} thread{}", machine.isa, machine.threads,
-                                             machine.threads == 1 ? "" : "s")) +
-         fact("FMA limit, f32, measured",
-              fmt::format("{:.0f} GFLOP/s", machine.fma_gflops.value_or(0))) +
-         fact("Seeds of the errors", seeds_text(comparisons.front())) + "</dl>\n";
+  return "<dl class='facts'>\n" + machine_facts(machine) +
+         html_fact("FMA limit, f32, measured",
+                   fmt::format("{:.0f} GFLOP/s", machine.fma_gflops.value_or(0))) +
+         html_fact("Seeds of the errors", seeds_text(comparisons.front())) + "</dl>\n";
 }
 
 constexpr char explanation[] =
@@ -151,15 +130,9 @@ std::string notes() {
 
 std::string html_report(const std::vector<Comparison>& comparisons, const MachineRecord& machine,
                         const std::string& command_line) {
-  std::string html = fmt::format(
-      "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
-      "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
-      "<meta name='color-scheme' content='light dark'>\n<title>subquad compare</title>\n"
-      "<style>\n{}</style>\n</head>\n<body>\n<main>\n",
-      html_style);
-  html += introduction(comparisons, machine, command_line);
-  for (const Comparison& comparison : comparisons) html += section(comparison);
-  return html + notes() + "</main>\n</body>\n</html>\n";
+  std::string body = introduction(comparisons, machine, command_line);
+  for (const Comparison& comparison : comparisons) body += section(comparison);
+  return html_page("subquad compare", body + notes());
 }
 
 }  // namespace subquad::cli

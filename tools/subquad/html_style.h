@@ -51,6 +51,7 @@ svg text.number { font-weight: 600; }
 .exact { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 6 4; }
 .whisker { stroke: var(--c); stroke-width: 2; stroke-opacity: 0.6; }
 .point { fill: var(--c); stroke: var(--paper); stroke-width: 1.5; }
+.curve { fill: none; stroke: var(--c); stroke-width: 1.8; }
 .chip { flex: none; display: inline-block; min-width: 20px; height: 20px; border-radius: 10px;
   padding: 0 5px; margin-right: 8px; background: var(--c, var(--ink)); color: var(--paper);
   font: 600 12px/20px system-ui, "Segoe UI", Roboto, sans-serif; text-align: center; }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lm_commands.h"
+#include "lm_page.h"
 #include "lm_perplexity.h"
 #include "lm_text.h"
 #include "number_text.h"
@@ -26,6 +27,7 @@ struct PerplexityOptions {
   LmOptions lm;
   LmText text;
   PerplexitySettings settings;
+  std::string html, command_line;
 };
 
 const char* const examples =
@@ -42,10 +44,16 @@ std::string path_of(const PerplexityRun& run) {
   return fmt::format("{}", fmt::join(run.counts.paths, "|"));
 }
 
-Number exact_attention(const std::vector<PerplexityRun>& runs) {
+// The first run in which no layer was replaced; null without one.
+const PerplexityRun* exact_of(const std::vector<PerplexityRun>& runs) {
   const auto exact = std::find_if(runs.begin(), runs.end(),
                                   [](const PerplexityRun& run) { return run.replaced.empty(); });
-  return exact == runs.end() ? Number() : exact->counts.attention_s;
+  return exact == runs.end() ? nullptr : &*exact;
+}
+
+Number exact_attention(const std::vector<PerplexityRun>& runs) {
+  const PerplexityRun* exact = exact_of(runs);
+  return exact == nullptr ? Number() : exact->counts.attention_s;
 }
 
 Json number_json(const Number& number) { return number ? Json(*number) : Json(nullptr); }
@@ -109,8 +117,30 @@ std::vector<FileArgument> inputs_of(const PerplexityOptions& options) {
   return inputs;
 }
 
+// What the page compares with has to be there.
+void check_html(const PerplexityOptions& options) {
+  const std::vector<std::string>& methods = options.settings.methods;
+  if (options.html.empty() || methods.empty()) return;
+  if (std::find(methods.begin(), methods.end(), "exact") == methods.end())
+    throw_invalid("--html: compares with exact attention: add --method exact");
+}
+
+PerplexityPage page_of(const PerplexityOptions& options) {
+  return {options.lm.model, options.text, options.settings.layers, options.command_line,
+          machine_record(options.lm.common.threads)};
+}
+
+void add_reports(const std::vector<PerplexityRun>& runs, const PerplexityOptions& options,
+                 const LmSource& source, Outputs& outputs) {
+  const PerplexityRun* exact = exact_of(runs);
+  if (!options.html.empty() && exact != nullptr)
+    outputs.add_text(options.html, perplexity_page(runs, *exact, page_of(options)));
+  outputs.add_json(options.lm.common.json, report_json(runs, options, source));
+}
+
 void run_command(const PerplexityOptions& options) {
-  check_outputs({{"--json", options.lm.common.json}}, inputs_of(options));
+  check_html(options);
+  check_outputs({{"--html", options.html}, {"--json", options.lm.common.json}}, inputs_of(options));
   const LmSource source = load_lm(options.lm);
   const std::vector<int> tokens = read_tokens(options.text, source.tokenizer);
   PerplexitySettings settings = options.settings;
@@ -120,15 +150,16 @@ void run_command(const PerplexityOptions& options) {
   const std::vector<PerplexityRun> runs = with_lm_words(
       "--tokens", {}, [&] { return run_perplexity(source, tokens, settings, progress); });
   Outputs outputs;
-  outputs.add_json(options.lm.common.json, report_json(runs, options, source));
+  add_reports(runs, options, source, outputs);
   if (!options.lm.common.json_on_stdout()) fmt::print("{}", report_text(runs, options));
   outputs.commit();
 }
 
 }  // namespace
 
-void add_lm_perplexity(const Command& lm) {
+void add_lm_perplexity(const Command& lm, const std::string& command_line) {
   auto options = std::make_shared<PerplexityOptions>();
+  options->command_line = command_line;
   const Command command =
       lm.add_subcommand("perplexity", "How well a model predicts a text, by several methods");
   add_lm_text(command, options->text);
@@ -145,6 +176,11 @@ void add_lm_perplexity(const Command& lm) {
   add_whole(command, "--chunk", options->settings.chunk, 0, std::int64_t{1} << 30,
             "Tokens of a forward; 0: all at once. Methods that approximate see the rows of a chunk "
             "against all keys so far");
+  command
+      .add_option("--html", options->html,
+                  "Write a page with two pictures to FILE: perplexity against time, -log p along "
+                  "the text")
+      .type_name("FILE");
   add_lm_options(command, options->lm);
   command.footer(std::string(examples) + spec_help);
   command.callback([options] { run_command(*options); });

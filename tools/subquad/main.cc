@@ -94,7 +94,7 @@ void add_commands(const Command& app, const std::string& command_line) {
   add_diagnose(app);
   add_info(app);
   add_kernel(app);
-  add_lm(app);
+  add_lm(app, command_line);
   add_specs(app);
   add_synth(app);
   add_vit(app);
