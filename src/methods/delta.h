@@ -1,9 +1,8 @@
 // delta(step): the outputs of all other parts, corrected by their error at every step-th row.
 //
 // source: Delta Attention (arXiv 2505.11254, gamma is our step): every gamma-th query row is
-// computed densely, and what that changes is added to the rows that follow. Its authors' code, read
-// for the conventions, counts rows from the first query and takes nothing from later ones; so does
-// this.
+// computed densely, and what that changes is added to the rows that follow. Built from its abstract
+// and public summaries; its authors' correction code was not read.
 // Row i of a sequence, with j = i - i mod step: out_i + (exact_j - out_j). For i = j that is exact,
 // and so is its lse; that of the other rows is what the other parts give. Rows that see nothing
 // stay zero. Strict under a causal mask: row i uses rows and keys up to i.

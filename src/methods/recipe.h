@@ -17,7 +17,9 @@ class Recipe {
   // Rows of the call to recompute exactly for Report::certificate. Where their relative Frobenius
   // error is above error_limit(), the call runs exactly after all.
   virtual std::int64_t certified_rows() const { return 0; }
-  virtual double error_limit() const { return std::numeric_limits<double>::infinity(); }
+  virtual double error_limit(const Problem&) const {
+    return std::numeric_limits<double>::infinity();
+  }
 };
 
 }  // namespace subquad

@@ -50,7 +50,7 @@ void certify_recipe(const Problem& problem, const Recipe& recipe, const Outputs&
         certify_output(problem, as_const(outputs.out), recipe.certified_rows(), options);
   };
   certify();
-  if (!(report.certificate.rel_fro > recipe.error_limit())) return;
+  if (!(report.certificate.rel_fro > recipe.error_limit(problem))) return;
   const ExactRun run = exact_forward(call.heads(), outputs, call.threads());
   report.scored_entries += run.scored_entries;
   report.exact_heads = std::ssize(call.heads());

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/gather.h"
 #include "kernels/open.h"
 #include "kernels/softmax.h"
 #include "rows/tile_sizes.h"
@@ -153,14 +154,29 @@ void LeafField::sort_by_leaf(std::int64_t leaves) {
         opened.row;
 }
 
+// The rows' queries and sums, side by side.
 void LeafField::gather(const RowBlock& rows, std::span<const std::int32_t> members,
                        const Partial& sums) {
-  float* query = queries_.data();
-  const Partial to = gathered_.view(std::ssize(members));
-  for (std::size_t i = 0; i < members.size(); ++i, query += head_.head_dim()) {
-    std::copy_n(rows.query(members[i]), head_.head_dim(), query);
-    copy_partial(sums.slice(members[i], 1), to.slice(static_cast<std::int64_t>(i), 1));
+  const std::int64_t count = std::ssize(members), dim = head_.head_dim();
+  const Partial to = gathered_.view(count);
+  kernels::gather_rows(rows.query(0), dim, {members.data(), count, dim}, queries_.data(), dim);
+  kernels::gather_rows(sums.o, sums.o_stride, {members.data(), count, sums.value_dim}, to.o,
+                       to.o_stride);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    to.m[i] = sums.m[members[i]];
+    to.l[i] = sums.l[members[i]];
     row_ids_[i] = static_cast<std::int32_t>(rows.rows()[members[i]]);
+  }
+}
+
+void LeafField::put_back(std::span<const std::int32_t> members, const Partial& sums) {
+  const Partial from = gathered_.view(std::ssize(members));
+  kernels::scatter_rows(from.o, from.o_stride,
+                        {members.data(), std::ssize(members), sums.value_dim}, sums.o,
+                        sums.o_stride);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    sums.m[members[i]] = from.m[i];
+    sums.l[members[i]] = from.l[i];
   }
 }
 
@@ -182,8 +198,7 @@ void LeafField::attend_leaves(RowBlock& rows, const Range& leaves,
   kernels::softmax_update(leaf_scores_.data(), leaf_stride_, count, keys.count, sums_of(gathered));
   kernels::gemm({leaf_scores_.data(), leaf_stride_, 1}, index_.values(leaves.begin), count,
                 head_.value_dim(), keys.count, gathered.o, gathered.o_stride, true);
-  for (std::int64_t i = 0; i < count; ++i)
-    copy_partial(gathered.slice(i, 1), sums.slice(members[static_cast<std::size_t>(i)], 1));
+  put_back(members, sums);
   panel.count_entries(count * keys.count);
 }
 

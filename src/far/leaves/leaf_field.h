@@ -46,6 +46,7 @@ class LeafField {
   void attend_whole(RowBlock& rows, std::int64_t leaves, const EntrySets& heavy, ScorePanel& panel);
   void attend_leaves(RowBlock& rows, const Range& leaves, std::span<const std::int32_t> members,
                      const EntrySets& heavy, ScorePanel& panel);
+  void put_back(std::span<const std::int32_t> members, const Partial& sums);
   void gather(const RowBlock& rows, std::span<const std::int32_t> members, const Partial& sums);
 
   const HeadProblem& head_;

@@ -16,6 +16,16 @@ namespace {
 constexpr std::int64_t kRows = 12;              // probes that share a pass over the leaves
 constexpr std::int64_t kBuckets = kLimits + 1;  // the last: closed at every limit
 
+// Of a multiple of eight numbers.
+float sum_of(const float* x, std::int64_t count) {
+  float sums[8] = {};
+  for (std::int64_t i = 0; i < count; i += 8)
+    for (std::int64_t k = 0; k < 8; ++k) sums[k] += x[i + k];
+  float sum = 0;
+  for (const float part : sums) sum += part;
+  return sum;
+}
+
 // Probes of one block: those that stand close together.
 class ProbeBlock {
  public:
@@ -106,8 +116,7 @@ class ProbeBlock {
       const float* mean = index_.mean_value(leaf);
       for (std::int64_t d = 0; d < head_.value_dim(); ++d)
         missed[d] += leaf_sums_[r * values + d] - weight * mean[d];
-      for (std::int64_t j = 0; j < size; ++j) missed[values] += leaf_scores_[r * stride + j];
-      missed[values] -= weight;
+      missed[values] += sum_of(leaf_scores_.data() + r * stride, size) - weight;
     }
   }
 
