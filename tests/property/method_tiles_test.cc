@@ -136,8 +136,10 @@ double largest_finite(const TensorBuffer& tensor) {
 // Rounded weights move a mean of values by at most twice their error, in units of the largest of
 // them. rownorm and approxd divide a sample of weighted values by a sum of weights that comes of
 // another sample: their outputs are no means, and may be several times as large.
+// What a treecode leaves closed changes with the sums of the near keys, and its error with that.
 void expect_near(const Scene& scene, const ForwardRun& tiles, const ForwardRun& f32) {
-  const double rounding = kernels::kWeightError + 1e-5;
+  const bool chosen = tiles.report.path.find("treecode") != std::string::npos;
+  const double rounding = (chosen ? 4 : 1) * kernels::kWeightError + 1e-5;
   const double size = std::max(largest_finite(scene.owned.value), 4 * largest_finite(f32.out));
   EXPECT_LE(max_difference(tiles.out, dense(f32.out), NonFinite::any), 2 * rounding * size);
   EXPECT_LE(max_difference(tiles.lse, dense(f32.lse), NonFinite::any), rounding);
@@ -204,7 +206,13 @@ TEST(MethodTiles, CausalBreakEvenIsThatOfTheEngine) {
       gaussian_problem({.queries = 1800, .keys = 1800, .head_dim = 8}, 46, DType::bf16, 0.3);
   owned.problem.causal = Causal::top_left;
   expect_break_even(owned.problem, "hyper(block=32,m=32,window=32)");
-  expect_break_even(owned.problem, "far(error=1,clusters=16,fit=32,chunk=64,certify=0)");
+}
+
+TEST(MethodTiles, CausalFarIsExactOnTheEngine) {
+  OwnedProblem owned =
+      gaussian_problem({.queries = 2100, .keys = 2100, .head_dim = 8}, 46, DType::bf16, 0.3);
+  owned.problem.causal = Causal::top_left;
+  expect_break_even(owned.problem, "far(error=1,certify=0)");
 }
 
 }  // namespace
