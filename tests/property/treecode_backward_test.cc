@@ -174,7 +174,7 @@ double gradient_error_of(const MethodCase& setup, std::int64_t entries) {
 struct Expected {
   std::int64_t held = 0;  // leaves that only heavy sets open, at least
   std::int64_t opened = 200, closed = 200;
-  double tolerance = 3e-5;
+  double margin = 1e-5, tolerance = 3e-5;
 };
 
 // Some leaves are open and some closed, no choice is close, the forward is the plain one, and the
@@ -185,7 +185,7 @@ void expect_differences(const Problem& problem, const std::string& spec, std::ui
   const Upstream upstream = random_upstream(problem, seed, DType::f32);
   const MethodCase setup{problem, spec, upstream};
   const Choices choices = choices_of(setup);
-  EXPECT_GT(choices.margin, 1e-5);
+  EXPECT_GT(choices.margin, expected.margin);
   EXPECT_GE(choices.opened, expected.opened);
   EXPECT_GE(choices.closed, expected.closed);
   EXPECT_GE(choices.held, expected.held);
@@ -201,30 +201,30 @@ OwnedProblem leafy(std::int64_t n, std::int64_t heads, std::int64_t kv_heads, st
 }
 
 std::string treecode(double error) {
-  return fmt::format("treecode(error={},leaf=8,chunk=64,window=8,probe_every=4,always=true)",
+  return fmt::format("treecode(error={},leaf=8,chunk=64,window=8,probe_every=1,always=true)",
                      error);
 }
 
 TEST(TreecodeBackward, CausalAndNot) {
   on_every_isa([] {
-    expect_differences(leafy(330, 1, 1, 31, Causal::top_left).problem, treecode(0.3), 32);
-    expect_differences(leafy(256, 1, 1, 33, Causal::none).problem, treecode(0.3), 34);
+    expect_differences(leafy(700, 1, 1, 31, Causal::top_left).problem, treecode(0.6), 32);
+    expect_differences(leafy(256, 1, 1, 33, Causal::none).problem, treecode(0.6), 34);
   });
 }
 
 TEST(TreecodeBackward, GroupedHeadsAndSinks) {
   OwnedProblem owned = leafy(256, 6, 2, 35, Causal::bottom_right);
-  expect_differences(owned.problem, treecode(0.3), 36);
+  expect_differences(owned.problem, treecode(0.6), 36);
   owned.sink_logits = {0.5F, 2.0F, -1.0F, 0.0F, 3.0F, 1.0F};
   owned.problem.sink_logits = owned.sink_logits;
-  expect_differences(owned.problem, treecode(0.3), 37);
+  expect_differences(owned.problem, treecode(0.6), 37);
 }
 
 TEST(TreecodeBackward, LeavesThatHeavySetsHold) {
-  const OwnedProblem owned = leafy(256, 2, 1, 38, Causal::top_left);
+  const OwnedProblem owned = leafy(600, 2, 1, 38, Causal::top_left);
   const Expected held{.held = 50};
-  expect_differences(owned.problem, "window(90)+" + treecode(0.5), 39, held);
-  expect_differences(owned.problem, "topk(k=9)+sink(20)+" + treecode(0.5), 40, held);
+  expect_differences(owned.problem, "window(90)+" + treecode(0.8), 39, held);
+  expect_differences(owned.problem, "topk(k=9)+sink(20)+" + treecode(0.8), 40, held);
 }
 
 // A limit of -inf: all leaves are open, and the gradients are exact's.
@@ -239,22 +239,25 @@ TEST(TreecodeBackward, RowsThatOpenEverything) {
   EXPECT_LE(gradient_error(backward_of(setup), reference, want, 1e-2), 1e-5);
 }
 
-TEST(TreecodeBackward, Bf16Inputs) {
-  const OwnedProblem owned = leafy(256, 2, 1, 43, Causal::top_left, DType::bf16);
-  // Near keys may meet rows on tiles of bf16.
-  expect_differences(owned.problem, treecode(0.3), 44, {.tolerance = 2e-2});
+TEST(TreecodeBackward, HalfInputs) {
+  const OwnedProblem half = leafy(600, 2, 1, 43, Causal::top_left, DType::f16);
+  expect_differences(half.problem, treecode(0.6), 44);
+  // Near keys may meet rows on tiles of bf16: then sums, and with them choices that are close, are
+  // not quite the plain ones.
+  const OwnedProblem brief = leafy(600, 2, 1, 43, Causal::top_left, DType::bf16);
+  expect_differences(brief.problem, treecode(0.6), 44, {.margin = 0, .tolerance = 4e-2});
 }
 
 TEST(TreecodeBackward, EachGradientAlone) {
   const OwnedProblem owned = leafy(256, 2, 1, 45, Causal::top_left);
   const Upstream upstream = random_upstream(owned.problem, 46, DType::f32);
-  expect_single_gradients({owned.problem, "window(20)+" + treecode(0.3), upstream});
+  expect_single_gradients({owned.problem, "window(20)+" + treecode(0.6), upstream});
 }
 
 TEST(TreecodeBackward, SameBitsOnAnyNumberOfThreads) {
   const OwnedProblem owned = leafy(1500, 4, 2, 47, Causal::top_left);
   const Upstream upstream = random_upstream(owned.problem, 48, DType::f32);
-  for (const std::string& spec : {treecode(0.2), "topk(k=5)+" + treecode(0.3)}) {
+  for (const std::string& spec : {treecode(0.2), "topk(k=5)+" + treecode(0.6)}) {
     SCOPED_TRACE(spec);
     const MethodCase setup{owned.problem, spec, upstream};
     const BackwardRun one = backward_of(setup, 1);
