@@ -226,6 +226,15 @@ TEST(TreecodeBackward, GroupedHeadsAndSinks) {
   expect_differences(owned.problem, treecode(0.6), 37);
 }
 
+TEST(TreecodeBackward, RaggedSequences) {
+  OwnedProblem owned = leafy(700, 2, 1, 51, Causal::bottom_right);
+  owned.query_offsets = {0, 310, 700};
+  owned.key_offsets = {0, 330, 700};
+  owned.problem.query_offsets = owned.query_offsets;
+  owned.problem.key_offsets = owned.key_offsets;
+  expect_differences(owned.problem, treecode(0.6), 52);
+}
+
 TEST(TreecodeBackward, LeavesThatHeavySetsHold) {
   const OwnedProblem owned = leafy(600, 2, 1, 38, Causal::top_left);
   const Expected held{.held = 50};
