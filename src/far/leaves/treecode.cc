@@ -12,9 +12,9 @@ class TreecodeRule final : public LightRule {
  public:
   explicit TreecodeRule(const TreecodeOptions& options) : options_(options) {}
 
-  LightPart prepare(const HeadProblem& head, const EntrySets&, const Rng& rng,
+  LightPart prepare(const HeadProblem& head, const EntrySets& heavy, const Rng& rng,
                     int threads) const override {
-    const auto part = std::make_shared<Treecode>(head, options_, rng, threads);
+    const auto part = std::make_shared<Treecode>(head, options_, heavy, rng, threads);
     return {RowOrder::positions, part, part, part};
   }
 

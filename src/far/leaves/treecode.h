@@ -10,7 +10,8 @@
 // do not use for: fewer than about 2,000 keys; element masks and sliding windows: they run exactly.
 // cost: n / leaf pseudo keys, window + chunk / 2 near keys and the opened ones a row;
 // 1 / probe_every of exact attention for the probes.
-// backward: none (an error says so).
+// backward: exact derivative of the forward, with what each row opens taken as a constant
+// (treecode_backward.h).
 // parameters: error 1e-4 to 1, default 0.03; leaf keys 8 to 256, a multiple of 8, default 32; chunk
 // keys, a multiple of leaf up to 65,536, default 512; window keys before a row that are always
 // exact, 0 to 2^20, default 128; probe_every positions a probe row is drawn from, 1 to 65,536,

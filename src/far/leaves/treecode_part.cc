@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "far/leaves/leaf_probes.h"
+#include "far/leaves/treecode_backward.h"
 #include "rows/tile_sizes.h"
-#include "subquad/error.h"
 
 namespace subquad {
 namespace {
@@ -32,9 +32,10 @@ class NothingImplied final : public ImpliedEntries {
 
 }  // namespace
 
-Treecode::Treecode(const HeadProblem& head, const TreecodeOptions& options, const Rng& rng,
-                   int threads)
+Treecode::Treecode(const HeadProblem& head, const TreecodeOptions& options, const EntrySets& heavy,
+                   const Rng& rng, int threads)
     : head_(head),
+      heavy_(heavy),
       options_(options),
       causal_(head.problem->causal != Causal::none),
       block_(row_block_size(head.head_dim(), head.value_dim())),
@@ -48,6 +49,7 @@ Treecode::Treecode(const HeadProblem& head, const TreecodeOptions& options, cons
   chunks_ = index_->chunks();
   reach_ = std::make_unique<LeafReach>(head, *index_, threads);
   choose(rng, threads);
+  log2_sums_.resize(static_cast<std::size_t>(head.num_rows()));
 }
 
 bool Treecode::serves() const {
@@ -106,8 +108,10 @@ void Treecode::add_estimate(const HeadProblem& head, RowBlock& rows, const Entry
   const std::int64_t prefix = chunks_before(rows.rows()[0]);
   if (prefix == 0) return;
   LeafField field(head_, *index_, *reach_);
-  field.add(rows, prefix, choices_[static_cast<std::size_t>(prefix - 1)].limits, heavy,
-            scratch.panel);
+  field.add(rows, prefix, limits(prefix), heavy, scratch.panel);
+  for (std::int64_t i = 0; i < rows.rows().count; ++i)
+    log2_sums_[static_cast<std::size_t>(rows.rows()[i])] =
+        field.log2_sums()[static_cast<std::size_t>(i)];
 }
 
 void Treecode::row_errors(RowBlock& block, const EntrySets&, TileScratch&, float* error) const {
@@ -119,8 +123,9 @@ void Treecode::row_errors(RowBlock& block, const EntrySets&, TileScratch&, float
                                  .row_error[static_cast<std::size_t>(rows[i] % head_.group)];
 }
 
-std::unique_ptr<ModelBackward> Treecode::backward(const BackwardArguments&, int) const {
-  throw_invalid("method treecode: there is no gradient of it; use exact for the backward pass");
+std::unique_ptr<ModelBackward> Treecode::backward(const BackwardArguments& arguments,
+                                                  int threads) const {
+  return std::make_unique<TreecodeBackward>(*this, arguments, threads);
 }
 
 }  // namespace subquad

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "far/leaves/leaf_field.h"
@@ -17,8 +18,9 @@ namespace subquad {
 // its first row, and what lies behind them exactly.
 class Treecode final : public Sampler, public Model, public Budget {
  public:
-  // `head` must outlive the part.
-  Treecode(const HeadProblem& head, const TreecodeOptions& options, const Rng& rng, int threads);
+  // `head` and the sets in `heavy` must outlive the part.
+  Treecode(const HeadProblem& head, const TreecodeOptions& options, const EntrySets& heavy,
+           const Rng& rng, int threads);
 
   void add_runs(const IndexList& rows, RunList& runs) const override;
   // Nothing: the leaves leave heavy entries out themselves.
@@ -34,14 +36,29 @@ class Treecode final : public Sampler, public Model, public Budget {
   bool wants_exact() const override { return exact_; }
   ErrorSquares squares() const override { return squares_; }
 
- private:
-  bool serves() const;
+  const HeadProblem& head() const { return head_; }
+  const EntrySets& heavy() const { return heavy_; }
+  // Where the head does not run exactly.
+  const LeafIndex& index() const { return *index_; }
+  const LeafReach& reach() const { return *reach_; }
   // Chunks whose leaves serve the block of this row.
   std::int64_t chunks_before(std::int64_t row) const;
+  // As LeafOpening::start() takes them, of the rows with that many chunks.
+  std::span<const float> limits(std::int64_t prefix) const {
+    return choices_[static_cast<std::size_t>(prefix - 1)].limits;
+  }
+  // log2 of what the row had summed before its leaves, once it has been through add_estimate().
+  float log2_sum_before(std::int64_t row) const {
+    return log2_sums_[static_cast<std::size_t>(row)];
+  }
+
+ private:
+  bool serves() const;
   std::vector<std::int32_t> draw_probes(const Rng& rng) const;
   void choose(const Rng& rng, int threads);
 
   const HeadProblem& head_;
+  EntrySets heavy_;
   TreecodeOptions options_;
   bool causal_, exact_ = true;
   std::int64_t block_, chunks_;
@@ -49,6 +66,7 @@ class Treecode final : public Sampler, public Model, public Budget {
   std::unique_ptr<LeafReach> reach_;
   std::vector<LeafChoice> choices_;  // of prefixes 1, 2, ..
   ErrorSquares squares_;
+  std::vector<float> log2_sums_;  // by row: what decides which leaves it opens
 };
 
 }  // namespace subquad
