@@ -10,9 +10,8 @@ from store import Store
 from work import Job, run_all
 
 # Algorithm 4 as published (every row may depend on later tokens), then what keeps to earlier ones.
-METHODS = ["recursion(bits=7,center=false,strict=false)", "hyper", "recursion",
-           "sink(4)+window(512)", "sink(4)+window(512)+prefix(m=512)", "topk(k=256)", "far"]
-LATE = ["far"]  # runs exact at these lengths: after everything else
+METHODS = ["far", "far(error=0.1)", "sink(4)+window(512)", "sink(4)+window(512)+prefix(m=512)", "hyper",
+           "recursion", "recursion(bits=7,center=false,strict=false)", "topk(k=256)"]
 COARSE = [30, 20, 10]  # before the other numbers of layers
 CONTEXT = 8192  # that the model was trained on
 LONG_BASE = 200000  # of the rotary embedding, beyond the context; `run rope` has the search
@@ -42,24 +41,23 @@ def base_of(tokens, options):
 
 
 def cells(options):
-    """(late, text, tokens, last), in the order to measure in."""
+    """(text, tokens, last), in the order to measure in."""
     ranked = []
-    for late in (False, True):
-        for t, text in enumerate(options.text):
-            for n, tokens in enumerate(options.tokens):
-                for k, last in enumerate(options.last):
-                    first = (t, n > 0) if last in COARSE else (t, 2)
-                    ranked.append(((late, *first, n, k), (late, text, tokens, last)))
+    for t, text in enumerate(options.text):
+        for n, tokens in enumerate(options.tokens):
+            for k, last in enumerate(options.last):
+                first = (t, n > 0) if last in COARSE else (t, 2)
+                ranked.append(((*first, n, k), (text, tokens, last)))
     return [cell for _, cell in sorted(ranked)]
 
 
 def pending(options, store):
     """(where, methods) of the commands that are left; at most `together` methods beside exact."""
     methods = (options.method or METHODS) + options.also
-    for late, text, tokens, last in cells(options):
+    for text, tokens, last in cells(options):
         where = {"text": text, "tokens": tokens, "layers": f"last:{last}",
                  "base": base_of(tokens, options)}
-        left = [m for m in methods if (m in LATE) == late and not store.has(**where, method=m)]
+        left = [m for m in methods if not store.has(**where, method=m)]
         for i in range(0, len(left), options.together):
             yield where, left[i:i + options.together]
 

@@ -128,12 +128,10 @@ class WorkTest(Case):
 class Figure3(Case):
     def test_order(self):
         cells = figure3.cells(self.options("figure3"))
-        self.assertEqual(cells[:3], [(False, "wikitext", 8192, last) for last in (30, 20, 10)])
-        self.assertEqual(len(cells), 2 * 2 * 4 * 6)
+        self.assertEqual(cells[:3], [("wikitext", 8192, last) for last in (30, 20, 10)])
+        self.assertEqual(len(cells), 2 * 4 * 6)
         self.assertEqual(len(set(cells)), len(cells))
-        late = [cell[0] for cell in cells]
-        self.assertEqual(late, sorted(late))
-        with_text = [cell[1] for cell in cells if not cell[0]]
+        with_text = [cell[0] for cell in cells]
         self.assertEqual(with_text, sorted(with_text, reverse=True))  # the first text, then the other
 
     def test_records_and_resumes(self):
