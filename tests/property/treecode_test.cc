@@ -219,6 +219,35 @@ TEST(Treecode, KeepsTheErrorAskedForWithoutOpeningAll) {
   }
 }
 
+void set(TensorBuffer& tensor, std::int64_t head, std::int64_t position, double value) {
+  for (std::int64_t d = 0; d < tensor.shape()[3]; ++d) tensor.set(0, head, position, d, value);
+}
+
+// Products that float32 cannot hold: by the rules of exact attention, in their own rows alone.
+TEST(Treecode, HugeNumbersAreMetExactly) {
+  const std::string spec =
+      "treecode(error=0.1,leaf=16,chunk=128,window=32,probe_every=8,always=true)";
+  OwnedProblem plain = text_like(700, 2, 1, 4), query = text_like(700, 2, 1, 4),
+               key = text_like(700, 2, 1, 4), value = text_like(700, 2, 1, 4);
+  set(query.query, 1, 600, 3e38);
+  set(key.key, 0, 150, -1e38);
+  set(value.value, 0, 300, 3e38);
+  const ForwardRun expected = run_forward(plain.problem, DType::f32, 1, {}, spec);
+  for (OwnedProblem* owned : {&query, &key, &value}) {
+    const ForwardRun run = run_forward(owned->problem, DType::f32, 2, {}, spec);
+    const ForwardRun exact = run_forward(owned->problem, DType::f32, 2, {}, "exact");
+    for (const std::int64_t row : {140, 600, 699})
+      for (std::int64_t d = 0; d < 16; ++d) {
+        const double got = run.out.get(0, 1, row, d), want = exact.out.get(0, 1, row, d);
+        if (row == 600 || (row == 699 && owned != &query)) {
+          EXPECT_NEAR(got, want, 1e-5 * std::abs(want) + 1e-5) << row;
+        } else {
+          EXPECT_EQ(got, expected.out.get(0, 1, row, d)) << row;
+        }
+      }
+  }
+}
+
 TEST(Treecode, RefusesShapesThatDoNotFit) {
   const OwnedProblem owned = text_like(64, 1, 1, 1);
   const auto run = [&](const std::string& spec) {

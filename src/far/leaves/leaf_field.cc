@@ -30,10 +30,14 @@ LeafField::LeafField(const HeadProblem& head, const LeafIndex& index, const Leaf
       gathered_(kBatch, head.value_dim()) {}
 
 void LeafField::add(RowBlock& rows, std::int64_t prefix, std::span<const float> limits,
-                    const EntrySets& heavy, ScorePanel& panel) {
+                    const EntrySets& heavy, ScorePanel& panel,
+                    std::span<const std::uint8_t> apart) {
   const std::int64_t leaves = index_.leaves_in(prefix), count = rows.rows().count;
   log2_sums_.clear();
-  for (std::int64_t i = 0; i < count; ++i) log2_sums_.push_back(log2_sum(rows.partial(), i));
+  for (std::int64_t i = 0; i < count; ++i) {
+    const bool alone = !apart.empty() && apart[static_cast<std::size_t>(rows.rows()[i])] != 0;
+    log2_sums_.push_back(alone ? kApart : log2_sum(rows.partial(), i));
+  }
   opening_.start(leaves, limits, heavy);
   for (std::int64_t begin = 0; begin < count; begin += LeafOpening::kRows)
     close_rows(rows, {begin, std::min(begin + LeafOpening::kRows, count)}, panel);

@@ -25,9 +25,10 @@ class LeafField {
   LeafField(const HeadProblem& head, const LeafIndex& index, const LeafReach& reach);
 
   // Adds the sums over the leaves of `prefix` chunks to rows that hold their other sums, less the
-  // entries of `heavy`. limits: as in LeafOpening::start().
+  // entries of `heavy`. limits: as in LeafOpening::start(). apart: by row of the head, not 0 where
+  // it has met all keys already; empty: none has.
   void add(RowBlock& rows, std::int64_t prefix, std::span<const float> limits,
-           const EntrySets& heavy, ScorePanel& panel);
+           const EntrySets& heavy, ScorePanel& panel, std::span<const std::uint8_t> apart = {});
   // log2 of what the rows of the last add() had summed before.
   std::span<const float> log2_sums() const { return log2_sums_; }
 

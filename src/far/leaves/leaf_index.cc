@@ -9,6 +9,7 @@
 #include "index/scaled_points.h"
 #include "kernels/pack.h"
 #include "rows/head_rows.h"
+#include "rows/overflows.h"
 #include "rows/partial.h"
 
 namespace subquad {
@@ -91,17 +92,19 @@ void LeafIndex::sort_chunk(const HeadProblem& head, std::int64_t chunk, const Rn
   for (std::int32_t& id : ids) id += static_cast<std::int32_t>(keys.begin);
 }
 
-// False: a key or a value is not finite.
+// False: a key or a value is not finite, or so large that sums may not be.
 bool LeafIndex::pack_chunk(const HeadProblem& head, std::int64_t chunk) {
   const std::int64_t begin = chunk * shape_.chunk / shape_.leaf;
   const std::int64_t end = leaves_in(chunk + 1);
   for (std::int64_t leaf = begin; leaf < end; ++leaf) {
     const kernels::RowSource keys = select_rows(head.keys(), members(leaf));
     const kernels::RowSource values = select_rows(head.values(), members(leaf));
-    if (!kernels::all_finite(keys) || !kernels::all_finite(values)) return false;
-    kernels::pack_transposed(keys, keys_.data() + leaf * columns_ * head_dim_);
-    kernels::load_rows(values, 1.0f, values_.data() + leaf * shape_.leaf * value_stride_,
-                       value_stride_, value_stride_);
+    float* packed = keys_.data() + leaf * columns_ * head_dim_;
+    float* loaded = values_.data() + leaf * shape_.leaf * value_stride_;
+    kernels::pack_transposed(keys, packed);
+    kernels::load_rows(values, 1.0f, loaded, value_stride_, value_stride_);
+    if (!is_calm(packed, columns_ * head_dim_) || !is_calm(loaded, shape_.leaf * value_stride_))
+      return false;
   }
   return true;
 }

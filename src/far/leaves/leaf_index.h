@@ -38,8 +38,8 @@ class LeafIndex {
   LeafIndex(const HeadProblem& head, const LeafShape& shape, std::int64_t chunks, const Rng& rng,
             int threads);
 
-  // How many chunks there are before the first with a key or value that is not finite; nothing of
-  // that one and those behind it may be used.
+  // How many chunks there are before the first with a key or value that is not finite, or beyond
+  // 2^56 (rows/overflows.h); nothing of that one and those behind it may be used.
   std::int64_t chunks() const { return chunks_; }
   const LeafShape& shape() const { return shape_; }
   std::int64_t leaves_in(std::int64_t chunks) const { return chunks * shape_.chunk / shape_.leaf; }

@@ -49,8 +49,8 @@ void LeafOpening::open(const OpeningRows& rows, std::int64_t first, FilterScratc
 // Which leaves the row opens: these have no part in its scores, the others have their size in them.
 void LeafOpening::choose_row(std::int32_t row, float limit, float log2_sum, const float* reach,
                              float* scores) {
-  if (limit == kNothing) {
-    whole_.push_back(row);
+  if (limit == kNothing || log2_sum == kApart) {
+    if (log2_sum != kApart) whole_.push_back(row);
     std::fill_n(scores, leaves_, kNothing);
     return;
   }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct OpenedLeaf {
 
 // log2 of a row's sum of weights; -inf: it has met nothing.
 float log2_sum(const Partial& sums, std::int64_t row);
+
+// In place of that: the row has met all keys and no leaf.
+constexpr float kApart = std::numeric_limits<float>::infinity();
 
 // Some rows of a block that have met all but the leaves.
 struct OpeningRows {

@@ -5,6 +5,9 @@
 
 #include "far/leaves/leaf_probes.h"
 #include "far/leaves/treecode_backward.h"
+#include "core/threads.h"
+#include "rows/head_rows.h"
+#include "rows/overflows.h"
 #include "rows/tile_sizes.h"
 
 namespace subquad {
@@ -47,9 +50,25 @@ Treecode::Treecode(const HeadProblem& head, const TreecodeOptions& options, cons
   if (exact_) return;
   index_ = std::make_unique<LeafIndex>(head, options.shape, chunks_, rng, threads);
   chunks_ = index_->chunks();
+  find_apart(threads);
   reach_ = std::make_unique<LeafReach>(head, *index_, threads);
   choose(rng, threads);
   log2_sums_.resize(static_cast<std::size_t>(head.num_rows()));
+}
+
+// Rows whose query is so large that sums of products may overflow: exact by the rules of exact
+// rows.
+void Treecode::find_apart(int threads) {
+  const std::int64_t rows = head_.num_rows(), dim = head_.head_dim();
+  apart_.resize(static_cast<std::size_t>(rows));
+  parallel_for(threads, (rows + block_ - 1) / block_, [&](std::int64_t block) {
+    std::vector<float> query(static_cast<std::size_t>(dim));
+    for (std::int64_t row = block * block_; row < std::min(rows, (block + 1) * block_); ++row) {
+      load_head_rows(head_, head_.problem->query, index_range(row, row + 1), head_.scale_log2,
+                     query.data(), dim);
+      apart_[static_cast<std::size_t>(row)] = is_calm(query.data(), dim) ? 0 : 1;
+    }
+  });
 }
 
 bool Treecode::serves() const {
@@ -70,8 +89,8 @@ std::vector<std::int32_t> Treecode::draw_probes(const Rng& rng) const {
     const std::int64_t position =
         i * options_.probe_every +
         rng.below(options_.probe_every, Purpose::probe, static_cast<std::uint32_t>(i), 0);
-    for (std::int64_t g = 0; g < head_.group && position < head_.query_len; ++g)
-      rows.push_back(static_cast<std::int32_t>(position * head_.group + g));
+    for (std::int64_t row = position * head_.group; row < (position + 1) * head_.group; ++row)
+      if (row < head_.num_rows() && !is_apart(row)) rows.push_back(static_cast<std::int32_t>(row));
   }
   return rows;
 }
@@ -98,6 +117,9 @@ void Treecode::add_runs(const IndexList& rows, RunList& runs) const {
   run.keys = index_range(chunks_before(rows[0]) * options_.shape.chunk,
                          head_.visible(rows[rows.count - 1]).end);
   if (run.keys.count > 0) runs.add(run);
+  const std::int64_t behind = run.keys.first;
+  for (std::int64_t i = 0; behind > 0 && i < rows.count; ++i)
+    if (is_apart(rows[i])) runs.add({{i, i + 1}, index_range(0, behind)});
 }
 
 std::unique_ptr<ImpliedEntries> Treecode::implied() { return std::make_unique<NothingImplied>(); }
@@ -108,7 +130,7 @@ void Treecode::add_estimate(const HeadProblem& head, RowBlock& rows, const Entry
   const std::int64_t prefix = chunks_before(rows.rows()[0]);
   if (prefix == 0) return;
   LeafField field(head_, *index_, *reach_);
-  field.add(rows, prefix, limits(prefix), heavy, scratch.panel);
+  field.add(rows, prefix, limits(prefix), heavy, scratch.panel, apart_);
   for (std::int64_t i = 0; i < rows.rows().count; ++i)
     log2_sums_[static_cast<std::size_t>(rows.rows()[i])] =
         field.log2_sums()[static_cast<std::size_t>(i)];

@@ -55,6 +55,8 @@ class Treecode final : public Sampler, public Model, public Budget {
  private:
   bool serves() const;
   std::vector<std::int32_t> draw_probes(const Rng& rng) const;
+  void find_apart(int threads);
+  bool is_apart(std::int64_t row) const { return apart_[static_cast<std::size_t>(row)] != 0; }
   void choose(const Rng& rng, int threads);
 
   const HeadProblem& head_;
@@ -66,7 +68,8 @@ class Treecode final : public Sampler, public Model, public Budget {
   std::unique_ptr<LeafReach> reach_;
   std::vector<LeafChoice> choices_;  // of prefixes 1, 2, ..
   ErrorSquares squares_;
-  std::vector<float> log2_sums_;  // by row: what decides which leaves it opens
+  std::vector<std::uint8_t> apart_;  // by row
+  std::vector<float> log2_sums_;     // by row: what decides which leaves it opens
 };
 
 }  // namespace subquad
