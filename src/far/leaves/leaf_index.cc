@@ -18,7 +18,8 @@ namespace {
 // Where all values of a chunk are alike, a leaf's may still differ from those of other chunks.
 constexpr double kLeastShare = 0.0025;  // of the mean square of its values
 
-// The root mean square of each channel of the queries that stand at these keys; ones without any.
+// The root mean square of each channel of the queries that stand at these keys, but for those that
+// are huge or not finite; ones without any.
 std::vector<float> query_scales(const HeadProblem& head, const Range& keys) {
   const std::int64_t dim = head.head_dim();
   const auto [begin, end] = positions_at(head, keys);
@@ -26,6 +27,7 @@ std::vector<float> query_scales(const HeadProblem& head, const Range& keys) {
   std::vector<float> query(static_cast<std::size_t>(dim));
   for (std::int64_t row = begin * head.group; row < end * head.group; ++row) {
     load_head_rows(head, head.problem->query, index_range(row, row + 1), 1.0f, query.data(), dim);
+    if (!is_calm(query.data(), dim)) continue;
     for (std::size_t d = 0; d < scales.size(); ++d) scales[d] += query[d] * query[d];
   }
   for (float& scale : scales) scale = std::sqrt(scale);
@@ -84,7 +86,9 @@ void LeafIndex::sort_chunk(const HeadProblem& head, std::int64_t chunk, const Rn
   kernels::load_rows(head.keys().slice(keys.begin, shape_.chunk), 1.0f, points.data(), head_dim_,
                      head_dim_);
   const std::vector<float> scales = query_scales(head, keys);
-  for (std::size_t i = 0; i < points.size(); ++i) points[i] *= scales[i % scales.size()];
+  for (std::int64_t i = 0; i < shape_.chunk; ++i)
+    for (std::int64_t d = 0; d < head_dim_; ++d)
+      points[static_cast<std::size_t>(i * head_dim_ + d)] *= scales[static_cast<std::size_t>(d)];
   const ScaledPoints scaled = scale_points(points.data(), shape_.chunk, head_dim_, rng, 1);
   const std::span ids(ids_.data() + keys.begin, static_cast<std::size_t>(shape_.chunk));
   std::iota(ids.begin(), ids.end(), 0);
@@ -123,19 +127,22 @@ void LeafIndex::summarize_chunk(const HeadProblem& head, std::int64_t chunk) {
 
 void LeafIndex::summarize_leaf(std::int64_t leaf, const float* keys, const float* center) {
   const float* values = this->values(leaf).data;
-  const auto size = static_cast<double>(shape_.leaf);
   mean_of(keys, shape_.leaf, head_dim_, head_dim_, means_.data() + leaf * head_dim_);
   mean_of(values, shape_.leaf, value_stride_, value_stride_,
           mean_values_.data() + leaf * value_stride_);
-  double distance = 0, length = 0;
+  std::vector<float> distance(static_cast<std::size_t>(value_dim_), 0.0f), length = distance;
   for (std::int64_t i = 0; i < shape_.leaf; ++i)
     for (std::int64_t d = 0; d < value_dim_; ++d) {
-      const double value = values[i * value_stride_ + d], off = value - double{center[d]};
-      distance += off * off / size;
-      length += value * value / size;
+      const auto at = static_cast<std::size_t>(d);
+      const float value = values[i * value_stride_ + d], off = value - center[d];
+      distance[at] += off * off;
+      length[at] += value * value;
     }
+  const auto mean = [&](const std::vector<float>& squares) {
+    return std::accumulate(squares.begin(), squares.end(), 0.0) / static_cast<double>(shape_.leaf);
+  };
   value_distance_[static_cast<std::size_t>(leaf)] =
-      static_cast<float>(std::sqrt(std::max(distance, kLeastShare * length)));
+      static_cast<float>(std::sqrt(std::max(mean(distance), kLeastShare * mean(length))));
 }
 
 }  // namespace subquad

@@ -8,18 +8,15 @@
 
 #include "core/threads.h"
 #include "rows/head_rows.h"
+#include "rows/overflows.h"
 
 namespace subquad {
 namespace {
 
 constexpr float kDeviations = 2.5f;
 
-bool all_finite(const std::vector<float>& x) {
-  return std::all_of(x.begin(), x.end(), [](float value) { return std::isfinite(value); });
-}
-
-// The mean square of each channel of the queries at these keys, in base-2 units; those that are not
-// finite do not count. None there: those of a row of ones.
+// The mean square of each channel of the queries at these keys, in base-2 units; those that are
+// huge or not finite do not count. None there: those of a row of ones.
 std::vector<float> mean_squares(const HeadProblem& head, const Range& keys, std::int64_t member) {
   const Range positions = positions_at(head, keys);
   std::vector<float> query(static_cast<std::size_t>(head.head_dim())), squares(query.size(), 0.0f);
@@ -28,7 +25,7 @@ std::vector<float> mean_squares(const HeadProblem& head, const Range& keys, std:
     const std::int64_t row = position * head.group + member;
     load_head_rows(head, head.problem->query, index_range(row, row + 1), head.scale_log2,
                    query.data(), head.head_dim());
-    if (!all_finite(query)) continue;
+    if (!is_calm(query.data(), head.head_dim())) continue;
     for (std::size_t d = 0; d < query.size(); ++d) squares[d] += query[d] * query[d];
     count += 1;
   }
