@@ -25,8 +25,8 @@ void GatherRows(const float* from, int64_t stride, const PickedRows& rows, float
     copy_row(from + rows.ids[i] * stride, rows.width, out + i * out_stride);
 }
 
-void ScatterRows(const float* from, int64_t stride, const PickedRows& rows, float* out,
-                 int64_t out_stride) {
+void PutRows(const float* from, int64_t stride, const PickedRows& rows, float* out,
+             int64_t out_stride) {
   for (int64_t i = 0; i < rows.count; ++i)
     copy_row(from + i * stride, rows.width, out + rows.ids[i] * out_stride);
 }
@@ -38,16 +38,16 @@ HWY_AFTER_NAMESPACE();
 namespace subquad::kernels {
 
 HWY_EXPORT(GatherRows);
-HWY_EXPORT(ScatterRows);
+HWY_EXPORT(PutRows);
 
 void gather_rows(const float* from, std::int64_t stride, const PickedRows& rows, float* out,
                  std::int64_t out_stride) {
   HWY_DYNAMIC_DISPATCH(GatherRows)(from, stride, rows, out, out_stride);
 }
 
-void scatter_rows(const float* from, std::int64_t stride, const PickedRows& rows, float* out,
-                  std::int64_t out_stride) {
-  HWY_DYNAMIC_DISPATCH(ScatterRows)(from, stride, rows, out, out_stride);
+void put_rows(const float* from, std::int64_t stride, const PickedRows& rows, float* out,
+              std::int64_t out_stride) {
+  HWY_DYNAMIC_DISPATCH(PutRows)(from, stride, rows, out, out_stride);
 }
 
 }  // namespace subquad::kernels

@@ -16,7 +16,7 @@ void gather_rows(const float* from, std::int64_t stride, const PickedRows& rows,
                  std::int64_t out_stride);
 
 // out[ids[i] * out_stride + c] = from[i * stride + c].
-void scatter_rows(const float* from, std::int64_t stride, const PickedRows& rows, float* out,
-                  std::int64_t out_stride);
+void put_rows(const float* from, std::int64_t stride, const PickedRows& rows, float* out,
+              std::int64_t out_stride);
 
 }  // namespace subquad::kernels

@@ -55,7 +55,7 @@ constexpr Size kSizes[] = {{6144, 128, 256, 96},
                            {12288, 256, 384, 96},
                            {65536, 256, 512, 128},
                            {std::int64_t{1} << 62, 512, 1024, 128}};
-constexpr std::int64_t kLeastCausal = 2048;  // keys: with fewer everything is near
+constexpr std::int64_t kLeastCausal = 2048;  // queries: fewer do not pay for the index and probes
 // The held-out rows are few: only an error this many times the one asked for is taken for real.
 constexpr double kAlarm = 1.5;
 // Beside the far field, exactly: the first key (class token, attention sink), and where queries and
@@ -74,7 +74,7 @@ Method causal_method(Method method, const TreecodeOptions& options) {
   return method.add("treecode", make_treecode(options));
 }
 bool pays_causally(const HeadProblem& head) {
-  return head.num_keys >= kLeastCausal && arithmetic_of(head) == Arithmetic::f32;
+  return head.query_len >= kLeastCausal && arithmetic_of(head) == Arithmetic::f32;
 }
 
 bool is_supported(const HeadProblem& head) {
@@ -105,11 +105,9 @@ class Far final : public Recipe {
     return (square ? square_ : other_)[size];
   }
   std::int64_t certified_rows() const override { return certify_; }
-  // Under a causal mask to run again would let early rows depend on what the certificate found at
-  // later ones: it is reported, no more.
-  double error_limit(const Problem& problem) const override {
-    return problem.causal == Causal::none ? kAlarm * error_ : Recipe::error_limit(problem);
-  }
+  double error_limit() const override { return kAlarm * error_; }
+  // Not under a causal mask: early rows would depend on what the certificate found at later ones.
+  bool runs_again(const Problem& problem) const override { return problem.causal == Causal::none; }
 
  private:
   std::int64_t certify_;

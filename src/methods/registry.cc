@@ -187,9 +187,11 @@ const PartRow kRows[] = {
      "where that is faster, unless `always` ([hyper.md](hyper.md))",
      kHyper, "block=16,m=16,always=true", "block=N,m=N", recipe<make_hyper>},
     {"far", PartKind::recipe,
-     "`multipole` with a target error for each sequence, exact where that fails or is faster; a "
-     "certificate from `certify` rows recomputed exactly; `clusters`, `fit`, `group`, `ridge` 0: "
-     "by length ([far.md](far.md))",
+     "`multipole` with a target error for each sequence, exact where that fails or is faster; "
+     "causal: "
+     "`treecode` with it (`error`, `chunk`, `margin`, `always` count); a certificate from "
+     "`certify` "
+     "rows recomputed exactly; `clusters`, `fit`, `group`, `ridge` 0: by length ([far.md](far.md))",
      "ours (docs/theory/far_field.md)", "error=0.1", "error=0.0001", recipe<make_far>},
     {"delta", PartKind::correction,
      "the outputs of all other parts, each plus the difference that exact attention makes at the "

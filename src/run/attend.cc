@@ -50,7 +50,11 @@ void certify_recipe(const Problem& problem, const Recipe& recipe, const Outputs&
         certify_output(problem, as_const(outputs.out), recipe.certified_rows(), options);
   };
   certify();
-  if (!(report.certificate.rel_fro > recipe.error_limit(problem))) return;
+  if (!(report.certificate.rel_fro > recipe.error_limit())) return;
+  if (!recipe.runs_again(problem)) {
+    report.path += "|above the error asked";
+    return;
+  }
   const ExactRun run = exact_forward(call.heads(), outputs, call.threads());
   report.scored_entries += run.scored_entries;
   report.exact_heads = std::ssize(call.heads());

@@ -139,7 +139,7 @@ double largest_finite(const TensorBuffer& tensor) {
 // What a treecode leaves closed changes with the sums of the near keys, and its error with that.
 void expect_near(const Scene& scene, const ForwardRun& tiles, const ForwardRun& f32) {
   const bool chosen = tiles.report.path.find("treecode") != std::string::npos;
-  const double rounding = (chosen ? 4 : 1) * kernels::kWeightError + 1e-5;
+  const double rounding = chosen ? 0.1 : kernels::kWeightError + 1e-5;
   const double size = std::max(largest_finite(scene.owned.value), 4 * largest_finite(f32.out));
   EXPECT_LE(max_difference(tiles.out, dense(f32.out), NonFinite::any), 2 * rounding * size);
   EXPECT_LE(max_difference(tiles.lse, dense(f32.lse), NonFinite::any), rounding);

@@ -36,7 +36,7 @@ const char* const examples =
     "  subquad lm generate --model M.gguf --prompt \"Once upon a time\" --max-tokens 64\n"
     "  subquad lm generate --model M.gguf --prompt-file P.txt --chat --temperature 0.7 --top-p 0.9 "
     "\\\n"
-    "    --method \"sink(4)+window(512)+far\" --decode \"sink(4)+window(512)\"\n"
+    "    --method far --decode \"sink(4)+window(512)\"\n"
     "The continuation goes to stdout as it is drawn, the speed to stderr. Guide: docs/guide/lm.md."
     "\n\n";
 

@@ -34,7 +34,7 @@ const char* const examples =
     "Examples:\n"
     "  subquad lm perplexity --model M.gguf --text T.txt --tokens 8192\n"
     "  subquad lm perplexity --model M.gguf --text T.txt --tokens 8192 --method exact \\\n"
-    "    --method \"sink(4)+window(512)+far\" --layers last:20\n"
+    "    --method far --layers last:20\n"
     "Columns: perplexity: exp of the mean of -log p over the predictions; last 2048: over the "
     "last\n"
     "2,048 of them; attention: time in attention, all layers; total: the forward and the\n"

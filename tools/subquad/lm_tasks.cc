@@ -29,13 +29,14 @@ void check_fields(const JsonKeys& keys) {
 std::vector<std::string> choices_of(const JsonKeys& keys) {
   const nlohmann::json* list = keys.find("choices");
   const std::optional<std::string> only = keys.text("continuation");
-  if ((list != nullptr) == only.has_value())
-    keys.fail("choices", "either these or a continuation is needed");
+  if (list != nullptr && only) keys.fail("choices", "given, and a continuation too: one of them");
+  if (list == nullptr && !only) keys.fail("choices", "these or a continuation is needed");
   if (only) {
     if (only->empty()) keys.fail("continuation", "is empty");
     return {*only};
   }
-  if (!list->is_array() || list->empty()) keys.fail("choices", "must be a list of strings");
+  if (!list->is_array()) keys.fail("choices", "must be a list of strings");
+  if (list->empty()) keys.fail("choices", "is empty");
   std::vector<std::string> choices;
   for (const nlohmann::json& choice : *list) {
     if (!choice.is_string()) keys.fail("choices", "must be a list of strings");

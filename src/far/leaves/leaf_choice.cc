@@ -7,7 +7,6 @@
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kFewProbes = 8;  // of a head: fewer say nothing
 // Probes of prefixes below this share of a row's are too unlike it: what a limit leaves grows with
 // the prefix.
 constexpr double kRecent = 0.5;

@@ -14,6 +14,8 @@
 
 namespace subquad {
 
+constexpr std::int64_t kFewProbes = 32;  // of a query head: fewer say nothing
+
 struct LeafTarget {
   double error = 0.03;  // relative, in the Frobenius norm, of each query head
   double margin = 0.9;  // of it, for the probes

@@ -92,9 +92,8 @@ void LeafField::gather(const RowBlock& rows, std::span<const std::int32_t> membe
 
 void LeafField::put_back(std::span<const std::int32_t> members, const Partial& sums) {
   const Partial from = gathered_.view(std::ssize(members));
-  kernels::scatter_rows(from.o, from.o_stride,
-                        {members.data(), std::ssize(members), sums.value_dim}, sums.o,
-                        sums.o_stride);
+  kernels::put_rows(from.o, from.o_stride, {members.data(), std::ssize(members), sums.value_dim},
+                    sums.o, sums.o_stride);
   for (std::size_t i = 0; i < members.size(); ++i) {
     sums.m[members[i]] = from.m[i];
     sums.l[members[i]] = from.l[i];

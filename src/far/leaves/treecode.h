@@ -7,7 +7,9 @@
 // that is, a few probe rows say, which are evaluated exactly: for each query head the most that
 // keeps the relative error below `error`. Nothing that a row gets depends on later tokens.
 // use when: long sequences, text too, with or without a causal mask.
-// do not use for: fewer than about 2,000 keys; element masks and sliding windows: they run exactly.
+// do not use for: fewer than about 2,000 keys; element masks, sliding windows, few queries and bf16
+// on matrix units: they run exactly; heads whose rows fetch single keys at random: too few probes
+// see such (read the estimate).
 // cost: n / leaf pseudo keys, window + chunk / 2 near keys and the opened ones a row;
 // 1 / probe_every of exact attention for the probes.
 // backward: exact derivative of the forward, with what each row opens taken as a constant
@@ -15,8 +17,9 @@
 // parameters: error 1e-4 to 1, default 0.03; leaf keys 8 to 256, a multiple of 8, default 32; chunk
 // keys, a multiple of leaf up to 65,536, default 512; window keys before a row that are always
 // exact, 0 to 2^20, default 128; probe_every positions a probe row is drawn from, 1 to 65,536,
-// default 64; margin of the error that the probes may have, default 0.9; most share of exact's cost
-// above which rows run exactly, default 0.9; always: never exact for its cost, default false.
+// default 64, closer at the front; margin of the error that the probes may have, default 0.9; most
+// share of exact's cost above which rows run exactly, default 0.9; always: never exact for its
+// cost, default false.
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "exact/tile_forward.h"
 #include "far/leaves/leaf_probes.h"
 #include "far/leaves/treecode_backward.h"
 #include "core/threads.h"
@@ -46,7 +47,7 @@ Treecode::Treecode(const HeadProblem& head, const TreecodeOptions& options, cons
   if (!serves()) return;
   chunks_ = head.num_keys / options.shape.chunk;
   chunks_ = chunks_before(head.num_rows() - 1);
-  exact_ = chunks_ == 0;
+  exact_ = chunks_ == 0 || !pays();
   if (exact_) return;
   index_ = std::make_unique<LeafIndex>(head, options.shape, chunks_, rng, threads);
   chunks_ = index_->chunks();
@@ -76,19 +77,29 @@ bool Treecode::serves() const {
   return problem.mask.kind == MaskKind::none && problem.window.left < 0 && problem.window.right < 0;
 }
 
+// Too few queries to give the probes that say anything, or exact rows on tiles of bf16, which are
+// several times as fast as leaves in f32.
+bool Treecode::pays() const {
+  return options_.target.always || (head_.query_len * 4 >= options_.probe_every * kFewProbes &&
+                                    arithmetic_of(head_) == Arithmetic::f32);
+}
+
 std::int64_t Treecode::chunks_before(std::int64_t row) const {
   if (!causal_) return chunks_;
   const std::int64_t end = head_.visible(row / block_ * block_).end - options_.window;
   return std::min(chunks_, std::max<std::int64_t>(0, end) / options_.shape.chunk);
 }
 
-// One position of each `probe_every`, all query heads of the group; in order.
+// One position of each so many, all query heads of the group; in order. Early ones stand closer:
+// they see few keys and cost little, and the rows there have no others to go by.
 std::vector<std::int32_t> Treecode::draw_probes(const Rng& rng) const {
   std::vector<std::int32_t> rows;
-  for (std::int64_t i = 0; i * options_.probe_every < head_.query_len; ++i) {
-    const std::int64_t position =
-        i * options_.probe_every +
-        rng.below(options_.probe_every, Purpose::probe, static_cast<std::uint32_t>(i), 0);
+  const std::int64_t every = options_.probe_every;
+  std::uint32_t draw = 0;
+  for (std::int64_t begin = 0, step = 0; begin < head_.query_len; begin += step) {
+    const std::int64_t share = begin < 32 * every ? 4 : begin < 64 * every ? 2 : 1;
+    step = std::max<std::int64_t>(1, every / share);
+    const std::int64_t position = begin + rng.below(step, Purpose::probe, draw++, 0);
     for (std::int64_t row = position * head_.group; row < (position + 1) * head_.group; ++row)
       if (row < head_.num_rows() && !is_apart(row)) rows.push_back(static_cast<std::int32_t>(row));
   }

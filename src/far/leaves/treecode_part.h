@@ -54,6 +54,7 @@ class Treecode final : public Sampler, public Model, public Budget {
 
  private:
   bool serves() const;
+  bool pays() const;
   std::vector<std::int32_t> draw_probes(const Rng& rng) const;
   void find_apart(int threads);
   bool is_apart(std::int64_t row) const { return apart_[static_cast<std::size_t>(row)] != 0; }
