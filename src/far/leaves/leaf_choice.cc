@@ -33,13 +33,13 @@ struct Tally {
     }
   }
 
-  // The highest limit whose error, and the standard deviation of its sum, stay below; kLimits:
+  // The highest limit whose error, and two standard deviations of its sum, stay below; kLimits:
   // none.
   std::int64_t best(double error_allowed) const {
     if (count < kFewProbes || spoilt > 0) return kLimits;
     const double most = error_allowed * error_allowed * out;
     std::int64_t i = 0;
-    while (i < kLimits && !(error[i] + std::sqrt(square[i]) <= most)) ++i;
+    while (i < kLimits && !(error[i] + 2 * std::sqrt(square[i]) <= most)) ++i;
     return i;
   }
 };
