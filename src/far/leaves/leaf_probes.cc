@@ -91,10 +91,11 @@ class ProbeBlock {
                   sums.o_stride, true);
   }
 
-  // The first limit that is below.
+  // The first limit that is below; NaN: closed at every limit.
   static std::uint8_t bucket_of(float above) {
     const float at = std::floor((kHighestLimit - above) / kLimitStep) + 1;
-    return static_cast<std::uint8_t>(std::clamp(at, 0.0f, static_cast<float>(kLimits)));
+    if (!(at < static_cast<float>(kLimits))) return kLimits;
+    return static_cast<std::uint8_t>(std::max(at, 0.0f));
   }
 
   // What the leaf holds for each row beyond its pseudo key.
