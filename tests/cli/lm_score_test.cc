@@ -203,9 +203,9 @@ TEST_F(LmScoreTest, BadLines) {
   refused("{\"context\": 1, \"continuation\": \"b\"}", {"context: must be a string"});
   refused("{\"context\": \"a\", \"context\": \"b\"}", {"\"context\" appears twice"});
   refused("{\"context\": \"a\", \"chioces\": [\"b\"]}", {"chioces: is no field"});
-  refused("{\"context\": \"a\"}", {"choices: either"});
-  refused("{\"choices\": [\"a\"], \"continuation\": \"b\"}", {"choices: either"});
-  refused("{\"context\": \"a\", \"choices\": []}", {"choices: must be a list"});
+  refused("{\"context\": \"a\"}", {"choices: these or a continuation"});
+  refused("{\"choices\": [\"a\"], \"continuation\": \"b\"}", {"choices: given, and a continuation too"});
+  refused("{\"context\": \"a\", \"choices\": []}", {"choices: is empty"});
   refused("{\"context\": \"a\", \"choices\": \"b\"}", {"choices: must be a list"});
   refused("{\"context\": \"a\", \"choices\": [\"b\", 2]}", {"choices: must be a list"});
   refused("{\"context\": \"a\", \"choices\": [\"b\", \"\"]}", {"choices: number 1 is empty"});
