@@ -204,7 +204,8 @@ TEST_F(LmScoreTest, BadLines) {
   refused("{\"context\": \"a\", \"context\": \"b\"}", {"\"context\" appears twice"});
   refused("{\"context\": \"a\", \"chioces\": [\"b\"]}", {"chioces: is no field"});
   refused("{\"context\": \"a\"}", {"choices: these or a continuation"});
-  refused("{\"choices\": [\"a\"], \"continuation\": \"b\"}", {"choices: given, and a continuation too"});
+  refused("{\"choices\": [\"a\"], \"continuation\": \"b\"}",
+          {"choices: given, and a continuation too"});
   refused("{\"context\": \"a\", \"choices\": []}", {"choices: is empty"});
   refused("{\"context\": \"a\", \"choices\": \"b\"}", {"choices: must be a list"});
   refused("{\"context\": \"a\", \"choices\": [\"b\", 2]}", {"choices: must be a list"});
