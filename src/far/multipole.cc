@@ -10,6 +10,9 @@
 namespace subquad {
 namespace {
 
+// The share of the error asked for that may be expected.
+constexpr double kMargin = 0.9;
+
 void check_masks(const HeadProblem& head, const MultipoleOptions& options) {
   const Problem& problem = *head.problem;
   if (problem.mask.kind != MaskKind::none)
@@ -54,7 +57,7 @@ class MultipoleRule final : public LightRule {
       return {RowOrder::positions, part, part, part};
     }
     const auto part = std::make_shared<MultipolePart>(head, heavy, options_, rng, threads);
-    return {RowOrder::any, part, part, part, part};
+    return {RowOrder::any, part, part, part, {part.get()}};
   }
   Work work(const HeadProblem& head) const override {
     return {multipole_steps(head, options_),
@@ -62,7 +65,7 @@ class MultipoleRule final : public LightRule {
   }
   Strict strictness() const override { return Strict::no; }
 
-  double shared_error() const override { return options_.error; }
+  double shared_error() const override { return kMargin * options_.error; }
 
  private:
   MultipoleOptions options_;

@@ -116,7 +116,7 @@ bool MultipolePart::fit(int threads) {
   return options_.error == 0 || std::isfinite(trial_.square);
 }
 
-void MultipolePart::lower_error(double square) {
+void MultipolePart::lower_error(std::int64_t, double square) {
   if (search_ == nullptr)
     search_ = std::make_unique<OpeningSearch>(
         fit_->levels(falling_thresholds(options_.error * kFirstThreshold, kThresholdStep, kLevels)),

@@ -43,10 +43,10 @@ class MultipolePart final : public Sampler, public Model, public Budget, public 
     return residual_ != nullptr ? ErrorSquares{} : ErrorSquares{trial_.square, out_square_};
   }
 
-  ErrorSquares expected() const override {
+  ErrorSquares expected(std::int64_t) const override {
     return exact_ ? ErrorSquares{} : ErrorSquares{trial_.square, out_square_};
   }
-  void lower_error(double square) override;
+  void lower_error(std::int64_t stage, double square) override;
   void decide() override;
 
   // The ridge of the correction in force; 0: there is none.

@@ -10,6 +10,7 @@
 #define HWY_TARGET_INCLUDE "kernels/open.cc"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+#include <hwy/contrib/math/math-inl.h>
 
 #include "kernels/exp2-inl.h"
 
@@ -63,6 +64,17 @@ int64_t OpenColumns(float* scores, const float* reach, int64_t columns, float li
   return count;
 }
 
+void ReachOfSquares(const float* base, int64_t columns, float* squares) {
+  const D d;
+  const V one = hn::Set(d, 1.0f), least = hn::Set(d, 1e-7f);
+  for (int64_t c = 0; c < columns; c += static_cast<int64_t>(hn::Lanes(d))) {
+    const V rise = hn::Sqrt(hn::LoadU(d, squares + c));
+    // log2(2^rise - 1) = rise + log2(1 - 2^-rise), which no rise overflows.
+    const V share = hn::Max(hn::Sub(one, fast_exp2(d, hn::Neg(rise))), least);
+    hn::StoreU(hn::Add(hn::LoadU(d, base + c), hn::Add(rise, hn::Log2(d, share))), d, squares + c);
+  }
+}
+
 }  // namespace subquad::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -71,6 +83,7 @@ namespace subquad::kernels {
 
 HWY_EXPORT(Log2Total);
 HWY_EXPORT(OpenColumns);
+HWY_EXPORT(ReachOfSquares);
 
 float log2_total(const float* scores, std::int64_t columns, float log2_start) {
   return HWY_DYNAMIC_DISPATCH(Log2Total)(scores, columns, log2_start);
@@ -79,6 +92,10 @@ float log2_total(const float* scores, std::int64_t columns, float log2_start) {
 std::int64_t open_columns(float* scores, const float* reach, std::int64_t columns, float limit,
                           std::int32_t* opened) {
   return HWY_DYNAMIC_DISPATCH(OpenColumns)(scores, reach, columns, limit, opened);
+}
+
+void reach_of_squares(const float* base, std::int64_t columns, float* squares) {
+  HWY_DYNAMIC_DISPATCH(ReachOfSquares)(base, columns, squares);
 }
 
 }  // namespace subquad::kernels

@@ -16,4 +16,9 @@ float log2_total(const float* scores, std::int64_t columns, float log2_start);
 std::int64_t open_columns(float* scores, const float* reach, std::int64_t columns, float limit,
                           std::int32_t* opened);
 
+// squares[c] = base[c] + log2(2^sqrt(squares[c]) - 1): by how much a largest score of sqrt(square)
+// exceeds none. -inf or next to it at 0; an infinite base stays. Whole vectors are written; the
+// same columns of `base` must exist.
+void reach_of_squares(const float* base, std::int64_t columns, float* squares);
+
 }  // namespace subquad::kernels

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "core/rng.h"
 #include "parts/budget.h"
@@ -24,7 +25,8 @@ struct LightPart {
   std::shared_ptr<Sampler> sampler = nullptr;
   std::shared_ptr<Model> model = nullptr;
   std::shared_ptr<Budget> budget = nullptr;
-  std::shared_ptr<SharedError> shared_error = nullptr;
+  // Of the head, or of each of its query heads. They belong to one of the others.
+  std::vector<SharedError*> shared_errors = {};
 };
 
 class LightRule {
@@ -33,8 +35,8 @@ class LightRule {
   // `heavy`: the sets whose complement is estimated. They and `head` must outlive the part.
   virtual LightPart prepare(const HeadProblem& head, const EntrySets& heavy, const Rng& rng,
                             int threads) const = 0;
-  // Relative error that the heads of a sequence may have together: it must have been shared out
-  // among their SharedErrors before anything else is asked of them. 0: each head for itself.
+  // Relative error that the heads of a sequence may be expected to have together: it must have been
+  // shared out among their SharedErrors before anything else is asked of them. 0: each for itself.
   virtual double shared_error() const { return 0; }
   virtual Strict strictness() const { return Strict::always; }
   // Of preparing and evaluating it; none where no options make it dearer than exact attention.

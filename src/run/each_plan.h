@@ -29,8 +29,8 @@ inline std::vector<std::unique_ptr<HeadPlan>> sharing_plans(std::span<const Head
   });
   std::vector<SharedError*> parts;
   for (const auto& plan : plans)
-    if (plan != nullptr && plan->light().shared_error != nullptr)
-      parts.push_back(plan->light().shared_error.get());
+    if (plan != nullptr)
+      for (SharedError* part : plan->light().shared_errors) parts.push_back(part);
   share_error(parts, method.light->shared_error());
   return plans;
 }

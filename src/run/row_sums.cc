@@ -68,7 +68,7 @@ class RowSummation {
 
   void add_light(SummedRows& worker) const {
     worker.runs.clear();
-    const auto& [order, sampler, model, budget, shared_error] = plan_.light();
+    const auto& [order, sampler, model, budget, shared_errors] = plan_.light();
     if (sampler != nullptr) sampler->add_runs(worker.rows.rows(), worker.runs);
     if (model != nullptr)
       model->add_estimate(head_, worker.rows, plan_.sets(), worker.scratch, worker.runs);

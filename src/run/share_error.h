@@ -8,8 +8,9 @@
 
 namespace subquad {
 
-// Lowers the heads' errors, the largest first, until all of them together are expected to stay
-// below `error`, relative to |output|_2 of all; then the choices stand.
+// Lowers the heads' errors, stage by stage and the largest first, until all of them together, and
+// two standard deviations of their sum, are below `error`, relative to |output|_2 of all; then the
+// choices stand.
 void share_error(std::span<SharedError* const> heads, double error);
 
 // The largest square that any head may keep so that all of them together stay at or below

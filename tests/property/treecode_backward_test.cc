@@ -27,14 +27,31 @@ struct PlainRow {
   double lse;
 };
 
+// The heads of a head's sequence, which share an error, and their plans.
+struct Sequence {
+  Sequence(const HeadProblem& head, const Method& method) {
+    for (const HeadProblem& other : split_heads(*head.problem)) {
+      if (other.batch != head.batch || other.query_begin != head.query_begin) continue;
+      if (other.kv_head == head.kv_head) number = heads.size();
+      heads.push_back(other);
+    }
+    plans = sharing_plans(heads, method, kSeed, 1);
+  }
+
+  std::vector<HeadProblem> heads;
+  std::vector<std::unique_ptr<HeadPlan>> plans;
+  std::size_t number = 0;
+};
+
 // What the forward has chosen for one head, and its sums in double. The members of the leaves, the
 // limits and how far the leaves reach are the library's; which leaves a row opens is decided here.
 class PlainTreecode {
  public:
-  PlainTreecode(const HeadProblem& head, const Method& method) : head_(head) {
-    plan_ = std::make_shared<HeadPlan>(head, method, kSeed, 1);
-    plan_->finish(head);
-    part_ = dynamic_cast<const Treecode*>(plan_->light().model.get());
+  PlainTreecode(const HeadProblem& head, const Method& method)
+      : head_(head), sequence_(std::make_shared<Sequence>(head, method)) {
+    HeadPlan& plan = *sequence_->plans[sequence_->number];
+    plan.finish(head);
+    part_ = dynamic_cast<const Treecode*>(plan.light().model.get());
     const PlainTensors plain(head);
     for (std::int64_t row = 0; row < head.num_rows(); ++row) choose(plain, row);
   }
@@ -94,6 +111,24 @@ class PlainTreecode {
     return mark != 0;
   }
 
+  // log2 of size (2^(3 s) - 1) times what the values differ by; s^2: the row's variance of scores.
+  double reach_of(const PlainTensors& plain, std::int64_t row, std::int64_t leaf) const {
+    const LeafIndex& index = part_->index();
+    if (index.holds_sink(leaf)) return std::numeric_limits<double>::infinity();
+    const IndexList members = index.members(leaf);
+    const auto size = static_cast<double>(members.count);
+    double square = 0;
+    for (std::int64_t d = 0; d < plain.dim; ++d) {
+      double mean = 0, variance = 0;
+      for (std::int64_t k = 0; k < members.count; ++k) mean += plain.key.row(members[k])[d] / size;
+      for (std::int64_t k = 0; k < members.count; ++k)
+        variance += std::pow(plain.key.row(members[k])[d] - mean, 2) / size;
+      square += std::pow(plain.query.row(row)[d] * std::numbers::log2e, 2) * variance;
+    }
+    return std::log2(size * std::expm1(3 * std::sqrt(square) * std::numbers::ln2) *
+                     double{index.value_distance(leaf)});
+  }
+
   void choose(const PlainTensors& plain, std::int64_t row) {
     const std::int64_t prefix = part_->chunks_before(row);
     open_.emplace_back();
@@ -117,9 +152,8 @@ class PlainTreecode {
       }
     }
     const double limit = double{part_->limits(prefix)[at(row % head_.group)]} + std::log2(total);
-    const float* reach = part_->reach().of(row % head_.group);
     for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
-      const double above = scores[at(leaf)] + double{reach[leaf]} - limit;
+      const double above = scores[at(leaf)] + reach_of(plain, row, leaf) - limit;
       margin_ = std::min(margin_, std::fabs(above));
       held_ += holds[at(leaf)] && above <= 0 ? 1 : 0;
       open_.back().push_back(above > 0 || holds[at(leaf)] ? 1 : 0);
@@ -128,7 +162,7 @@ class PlainTreecode {
   }
 
   const HeadProblem& head_;
-  std::shared_ptr<HeadPlan> plan_;
+  std::shared_ptr<Sequence> sequence_;
   const Treecode* part_;
   std::vector<std::vector<std::uint8_t>> open_;  // by row and leaf
   double margin_ = std::numeric_limits<double>::infinity();

@@ -48,7 +48,7 @@ class PlainLeaves {
     std::vector<float> query(static_cast<std::size_t>(head_.head_dim()));
     load_head_rows(head_, head_.problem->query, index_range(row, row + 1), head_.scale_log2,
                    query.data(), head_.head_dim());
-    const float* reach = reach_.of(row % head_.group);
+    const std::vector<float> reach = reach_of(query, index_.leaves_in(prefix));
     std::vector<double> closed;
     double total = 0;
     for (std::int64_t leaf = 0; leaf < index_.leaves_in(prefix); ++leaf) {
@@ -79,6 +79,12 @@ class PlainLeaves {
         rows.push_back(double{static_cast<const float*>(view.data)[view.offset(0, head, i) + d]});
     return rows;
   }
+  std::vector<float> reach_of(const std::vector<float>& query, std::int64_t leaves) const {
+    std::vector<float> squares(query.size()), reach(static_cast<std::size_t>(score_stride(leaves)));
+    reach_.measure({query.data(), std::ssize(query), 1}, leaves, squares.data(), reach.data(),
+                   std::ssize(reach));
+    return reach;
+  }
   double key_score(const std::vector<float>& query, std::int64_t key) const {
     double sum = 0;
     for (std::size_t d = 0; d < query.size(); ++d)
@@ -108,7 +114,7 @@ class PlainLeaves {
 double field_error(const HeadProblem& head, const LeafShape& shape, float limit) {
   const std::int64_t chunks = head.num_keys / shape.chunk, last = head.num_rows();
   const LeafIndex index(head, shape, chunks, Rng(1, 0), 1);
-  const LeafReach reach(head, index, 1);
+  const LeafReach reach(index, 1);
   LeafField field(head, index, reach);
   const PlainLeaves plain(head, index, reach);
   RowBlock rows(head.head_dim(), head.value_dim(), 40);
@@ -153,7 +159,7 @@ TEST(Treecode, ProbesPredictTheirOwnRows) {
   const OwnedProblem owned = text_like(512, 2, 1, 5);
   const HeadProblem head = split_heads(owned.problem).front();
   const LeafIndex index(head, {16, 128}, 3, Rng(1, 0), 1);
-  const LeafReach reach(head, index, 1);
+  const LeafReach reach(index, 1);
   const std::vector<std::int32_t> rows{900, 901, 950};
   const std::vector<std::int64_t> prefixes{3, 3, 3};
   const LeafProbes probes(head, index, reach, rows, prefixes, 1);

@@ -29,8 +29,8 @@ struct Choices {
   Choices(const HeadProblem& head_in, const std::string& spec, const Method& method)
       : head(head_in), options(multipole_options(spec)) {
     HeadPlan plan(head, method, kSeed, 1);
-    if (SharedError* own = plan.light().shared_error.get(); method.light->shared_error() > 0)
-      share_error({&own, own != nullptr ? 1U : 0U}, method.light->shared_error());
+    if (method.light->shared_error() > 0)
+      share_error(plan.light().shared_errors, method.light->shared_error());
     plan.finish(head);
     exactly = plan.wants_exact();
     if (exactly) return;

@@ -23,6 +23,8 @@ LeafOpening::LeafOpening(const HeadProblem& head, const LeafIndex& index, const 
       reach_(reach),
       stride_(score_stride(index.size())),
       scores_(kRows * stride_),
+      reaches_(kRows * stride_),
+      squares_(kRows * head.head_dim()),
       columns_(static_cast<std::size_t>(stride_)) {}
 
 void LeafOpening::start(std::int64_t leaves, std::span<const float> limits,
@@ -38,10 +40,12 @@ void LeafOpening::open(const OpeningRows& rows, std::int64_t first, FilterScratc
   const std::int64_t count = rows.rows.count;
   kernels::gemm({rows.queries, rows.query_stride, 1}, index_.mean_keys(), count, leaves_,
                 head_.head_dim(), scores_.data(), stride_, false);
+  reach_.measure({rows.queries, rows.query_stride, count}, leaves_, squares_.data(),
+                 reaches_.data(), stride_);
   for (std::int64_t r = 0; r < count; ++r) {
     const std::int64_t member = rows.rows[r] % head_.group;
     choose_row(static_cast<std::int32_t>(first + r), limits_[static_cast<std::size_t>(member)],
-               rows.log2_sums[r], reach_.of(member), scores_.data() + r * stride_);
+               rows.log2_sums[r], reaches_.data() + r * stride_, scores_.data() + r * stride_);
   }
   open_held(rows.rows, first, scratch);
 }

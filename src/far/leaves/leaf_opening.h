@@ -4,7 +4,7 @@
 // source: ours (docs/theory/causal_far_field.md). A row opens the leaves that may hold more than it
 // can leave out, and those of which heavy sets hold entries. It decides by itself, from what it has
 // summed before: no other row has a say.
-// cost: leaves D multiply-adds a row.
+// cost: 2 leaves D multiply-adds a row.
 #pragma once
 
 #include <cstdint>
@@ -78,7 +78,7 @@ class LeafOpening {
   std::int64_t stride_, leaves_ = 0;
   std::span<const float> limits_;
   const EntrySets* heavy_ = nullptr;
-  Scratch<float> scores_, marks_;
+  Scratch<float> scores_, reaches_, squares_, marks_;
   std::vector<std::int32_t> columns_;
   std::vector<OpenedLeaf> opened_;
   std::vector<std::int32_t> sorted_;  // rows of opened_, by leaf

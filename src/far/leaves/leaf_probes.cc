@@ -38,6 +38,8 @@ class ProbeBlock {
         rows_(head.head_dim(), head.value_dim(), kRows),
         scratch_(head.head_dim(), head.value_dim()),
         scores_(kRows * stride_),
+        reaches_(kRows * stride_),
+        squares_(kRows * head.head_dim()),
         leaf_scores_(kRows * score_stride(index.shape().leaf)),
         leaf_sums_(kRows * index.value_stride()),
         missed_(kRows * kBuckets * width_),
@@ -57,6 +59,8 @@ class ProbeBlock {
     }
     kernels::gemm({rows_.query(0), head_.head_dim(), 1}, index_.mean_keys(), std::ssize(rows),
                   index_.leaves_in(last_), head_.head_dim(), scores_.data(), stride_, false);
+    reach_.measure({rows_.query(0), head_.head_dim(), std::ssize(rows)}, index_.leaves_in(last_),
+                   squares_.data(), reaches_.data(), stride_);
     for (std::int64_t r = 0; r < rows_.rows().count; ++r) close_leaves(r);
     for (std::int64_t leaf = 0; leaf < index_.leaves_in(last_); ++leaf) measure_leaf(leaf);
     for (std::int64_t r = 0; r < rows_.rows().count; ++r) judge(r);
@@ -77,7 +81,7 @@ class ProbeBlock {
     float* scores = scores_.data() + r * stride_;
     Partial sums = rows_.partial().slice(r, 1);
     if (leaves == 0) return;
-    const float* reach = reach_.of(probes_[r].row % head_.group);
+    const float* reach = reaches_.data() + r * stride_;
     const float size = reach_.log2_size();
     for (std::int64_t c = 0; c < leaves; ++c) scores[c] += size;
     const float total = kernels::log2_total(scores, leaves, sums.m[0] + std::log2(sums.l[0]));
@@ -160,7 +164,7 @@ class ProbeBlock {
   std::int64_t width_, stride_, last_ = 0;
   RowBlock rows_;
   TileScratch scratch_;
-  Scratch<float> scores_, leaf_scores_, leaf_sums_, missed_;
+  Scratch<float> scores_, reaches_, squares_, leaf_scores_, leaf_sums_, missed_;
   std::vector<std::uint8_t> bucket_;
   LeafProbe* probes_ = nullptr;
 };

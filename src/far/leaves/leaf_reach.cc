@@ -3,79 +3,67 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
-#include <vector>
 
 #include "core/threads.h"
+#include "kernels/open.h"
+#include "kernels/pack.h"
 #include "rows/head_rows.h"
-#include "rows/overflows.h"
 
 namespace subquad {
 namespace {
 
-constexpr float kDeviations = 2.5f;
+// Of the scores, for the leaf's largest: 2.5 opens less on some layers, 3.5 on others.
+constexpr float kDeviations = 3.0f;
 
-// The mean square of each channel of the queries at these keys, in base-2 units; those that are
-// huge or not finite do not count. None there: those of a row of ones.
-std::vector<float> mean_squares(const HeadProblem& head, const Range& keys, std::int64_t member) {
-  const Range positions = positions_at(head, keys);
-  std::vector<float> query(static_cast<std::size_t>(head.head_dim())), squares(query.size(), 0.0f);
-  float count = 0;
-  for (std::int64_t position = positions.begin; position < positions.end; ++position) {
-    const std::int64_t row = position * head.group + member;
-    load_head_rows(head, head.problem->query, index_range(row, row + 1), head.scale_log2,
-                   query.data(), head.head_dim());
-    if (!is_calm(query.data(), head.head_dim())) continue;
-    for (std::size_t d = 0; d < query.size(); ++d) squares[d] += query[d] * query[d];
-    count += 1;
-  }
-  for (float& square : squares)
-    square = count > 0 ? square / count : head.scale_log2 * head.scale_log2;
-  return squares;
-}
-
-// The largest over the leaf's keys of sum_d squares[d] (key_d - mean_d)^2.
-float largest_square(const LeafIndex& index, std::int64_t leaf, const float* squares) {
+// The mean square of each channel of the leaf's keys about their mean.
+void channel_variances(const LeafIndex& index, std::int64_t leaf, float* variances) {
   const std::int64_t size = index.shape().leaf;
   const kernels::RightMatrix keys = index.keys(leaf);
   const float* mean = index.mean_key(leaf);
-  std::vector<float> sums(static_cast<std::size_t>(size), 0.0f);
   const std::int64_t panel = keys.depth_stride;
+  std::fill_n(variances, index.head_dim(), 0.0f);
   for (std::int64_t begin = 0; begin < size; begin += panel)
     for (std::int64_t d = 0; d < index.head_dim(); ++d) {
       const float* channel = keys.data + begin / panel * keys.panel_stride + d * panel;
       for (std::int64_t j = 0; j < std::min(panel, size - begin); ++j) {
         const float off = channel[j] - mean[d];
-        sums[static_cast<std::size_t>(begin + j)] += squares[d] * off * off;
+        variances[d] += off * off / static_cast<float>(size);
       }
     }
-  return *std::max_element(sums.begin(), sums.end());
 }
 
 }  // namespace
 
-LeafReach::LeafReach(const HeadProblem& head, const LeafIndex& index, int threads)
-    : stride_((index.size() + 63) / 64 * 64),
+LeafReach::LeafReach(const LeafIndex& index, int threads)
+    : head_dim_(index.head_dim()),
       log2_size_(std::log2(static_cast<float>(index.shape().leaf))),
-      reach_(head.group * stride_) {
-  const std::int64_t chunk = index.shape().chunk, chunks = index.chunks();
-  parallel_for(threads, chunks * head.group, [&](std::int64_t item) {
-    const std::int64_t c = item / head.group, member = item % head.group;
-    const Range keys = head.problem->causal != Causal::none ? Range{c * chunk, (c + 1) * chunk}
-                                                            : Range{0, head.num_keys};
-    fill(index, c, mean_squares(head, keys, member).data(), reach_.data() + member * stride_);
+      packed_variances_((index.leaves_in(index.chunks()) + kernels::blocking().panel) *
+                        index.head_dim()) {
+  const std::int64_t leaves = index.leaves_in(index.chunks());
+  base_.resize(static_cast<std::size_t>(score_stride(leaves)), 0.0f);
+  Scratch<float> variances(leaves * head_dim_);
+  parallel_for(threads, leaves, [&](std::int64_t leaf) {
+    channel_variances(index, leaf, variances.data() + leaf * head_dim_);
+    base_[static_cast<std::size_t>(leaf)] =
+        index.holds_sink(leaf) ? std::numeric_limits<float>::infinity()
+                               : log2_size_ + std::log2(index.value_distance(leaf));
   });
+  kernels::pack_transposed(dense_rows(variances.data(), head_dim_, head_dim_, leaves),
+                           packed_variances_.data());
 }
 
-void LeafReach::fill(const LeafIndex& index, std::int64_t chunk, const float* squares,
-                     float* reach) const {
-  for (std::int64_t leaf = index.leaves_in(chunk); leaf < index.leaves_in(chunk + 1); ++leaf) {
-    const float rise = kDeviations * std::sqrt(largest_square(index, leaf, squares));
-    const float share = -std::expm1(-rise * std::numbers::ln2_v<float>);
-    reach[leaf] = index.holds_sink(leaf) ? std::numeric_limits<float>::infinity()
-                                         : log2_size_ + rise + std::log2(std::max(share, 1e-30f)) +
-                                               std::log2(index.value_distance(leaf));
-  }
+void LeafReach::measure(const ReachingRows& rows, std::int64_t leaves, float* squares, float* reach,
+                        std::int64_t reach_stride) const {
+  for (std::int64_t r = 0; r < rows.count; ++r)
+    for (std::int64_t d = 0; d < head_dim_; ++d) {
+      const float x = kDeviations * rows.queries[r * rows.stride + d];
+      squares[r * head_dim_ + d] = x * x;
+    }
+  const std::int64_t panel = kernels::blocking().panel;
+  kernels::gemm({squares, head_dim_, 1}, {packed_variances_.data(), panel * head_dim_, panel},
+                rows.count, leaves, head_dim_, reach, reach_stride, false);
+  for (std::int64_t r = 0; r < rows.count; ++r)
+    kernels::reach_of_squares(base_.data(), leaves, reach + r * reach_stride);
 }
 
 }  // namespace subquad

@@ -1,36 +1,42 @@
 // How much a leaf can weigh beyond what its mean says: the opening rule of the leaves.
 //
 // source: ours (docs/theory/causal_far_field.md). A row of weight w = leaf 2^(q . mean) / l misses
-// about w (2^(2.5 s) - 1) |v - v_chunk|, where s^2 is the largest over the leaf's keys of
-// sum_d mean(q_d^2) (key_d - mean_d)^2: the deviation of the score of the key that lies farthest
-// out, so that single sharp keys count. mean(q_d^2) is over the queries that stand at the leaf's
-// chunk: nothing looks ahead.
-// cost: D multiply-adds a key and query head, and a pass over the queries.
+// about w (2^(3 s) - 1) |v - v_chunk|, where s^2 = sum_d q_d^2 (mean square of key_d - mean_d) is
+// the row's own variance of the leaf's scores, were the channels uncorrelated. A leaf's reach needs
+// nothing but its keys and values, and the row.
+// cost: D multiply-adds a row and leaf, an exponential and a logarithm.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/memory.h"
 #include "far/leaves/leaf_index.h"
-#include "rows/head_problem.h"
 
 namespace subquad {
 
+// Rows of scaled queries, in base-2 units.
+struct ReachingRows {
+  const float* queries;
+  std::int64_t stride, count;
+};
+
 class LeafReach {
  public:
-  LeafReach(const HeadProblem& head, const LeafIndex& index, int threads);
+  LeafReach(const LeafIndex& index, int threads);
 
-  // For each leaf log2 of all of the above but 2^(q . mean) / l, for query head `member` of the
-  // group; +inf where the leaf holds one of the first keys. Whole vectors may be read.
-  const float* of(std::int64_t member) const { return reach_.data() + member * stride_; }
+  // For each row and each of the first `leaves` leaves, log2 of all of the above but
+  // 2^(q . mean) / l; +inf where the leaf holds one of the first keys. Rows of `reach` are
+  // `reach_stride` apart, whole vectors may be written. `squares`: memory for count x D floats.
+  void measure(const ReachingRows& rows, std::int64_t leaves, float* squares, float* reach,
+               std::int64_t reach_stride) const;
   float log2_size() const { return log2_size_; }
 
  private:
-  void fill(const LeafIndex& index, std::int64_t chunk, const float* squares, float* reach) const;
-
-  std::int64_t stride_;
+  std::int64_t head_dim_;
   float log2_size_;
-  Scratch<float> reach_;  // [member][leaf]
+  Scratch<float> packed_variances_;  // of all leaves, as columns
+  std::vector<float> base_;          // log2 of leaf |v - v_chunk|
 };
 
 }  // namespace subquad

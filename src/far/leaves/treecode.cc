@@ -15,8 +15,9 @@ class TreecodeRule final : public LightRule {
   LightPart prepare(const HeadProblem& head, const EntrySets& heavy, const Rng& rng,
                     int threads) const override {
     const auto part = std::make_shared<Treecode>(head, options_, heavy, rng, threads);
-    return {RowOrder::positions, part, part, part};
+    return {RowOrder::positions, part, part, part, part->shared_errors()};
   }
+  double shared_error() const override { return options_.target.error * options_.target.margin; }
 
  private:
   TreecodeOptions options_;
@@ -44,8 +45,8 @@ std::unique_ptr<LightRule> make_treecode_rule(const SpecPart& spec) {
   o.shape.leaf = reader.integer("leaf", 32, 8, 256);
   o.shape.chunk = reader.integer("chunk", 512, 64, 1 << 16);
   o.window = reader.integer("window", 128, 0, 1 << 20);
-  o.probe_every = reader.integer("probe_every", 64, 1, 1 << 16);
-  o.target.margin = reader.number("margin", 0.9, 0.01, 10);
+  o.probe_every = reader.integer("probe_every", 96, 1, 1 << 16);
+  o.target.margin = reader.number("margin", 0.8, 0.01, 10);
   o.target.most = reader.number("most", 0.9, 0, 100);
   o.target.always = reader.boolean("always", false);
   reader.finish();

@@ -17,7 +17,7 @@
 // parameters: error 1e-4 to 1, default 0.03; leaf keys 8 to 256, a multiple of 8, default 32; chunk
 // keys, a multiple of leaf up to 65,536, default 512; window keys before a row that are always
 // exact, 0 to 2^20, default 128; probe_every positions a probe row is drawn from, 1 to 65,536,
-// default 64, closer at the front; margin of the error that the probes may have, default 0.9; most
+// default 96, closer at the front; margin of the error that the probes may have, default 0.8; most
 // share of exact's cost above which rows run exactly, default 0.9; always: never exact for its
 // cost, default false.
 #pragma once
@@ -36,7 +36,7 @@ struct TreecodeOptions {
   LeafTarget target;
   LeafShape shape;
   std::int64_t window = 128;
-  std::int64_t probe_every = 64;
+  std::int64_t probe_every = 96;
 };
 
 std::unique_ptr<LightRule> make_treecode_rule(const SpecPart& spec);

@@ -113,7 +113,8 @@ class TreecodeBackward::GroupWorker final : public ModelBackward::Worker {
     if (prefix == 0) return;
     load_rows();
     const std::int64_t count = rows_->rows().count;
-    opening_.start(index_.leaves_in(prefix), model_.limits(prefix), model_.heavy());
+    limits_ = model_.limits(prefix);
+    opening_.start(index_.leaves_in(prefix), limits_, model_.heavy());
     sums_.note_means(opening_.leaves());
     for (std::int64_t begin = 0; begin < count; begin += LeafOpening::kRows)
       add_closed({begin, std::min(begin + LeafOpening::kRows, count)});
@@ -203,7 +204,7 @@ class TreecodeBackward::GroupWorker final : public ModelBackward::Worker {
   LeafSums sums_;
   Scratch<float> scores_, grad_queries_;  // of a batch
   std::vector<std::int32_t> row_ids_;
-  std::vector<float> log2_sums_;
+  std::vector<float> log2_sums_, limits_;
   FilterScratch filter_;
   BackwardRows* rows_ = nullptr;
   const std::vector<std::uint8_t>* skipped_ = nullptr;

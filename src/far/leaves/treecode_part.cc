@@ -52,8 +52,8 @@ Treecode::Treecode(const HeadProblem& head, const TreecodeOptions& options, cons
   index_ = std::make_unique<LeafIndex>(head, options.shape, chunks_, rng, threads);
   chunks_ = index_->chunks();
   find_apart(threads);
-  reach_ = std::make_unique<LeafReach>(head, *index_, threads);
-  choose(rng, threads);
+  reach_ = std::make_unique<LeafReach>(*index_, threads);
+  probe(rng, threads);
   log2_sums_.resize(static_cast<std::size_t>(head.num_rows()));
 }
 
@@ -106,7 +106,7 @@ std::vector<std::int32_t> Treecode::draw_probes(const Rng& rng) const {
   return rows;
 }
 
-void Treecode::choose(const Rng& rng, int threads) {
+void Treecode::probe(const Rng& rng, int threads) {
   std::vector<std::int32_t> rows;
   std::vector<std::int64_t> prefixes, diagonals;
   for (const std::int32_t row : draw_probes(rng)) {
@@ -118,8 +118,30 @@ void Treecode::choose(const Rng& rng, int threads) {
   }
   const LeafProbes probes(head_, *index_, *reach_, rows, prefixes, threads);
   const ProbedHead probed{probes.probes(), diagonals, head_.group, causal_};
-  choices_ = choose_leaves(probed, *index_, chunks_, options_.target);
-  squares_ = expected_squares(probed, choices_);
+  for (std::int64_t member = 0; member < head_.group; ++member)
+    choices_.emplace_back(probed, member, *index_, chunks_, options_.target);
+}
+
+std::vector<SharedError*> Treecode::shared_errors() {
+  std::vector<SharedError*> errors;
+  for (LeafChoice& choice : choices_) errors.push_back(&choice);
+  return errors;
+}
+
+ErrorSquares Treecode::squares() const {
+  ErrorSquares sum;
+  for (const LeafChoice& choice : choices_) {
+    const ErrorSquares squares = choice.left_at_probes();
+    sum.error += squares.error;
+    sum.out += squares.out;
+  }
+  return sum;
+}
+
+std::vector<float> Treecode::limits(std::int64_t prefix) const {
+  std::vector<float> limits;
+  for (const LeafChoice& choice : choices_) limits.push_back(choice.limit(prefix));
+  return limits;
 }
 
 void Treecode::add_runs(const IndexList& rows, RunList& runs) const {
@@ -141,7 +163,8 @@ void Treecode::add_estimate(const HeadProblem& head, RowBlock& rows, const Entry
   const std::int64_t prefix = chunks_before(rows.rows()[0]);
   if (prefix == 0) return;
   LeafField field(head_, *index_, *reach_);
-  field.add(rows, prefix, limits(prefix), heavy, scratch.panel, apart_);
+  const std::vector<float> limits = this->limits(prefix);
+  field.add(rows, prefix, limits, heavy, scratch.panel, apart_);
   for (std::int64_t i = 0; i < rows.rows().count; ++i)
     log2_sums_[static_cast<std::size_t>(rows.rows()[i])] =
         field.log2_sums()[static_cast<std::size_t>(i)];
@@ -151,9 +174,9 @@ void Treecode::row_errors(RowBlock& block, const EntrySets&, TileScratch&, float
   const IndexList& rows = block.rows();
   const std::int64_t prefix = chunks_before(rows[0]);
   for (std::int64_t i = 0; i < rows.count; ++i)
-    error[i] = prefix == 0 ? 0.0f
-                           : choices_[static_cast<std::size_t>(prefix - 1)]
-                                 .row_error[static_cast<std::size_t>(rows[i] % head_.group)];
+    error[i] = prefix == 0
+                   ? 0.0f
+                   : choices_[static_cast<std::size_t>(rows[i] % head_.group)].row_error(prefix);
 }
 
 std::unique_ptr<ModelBackward> Treecode::backward(const BackwardArguments& arguments,

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "far/leaves/leaf_choice.h"
 #include "far/leaves/leaf_field.h"
 #include "far/leaves/leaf_index.h"
 #include "far/leaves/leaf_reach.h"
@@ -34,7 +35,10 @@ class Treecode final : public Sampler, public Model, public Budget {
 
   // Where the sizes leave no chunk: what the tensors hold must not change how early rows run.
   bool wants_exact() const override { return exact_; }
-  ErrorSquares squares() const override { return squares_; }
+  ErrorSquares squares() const override;
+  // Of each query head of the group, to be shared with those of the other heads; none where the
+  // head runs exactly.
+  std::vector<SharedError*> shared_errors();
 
   const HeadProblem& head() const { return head_; }
   const EntrySets& heavy() const { return heavy_; }
@@ -44,9 +48,7 @@ class Treecode final : public Sampler, public Model, public Budget {
   // Chunks whose leaves serve the block of this row.
   std::int64_t chunks_before(std::int64_t row) const;
   // As LeafOpening::start() takes them, of the rows with that many chunks.
-  std::span<const float> limits(std::int64_t prefix) const {
-    return choices_[static_cast<std::size_t>(prefix - 1)].limits;
-  }
+  std::vector<float> limits(std::int64_t prefix) const;
   // log2 of what the row had summed before its leaves, once it has been through add_estimate().
   float log2_sum_before(std::int64_t row) const {
     return log2_sums_[static_cast<std::size_t>(row)];
@@ -58,7 +60,7 @@ class Treecode final : public Sampler, public Model, public Budget {
   std::vector<std::int32_t> draw_probes(const Rng& rng) const;
   void find_apart(int threads);
   bool is_apart(std::int64_t row) const { return apart_[static_cast<std::size_t>(row)] != 0; }
-  void choose(const Rng& rng, int threads);
+  void probe(const Rng& rng, int threads);
 
   const HeadProblem& head_;
   EntrySets heavy_;
@@ -67,8 +69,7 @@ class Treecode final : public Sampler, public Model, public Budget {
   std::int64_t block_, chunks_;
   std::unique_ptr<LeafIndex> index_;
   std::unique_ptr<LeafReach> reach_;
-  std::vector<LeafChoice> choices_;  // of prefixes 1, 2, ..
-  ErrorSquares squares_;
+  std::vector<LeafChoice> choices_;  // of each query head of the group
   std::vector<std::uint8_t> apart_;  // by row
   std::vector<float> log2_sums_;     // by row: what decides which leaves it opens
 };
