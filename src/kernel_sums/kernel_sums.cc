@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <vector>
 
 #include <fmt/format.h>
@@ -10,10 +9,8 @@
 #include "core/checks.h"
 #include "core/isa.h"
 #include "core/threads.h"
-#include "kernel_sums/exact_sums.h"
-#include "kernel_sums/kernel_far_options.h"
-#include "kernel_sums/far_sums.h"
 #include "kernel_sums/kernel_head.h"
+#include "kernel_sums/kernel_methods.h"
 #include "kernels/pack.h"
 
 namespace subquad {
@@ -53,19 +50,6 @@ void check_options(const Options& options) {
   if (!options.given.empty()) throw_invalid("given: kernel sums take no given masks");
 }
 
-// nullopt: exact.
-std::optional<KernelFarOptions> read_method(std::string_view spec) {
-  const std::vector<SpecPart> parts = parse_spec(spec);
-  if (parts.size() != 1)
-    throw_invalid(fmt::format("spec '{}': kernel sums take one part, exact or far", spec));
-  const SpecPart& part = parts.front();
-  if (part.name == "far") return read_kernel_far_options(part);
-  if (part.name != "exact")
-    throw_invalid(fmt::format("spec '{}': unknown part '{}'; known: exact, far", spec, part.name));
-  SpecReader(part).finish();
-  return std::nullopt;
-}
-
 void store(const MutableTensorView& out, std::int64_t offset, const float* row,
            float factor = 1.0f) {
   kernels::store_row(row, out.channels(), factor, out.dtype,
@@ -89,15 +73,13 @@ void write_head(const KernelHead& head, const float* sums, const MutableTensorVi
   fill(head.zero_rows, nan);
 }
 
-FarRun run_head(const KernelHead& head, const std::optional<KernelFarOptions>& far, float* out,
-                const Rng& rng, int threads) {
-  if (head.nan_key) return {far ? "far" : "exact", 0, 0, 0};
-  if (far) return far_sums(head, *far, out, rng, threads);
-  const std::int64_t entries = exact_sums(head, out, rng, threads);
-  return {"exact", entries, entries, 0};
+KernelRecord run_head(const KernelHead& head, const ChosenKernelMethod& method, float* out,
+                      const Rng& rng, int threads) {
+  if (head.nan_key) return {std::string(method.name)};
+  return method.run(head, out, rng, threads);
 }
 
-void join(KernelReport& report, const FarRun& run) {
+void join(KernelReport& report, const KernelRecord& run) {
   // The first head's path, unless another says more.
   if (run.path.size() > report.path.size()) report.path = run.path;
   report.scored_entries += run.entries;
@@ -116,7 +98,7 @@ KernelReport kernel_sums(const KernelProblem& problem, std::string_view spec,
   check_problem(problem);
   check_out(problem, outputs.out);
   check_options(options);
-  const std::optional<KernelFarOptions> far = read_method(spec);
+  const ChosenKernelMethod method = read_kernel_method(spec);
   const int threads = resolved_threads(options.threads);
   MemoryMeter meter;
   const MeterScope scope(&meter);
@@ -130,11 +112,11 @@ KernelReport kernel_sums(const KernelProblem& problem, std::string_view spec,
   for (std::int64_t i = 0; i < batch * heads; ++i) {
     const KernelHead head = load_kernel_head(problem, i / heads, i % heads);
     Scratch<float> sums(head.num_queries * head.channels);
-    join(report, run_head(head, far, sums.data(), Rng(options.seed, i % heads), threads));
+    join(report, run_head(head, method, sums.data(), Rng(options.seed, i % heads), threads));
     write_head(head, sums.data(), outputs.out, i / heads, i % heads);
     report.rows += problem.query.length();
   }
-  if (report.path.empty()) report.path = far ? "far" : "exact";
+  if (report.path.empty()) report.path = method.name;
   report.peak_extra_bytes = meter.peak();
   return report;
 }
