@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "subquad/attention.h"
 #include "subquad/export.h"
@@ -14,7 +15,8 @@ namespace subquad {
 
 // query (B, H, m, D), key (B, H, n, D), value (B, H, n, C): the x above, C of them at once. D and C
 // from 1 to 512, any m, n >= 0; heads are independent problems. bandwidth: sigma, positive, in the
-// units of the points.
+// units of the points. bandwidths: not empty, a sigma for each of the D channels instead, so that
+// the exponent is -sum_d (q_d - k_d)^2 / (2 sigma_d^2); `bandwidth` must then be 0.
 // A point with a NaN has a NaN kernel with everything: such a key makes its head's outputs NaN,
 // such a query its own row. A point with an infinite coordinate (and no NaN) is infinitely far from
 // everything: such a key adds nothing, such a query's row is zero. A value that is Inf or NaN
@@ -25,6 +27,7 @@ struct KernelProblem {
   TensorView key;
   TensorView value;
   double bandwidth = 0;
+  std::vector<double> bandwidths = {};
 };
 
 // `out` (B, H, m, C) of any DType.

@@ -66,7 +66,7 @@ void write_sums(const KernelRows& rows, RowBlock& block, float* out) {
 KernelRows::KernelRows(const KernelHead& head, const std::vector<QueryBlock>& blocks,
                        bool with_spread)
     : blocks_(blocks),
-      frame_{head.dim, head.channels, static_cast<float>(head.scale), with_spread},
+      frame_{head.dim, head.channels, head.scales.data(), with_spread},
       queries_(head.num_queries * frame_.width()),
       half_square_(static_cast<std::size_t>(head.num_queries)) {
   const std::int64_t width = frame_.width();

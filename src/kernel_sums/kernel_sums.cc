@@ -20,6 +20,21 @@ void check_points(const char* name, const TensorView& view) {
   check_extents(name, view, "points", "last extent");
 }
 
+void check_bandwidths(const KernelProblem& p) {
+  const auto check = [](const std::string& name, double bandwidth) {
+    if (!(bandwidth > 0) || !std::isfinite(bandwidth))
+      throw_invalid(fmt::format("{} {} must be positive and finite", name, bandwidth));
+  };
+  if (p.bandwidths.empty()) return check("bandwidth:", p.bandwidth);
+  check_equal("bandwidths", "count", std::ssize(p.bandwidths), "query (last extent)",
+              p.query.channels());
+  if (p.bandwidth != 0)
+    throw_invalid(
+        fmt::format("bandwidth: {}, but bandwidths are given; leave one of them out", p.bandwidth));
+  for (std::size_t c = 0; c < p.bandwidths.size(); ++c)
+    check(fmt::format("bandwidths: entry {},", c), p.bandwidths[c]);
+}
+
 void check_problem(const KernelProblem& p) {
   check_points("query", p.query);
   check_points("key", p.key);
@@ -30,8 +45,7 @@ void check_problem(const KernelProblem& p) {
   }
   check_equal("key", "last extent", p.key.channels(), "query", p.query.channels());
   check_equal("value", "length", p.value.length(), "key", p.key.length());
-  if (!(p.bandwidth > 0) || !std::isfinite(p.bandwidth))
-    throw_invalid(fmt::format("bandwidth: {} must be positive and finite", p.bandwidth));
+  check_bandwidths(p);
 }
 
 Shape4 out_shape(const KernelProblem& p) {

@@ -266,7 +266,9 @@ TEST(KernelBlock, WeighsKeysAndTheirSpread) {
   const std::vector<float> values{1, 1}, spread{0.75f, 4};
   const double sigma = 1.5, center[] = {0.5, 0.5};
   const std::vector<float> origin(center, center + 2);
-  KernelBlock block(2, 1, std::sqrt(std::log2(std::exp(1.0))) / sigma, true);
+  const std::vector<float> scales(2,
+                                  static_cast<float>(std::sqrt(std::log2(std::exp(1.0))) / sigma));
+  KernelBlock block(2, 1, scales, true);
   block.load(queries.data(), index_range(0, 3), origin);
   std::vector<float> plain(6), wide(6);
   block.weigh({keys.data(), values.data()}, index_range(0, 2), plain.data(), 2);
