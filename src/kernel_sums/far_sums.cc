@@ -17,7 +17,7 @@ constexpr float kLargestValue = 0x1p96f;
 KernelRecord run_exactly(const KernelHead& head, const char* why, float* out, const Rng& rng,
                          int threads) {
   const std::int64_t entries = exact_sums(head, out, rng, threads);
-  return {std::string("far:exact(") + why + ")", entries, entries, 0};
+  return {std::string("far:exact(") + why + ")", entries, entries, 0, 0};
 }
 
 // Pseudo keys, the opened ones with their correction alone, and their keys.

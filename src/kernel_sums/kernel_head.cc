@@ -61,10 +61,12 @@ void keep_finite_queries(KernelHead& head, std::int64_t count) {
 void keep_finite_keys(KernelHead& head, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) {
     const PointKind kind = kind_of(head.keys.data() + i * head.dim, head.dim);
-    head.nan_key |= kind == PointKind::nan;
+    if (kind == PointKind::nan) head.nan_keys.push_back(i);
+    if (kind == PointKind::infinite) head.infinite_keys.push_back(i);
     if (kind != PointKind::finite) continue;
     move_row(head.keys, head.dim, i, head.num_keys);
     move_row(head.values, head.channels, i, head.num_keys++);
+    head.key_of.push_back(i);
   }
 }
 

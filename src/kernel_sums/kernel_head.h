@@ -22,12 +22,14 @@ struct KernelHead {
   std::vector<std::int64_t> row_of;    // of each query, in the output
   std::vector<std::int64_t> nan_rows;  // of the output
   std::vector<std::int64_t> zero_rows;
-  bool nan_key = false;
+  std::vector<std::int64_t> key_of;  // of each key, in the problem
+  std::vector<std::int64_t> nan_keys, infinite_keys;
   bool finite_values = true;
   // Values are those of the problem times 2^-value_shift: 0 unless their sums might overflow.
   int value_shift = 0;
   float largest_value = 0;  // as given; of finite ones
 
+  bool has_nan_key() const { return !nan_keys.empty(); }
   const float* query(std::int64_t i) const { return queries.data() + i * dim; }
   KeyRows key_rows() const { return {keys.data(), values.data(), num_keys, dim, channels}; }
 };

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "kernel_sums/boxes/box_sums.h"
 #include "kernel_sums/exact_sums.h"
 #include "kernel_sums/far_sums.h"
 #include "kernel_sums/kernel_far_options.h"
@@ -19,7 +20,7 @@ KernelRunner read_exact(const SpecPart& part) {
   SpecReader(part).finish();
   return [](const KernelHead& head, float* out, const Rng& rng, int threads) {
     const std::int64_t entries = exact_sums(head, out, rng, threads);
-    return KernelRecord{"exact", entries, entries, 0};
+    return KernelRecord{"exact", entries, entries, 0, 0};
   };
 }
 
@@ -30,10 +31,19 @@ KernelRunner read_far(const SpecPart& part) {
   };
 }
 
+KernelRunner read_boxes(const SpecPart& part) {
+  return [options = read_box_options(part)](const KernelHead& head, float* out, const Rng& rng,
+                                            int threads) {
+    return box_sums(head, options, out, rng, threads);
+  };
+}
+
 constexpr std::array kMethods{
     KernelMethod{"exact", "every kernel", read_exact},
     KernelMethod{"far", "clusters of keys, fitted to sampled queries; states its estimated error",
                  read_far},
+    KernelMethod{"boxes", "boxes of points: far ones skipped, full ones by series; keeps its error",
+                 read_boxes},
 };
 
 }  // namespace

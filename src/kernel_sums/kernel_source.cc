@@ -40,6 +40,7 @@ float KernelFrame::place_key(const KernelSource& source, std::int64_t j, const f
 void CenteredKeys::load(const IndexList& keys, float* points, float* values, float* bias) const {
   for (std::int64_t i = 0; i < keys.count; ++i) {
     bias[i] = frame_.place_key(source_, keys[i], center_, points + i * frame_.width());
+    if (source_.bias != nullptr) bias[i] += source_.bias[keys[i]];
     std::copy_n(source_.values + keys[i] * frame_.channels, frame_.channels,
                 values + i * frame_.channels);
   }

@@ -22,6 +22,7 @@ struct KernelSource {
   const float* points;
   const float* values;
   const float* spread = nullptr;
+  const float* bias = nullptr;  // log2 of a weight of each key; kernels are then above 1
 };
 
 // Sizes, and the scales of differences by channel: as KernelHead's, which must outlive it.

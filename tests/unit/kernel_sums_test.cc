@@ -212,7 +212,9 @@ TEST(KernelSumsDeterminism, ThreadsDoNotChangeTheBitsSeedsDo) {
       EXPECT_EQ(run_kernel_sums(cloud.problem(), spec, {.threads = threads}).out.words(),
                 one.out.words());
     const KernelRun other = run_kernel_sums(cloud.problem(), spec, {.threads = 1, .seed = 1});
-    EXPECT_TRUE(std::string(spec) == "exact" || other.out.words() != one.out.words());
+    // What runs exactly has nothing to draw.
+    EXPECT_TRUE(one.report.path.find("exact") != std::string::npos ||
+                other.out.words() != one.out.words());
   }
 }
 
