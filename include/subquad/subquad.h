@@ -293,14 +293,39 @@ SUBQUAD_API subquad_status subquad_softmax_norms(const subquad_problem* problem,
 /* ---- sums of Gaussian kernels (kernel_sums.h) ---- */
 
 /* y_i = sum_k exp(-|q_i - k|^2 / (2 bandwidth^2)) x_k: query (B, H, m, D), key (B, H, n, D), value
-   (B, H, n, C), out (B, H, m, C); spec "exact" or "far(..)". The result is one row: path (text);
-   rows, scored_entries, peak_extra_bytes, opened_entries (integers); estimated_error (number). */
+   (B, H, n, C), out (B, H, m, C); spec "exact", "far(..)" or "boxes(..)". The result is one row:
+   path (text); rows, scored_entries, peak_extra_bytes, opened_entries (integers); estimated_error,
+   error_bound (numbers). */
 SUBQUAD_API subquad_status subquad_kernel_sums(const subquad_tensor* query,
                                                const subquad_tensor* key,
                                                const subquad_tensor* value, double bandwidth,
                                                const char* spec, const subquad_tensor* out,
                                                const subquad_options* options,
                                                subquad_result* result);
+
+/* The same with a bandwidth for each of the D channels, or with one for all where num_bandwidths is
+   1; spec as above. */
+SUBQUAD_API subquad_status subquad_kernel_sums_with(
+    const subquad_tensor* query, const subquad_tensor* key, const subquad_tensor* value,
+    const double* bandwidths, int64_t num_bandwidths, const char* spec, const subquad_tensor* out,
+    const subquad_options* options, subquad_result* result);
+
+/* out = log sum_k exp(-|q_i - k|^2 / (2 bandwidth^2)) x_k for x >= 0: exact, underflows at no
+   distance. Bandwidths and result as above. */
+SUBQUAD_API subquad_status subquad_kernel_log_sums(
+    const subquad_tensor* query, const subquad_tensor* key, const subquad_tensor* value,
+    const double* bandwidths, int64_t num_bandwidths, const subquad_tensor* out,
+    const subquad_options* options, subquad_result* result);
+
+/* Gradients of a loss through exact kernel sums: grad_out (B, H, m, C); grad_query, grad_key,
+   grad_value f32, shapes of query, key, value, overwritten, and grad_bandwidths, num_bandwidths
+   numbers: NULL where not wanted. Bandwidths and result as above. */
+SUBQUAD_API subquad_status subquad_kernel_sums_backward(
+    const subquad_tensor* query, const subquad_tensor* key, const subquad_tensor* value,
+    const double* bandwidths, int64_t num_bandwidths, const subquad_tensor* grad_out,
+    const subquad_tensor* grad_query, const subquad_tensor* grad_key,
+    const subquad_tensor* grad_value, double* grad_bandwidths, const subquad_options* options,
+    subquad_result* result);
 
 /* ---- linear attention, step by step (linear_attention.h) ---- */
 

@@ -1,10 +1,9 @@
-// Attention, certificates, errors and kernel sums in C.
+// Attention, certificates, and errors in C.
 #include <algorithm>
 
 #include "capi/convert.h"
 #include "capi/options.h"
 #include "capi/rows.h"
-#include "subquad/kernel_sums.h"
 
 namespace subquad::capi {
 namespace {
@@ -138,20 +137,6 @@ subquad_status subquad_softmax_norms(const subquad_problem* problem, const subqu
     const std::span<double> list = to_numbers({"norms", norms, "num_norms", num_norms},
                                               heads_of("query", given.query), inputs_of(given));
     std::ranges::copy(softmax_norms(given, with_run(all.measure, all)), list.begin());
-  });
-}
-
-subquad_status subquad_kernel_sums(const subquad_tensor* query, const subquad_tensor* key,
-                                   const subquad_tensor* value, double bandwidth, const char* spec,
-                                   const subquad_tensor* out, const subquad_options* options,
-                                   subquad_result* result) {
-  return guarded([&] {
-    const subquad_options all = options_of(options);
-    const KernelProblem problem{to_view("query", query), to_view("key", key),
-                                to_view("value", value), bandwidth};
-    store(kernel_sums(problem, required_text("spec", spec), {to_target("out", out)},
-                      run_options(all)),
-          result);
   });
 }
 

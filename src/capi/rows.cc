@@ -65,14 +65,15 @@ Row row_of(const SamplingMatrix& matrix) {
 }
 
 Row row_of(const KernelReport& report) {
-  const auto& [path, rows, scored_entries, peak_extra_bytes, opened_entries, estimated_error] =
-      report;
+  const auto& [path, rows, scored_entries, peak_extra_bytes, opened_entries, estimated_error,
+               error_bound] = report;
   return {{"path", path},
           {"rows", rows},
           {"scored_entries", scored_entries},
           {"peak_extra_bytes", peak_extra_bytes},
           {"opened_entries", opened_entries},
-          {"estimated_error", estimated_error}};
+          {"estimated_error", estimated_error},
+          {"error_bound", error_bound}};
 }
 
 Row row_of(const ErrorMetrics& metrics) {

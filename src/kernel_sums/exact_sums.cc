@@ -1,6 +1,10 @@
 #include "kernel_sums/exact_sums.h"
 
+#include <algorithm>
+
+#include "kernel_sums/boxes/direct_sums.h"
 #include "kernel_sums/kernel_run.h"
+#include "kernel_sums/score_sums.h"
 #include "rows/tile_sizes.h"
 
 namespace subquad {
@@ -17,13 +21,27 @@ class AllKeys final : public MetKeys {
   const KernelHead& head_;
 };
 
-}  // namespace
-
-std::int64_t exact_sums(const KernelHead& head, float* out, const Rng& rng, int threads) {
+std::int64_t sums_of_wild_values(const KernelHead& head, float* out, const Rng& rng, int threads) {
   const std::vector<QueryBlock> blocks =
       make_query_blocks(head, row_block_size(head.dim, head.channels), rng, threads);
   const KernelRows rows(head, blocks, false);
   return run_kernel_sums(rows, AllKeys(head), out, threads);
+}
+
+}  // namespace
+
+std::int64_t exact_sums(const KernelHead& head, float* out, const Rng& rng, int threads) {
+  if (head.num_queries == 0) return 0;
+  if (!head.finite_values) return sums_of_wild_values(head, out, rng, threads);
+  if (head.num_keys == 0) {
+    std::fill_n(out, head.num_queries * head.channels, 0.0f);
+    return 0;
+  }
+  if (head.dim <= kDirectDims)
+    direct_sums(head, out, threads);
+  else
+    score_sums(head, out, rng, threads);
+  return head.num_queries * head.num_keys;
 }
 
 }  // namespace subquad

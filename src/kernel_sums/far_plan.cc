@@ -133,7 +133,7 @@ void FarPlanner::open(FarPlan& plan, double threshold) {
   std::vector<double> residual = model_.residual;
   const std::vector<Range> probes = ranges_by_group(probes_.group_of, std::ssize(blocks_));
   parallel_workers(threads_, static_cast<std::int64_t>(blocks_.size()), [&] {
-    return [&, block = KernelBlock(head_.dim, head_.channels, head_.scale,
+    return [&, block = KernelBlock(head_.dim, head_.channels, head_.scales,
                                    !clusters_->spread.empty())](std::int64_t i) mutable {
       const auto g = static_cast<std::size_t>(i);
       plan.opened[g] = choose(g, threshold);

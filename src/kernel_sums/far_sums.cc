@@ -14,10 +14,10 @@ namespace {
 // The fit squares values, and adds what it corrects.
 constexpr float kLargestValue = 0x1p96f;
 
-FarRun run_exactly(const KernelHead& head, const char* why, float* out, const Rng& rng,
-                   int threads) {
+KernelRecord run_exactly(const KernelHead& head, const char* why, float* out, const Rng& rng,
+                         int threads) {
   const std::int64_t entries = exact_sums(head, out, rng, threads);
-  return {std::string("far:exact(") + why + ")", entries, entries, 0};
+  return {std::string("far:exact(") + why + ")", entries, entries, 0, 0};
 }
 
 // Pseudo keys, the opened ones with their correction alone, and their keys.
@@ -52,8 +52,8 @@ class FarKeys final : public MetKeys {
 
 }  // namespace
 
-FarRun far_sums(const KernelHead& head, const KernelFarOptions& options, float* out, const Rng& rng,
-                int threads) {
+KernelRecord far_sums(const KernelHead& head, const KernelFarOptions& options, float* out,
+                      const Rng& rng, int threads) {
   if (!head.finite_values || head.largest_value > kLargestValue)
     return run_exactly(head, "values", out, rng, threads);
   if (head.num_keys == 0 || head.num_queries == 0)
@@ -64,7 +64,7 @@ FarRun far_sums(const KernelHead& head, const KernelFarOptions& options, float* 
   FarPlanner planner(head, blocks, options, rng, threads);
   const std::optional<FarPlan> plan = planner.plan();
   if (!plan) {
-    FarRun run = run_exactly(head, "error", out, rng, threads);
+    KernelRecord run = run_exactly(head, "error", out, rng, threads);
     run.entries += planner.entries();
     return run;
   }

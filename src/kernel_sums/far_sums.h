@@ -23,24 +23,15 @@
 // square, 0 (chosen by the leave-one-out error, default) to 1e3; margin 0 to 1, default 0.5.
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include "core/rng.h"
 #include "kernel_sums/kernel_far_options.h"
 #include "kernel_sums/kernel_head.h"
+#include "kernel_sums/kernel_record.h"
 
 namespace subquad {
 
-struct FarRun {
-  std::string path;
-  std::int64_t entries = 0;
-  std::int64_t opened_entries = 0;
-  double error = 0;  // NaN without probes
-};
-
 // Writes the sums of query i of the head to out + i * channels.
-FarRun far_sums(const KernelHead& head, const KernelFarOptions& options, float* out, const Rng& rng,
-                int threads);
+KernelRecord far_sums(const KernelHead& head, const KernelFarOptions& options, float* out,
+                      const Rng& rng, int threads);
 
 }  // namespace subquad

@@ -7,8 +7,9 @@
 
 namespace subquad {
 
-KernelBlock::KernelBlock(std::int64_t dim, std::int64_t channels, double scale, bool with_spread)
-    : frame_{dim, channels, static_cast<float>(scale), with_spread},
+KernelBlock::KernelBlock(std::int64_t dim, std::int64_t channels, const std::vector<float>& scales,
+                         bool with_spread)
+    : frame_{dim, channels, scales.data(), with_spread},
       half_square_(static_cast<std::size_t>(kRows)),
       queries_(kRows * frame_.width()),
       rows_(frame_.width(), channels, kRows),

@@ -18,8 +18,10 @@ namespace subquad {
 // One thread's memory. Not movable: its parts point into it.
 class KernelBlock {
  public:
-  // scale: as KernelHead's. with_spread: whether sources may have one; one more channel then.
-  KernelBlock(std::int64_t dim, std::int64_t channels, double scale, bool with_spread);
+  // scales: as KernelHead's, must outlive the block. with_spread: whether sources may have one; one
+  // more channel then.
+  KernelBlock(std::int64_t dim, std::int64_t channels, const std::vector<float>& scales,
+              bool with_spread);
   KernelBlock(const KernelBlock&) = delete;
   KernelBlock& operator=(const KernelBlock&) = delete;
 

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <numbers>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -15,6 +16,9 @@ namespace {
 
 // Squares of differences up to this many bandwidths, summed over 512 channels, fit a float.
 constexpr double kMaxExtent = 0x1p56;
+
+// Scales of bandwidths with smaller exponents are good floats.
+constexpr int kPlainShift = 60;
 
 enum class PointKind : std::uint8_t { finite, infinite, nan };
 
@@ -57,10 +61,12 @@ void keep_finite_queries(KernelHead& head, std::int64_t count) {
 void keep_finite_keys(KernelHead& head, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) {
     const PointKind kind = kind_of(head.keys.data() + i * head.dim, head.dim);
-    head.nan_key |= kind == PointKind::nan;
+    if (kind == PointKind::nan) head.nan_keys.push_back(i);
+    if (kind == PointKind::infinite) head.infinite_keys.push_back(i);
     if (kind != PointKind::finite) continue;
     move_row(head.keys, head.dim, i, head.num_keys);
     move_row(head.values, head.channels, i, head.num_keys++);
+    head.key_of.push_back(i);
   }
 }
 
@@ -78,18 +84,60 @@ void shift_values(KernelHead& head) {
   for (float& x : head.values.span()) x = std::ldexp(x, -head.value_shift);
 }
 
-void check_extent(const KernelHead& head, double bandwidth) {
-  float largest = 0;
+double bandwidth_of(const KernelProblem& problem, std::int64_t channel) {
+  return problem.bandwidths.empty() ? problem.bandwidth
+                                    : problem.bandwidths[static_cast<std::size_t>(channel)];
+}
+
+// The largest coordinate of each channel.
+std::vector<float> extents_of(const KernelHead& head) {
+  std::vector<float> largest(static_cast<std::size_t>(head.dim));
   const auto grow = [&](const float* data, std::int64_t count) {
-    for (std::int64_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(data[i]));
+    for (std::int64_t i = 0; i < count * head.dim; ++i) {
+      float& extent = largest[static_cast<std::size_t>(i % head.dim)];
+      extent = std::max(extent, std::abs(data[i]));
+    }
   };
-  grow(head.queries.data(), head.num_queries * head.dim);
-  grow(head.keys.data(), head.num_keys * head.dim);
-  if (largest * head.scale > kMaxExtent)
+  grow(head.queries.data(), head.num_queries);
+  grow(head.keys.data(), head.num_keys);
+  return largest;
+}
+
+void check_extent(const KernelHead& head, const KernelProblem& problem) {
+  const std::vector<float> largest = extents_of(head);
+  for (std::int64_t c = 0; c < head.dim; ++c) {
+    const double bandwidth = bandwidth_of(problem, c);
+    const float extent = largest[static_cast<std::size_t>(c)];
+    if (extent * std::sqrt(std::numbers::log2e) / bandwidth <= kMaxExtent) continue;
+    const std::string name =
+        problem.bandwidths.empty() ? "bandwidth" : fmt::format("bandwidths: entry {}", c);
     throw_invalid(
-        fmt::format("bandwidth: {} is too small for coordinates up to {}: at most 2^56 bandwidths "
-                    "are supported",
-                    bandwidth, largest));
+        fmt::format("{}: {} is too small for coordinates up to {}: at most 2^56 "
+                    "bandwidths are supported",
+                    name, bandwidth, extent));
+  }
+}
+
+void shift_points(KernelHead& head) {
+  const auto shift = [&](Scratch<float>& data, std::int64_t count) {
+    for (std::int64_t i = 0; i < count * head.dim; ++i)
+      data[i] = std::ldexp(data[i], head.point_shift[static_cast<std::size_t>(i % head.dim)]);
+  };
+  shift(head.queries, head.num_queries);
+  shift(head.keys, head.num_keys);
+}
+
+// Once coordinates are known to be no more than 2^56 bandwidths.
+void set_scales(KernelHead& head, const KernelProblem& problem) {
+  for (std::int64_t c = 0; c < head.dim; ++c) {
+    const double bandwidth = bandwidth_of(problem, c);
+    const bool as_is = problem.bandwidths.empty() && std::abs(std::ilogb(bandwidth)) < kPlainShift;
+    const int shift = as_is ? 0 : -std::ilogb(bandwidth);
+    head.point_shift.push_back(shift);
+    head.scales.push_back(
+        static_cast<float>(std::sqrt(std::numbers::log2e) / std::ldexp(bandwidth, shift)));
+  }
+  if (head.point_shift != std::vector<int>(head.point_shift.size())) shift_points(head);
 }
 
 }  // namespace
@@ -98,7 +146,6 @@ KernelHead load_kernel_head(const KernelProblem& problem, std::int64_t batch, st
   KernelHead result;
   result.dim = problem.query.channels();
   result.channels = problem.value.channels();
-  result.scale = std::sqrt(std::numbers::log2e) / problem.bandwidth;
   result.queries = load(rows_of(problem.query, batch, head));
   result.keys = load(rows_of(problem.key, batch, head));
   result.values = load(rows_of(problem.value, batch, head));
@@ -107,7 +154,8 @@ KernelHead load_kernel_head(const KernelProblem& problem, std::int64_t batch, st
   result.finite_values = kernels::all_finite({result.values.data(), DType::f32, result.channels,
                                               result.channels, nullptr, 0, result.num_keys});
   if (result.finite_values) shift_values(result);
-  check_extent(result, problem.bandwidth);
+  check_extent(result, problem);
+  set_scales(result, problem);
   return result;
 }
 

@@ -19,7 +19,7 @@ void for_batches(const KernelHead& head, const SampleRows& sample, bool with_spr
                  const Function& function) {
   const std::vector<Range> batches = batch_rows(sample);
   parallel_workers(threads, static_cast<std::int64_t>(batches.size()), [&] {
-    return [&, block = KernelBlock(head.dim, head.channels, head.scale, with_spread)](
+    return [&, block = KernelBlock(head.dim, head.channels, head.scales, with_spread)](
                std::int64_t b) mutable {
       const Range& part = batches[static_cast<std::size_t>(b)];
       const IndexList rows = sample.list(part);

@@ -24,7 +24,7 @@ class MetKeySet final : public HeavySet {
       run.keys = keys;
       run.source = runs.own(std::make_unique<CenteredKeys>(rows_.frame(), source, center.data()));
       // No kernel is above 1, whatever rounding says.
-      run.limits = {limits.data()};
+      if (source.bias == nullptr) run.limits = {limits.data()};
       runs.add(run);
     }
   }
@@ -53,20 +53,12 @@ class MetKeyRule final : public HeavyRule {
   const MetKeys& met_;
 };
 
-void write_sums(const KernelRows& rows, RowBlock& block, float* out) {
-  const Partial sums = block.partial();
-  for (std::int64_t r = 0; r < sums.rows; ++r) {
-    const std::int64_t row = block.rows()[r];
-    read_sums(sums, r, rows.half_square(row), out + row * sums.value_dim);
-  }
-}
-
 }  // namespace
 
 KernelRows::KernelRows(const KernelHead& head, const std::vector<QueryBlock>& blocks,
-                       bool with_spread)
+                       bool with_spread, std::int64_t channels)
     : blocks_(blocks),
-      frame_{head.dim, head.channels, static_cast<float>(head.scale), with_spread},
+      frame_{head.dim, channels > 0 ? channels : head.channels, head.scales.data(), with_spread},
       queries_(head.num_queries * frame_.width()),
       half_square_(static_cast<std::size_t>(head.num_queries)) {
   const std::int64_t width = frame_.width();
@@ -74,28 +66,42 @@ KernelRows::KernelRows(const KernelHead& head, const std::vector<QueryBlock>& bl
     for (const std::int32_t row : block.rows)
       half_square_[static_cast<std::size_t>(row)] =
           frame_.place_query(head.query(row), block.center.data(), queries_.data() + row * width);
-  const auto view = [](const float* data, std::int64_t rows, std::int64_t channels) {
-    return dense_view(static_cast<const void*>(data), DType::f32, {1, 1, rows, channels});
+  const auto view = [](const float* data, std::int64_t rows, std::int64_t width_of) {
+    return dense_view(static_cast<const void*>(data), DType::f32, {1, 1, rows, width_of});
   };
   problem_.query = view(queries_.data(), head.num_queries, width);
   // Runs bring their keys; the head's are not read.
   problem_.key = view(nullptr, head.num_keys, width);
-  problem_.value = view(nullptr, head.num_keys, head.channels);
+  problem_.value = view(nullptr, head.num_keys, frame_.channels);
   rows_ = {.problem = &problem_,
            .query_len = head.num_queries,
            .num_keys = head.num_keys,
            .scale_log2 = 1};
 }
 
-std::int64_t run_kernel_sums(const KernelRows& rows, const MetKeys& met, float* out, int threads) {
+std::int64_t run_kernel_rows(const KernelRows& rows, const MetKeys& met, const FinishRow& finish,
+                             int threads) {
   if (rows.blocks().empty()) return 0;
   Method method;
   method.heavy.push_back(std::make_shared<MetKeyRule>(rows, met));
   HeadPlan plan(rows.head(), method, 0, threads);
   plan.finish(rows.head());
   return sum_rows(rows.head(), plan, threads,
-                  [&](SummedRows& block) { write_sums(rows, block.rows, out); })
+                  [&](SummedRows& block) {
+                    const Partial sums = block.rows.partial();
+                    for (std::int64_t r = 0; r < sums.rows; ++r)
+                      finish(block.rows.rows()[r], r, sums);
+                  })
       .scored;
+}
+
+std::int64_t run_kernel_sums(const KernelRows& rows, const MetKeys& met, float* out, int threads) {
+  return run_kernel_rows(
+      rows, met,
+      [&](std::int64_t row, std::int64_t r, const Partial& sums) {
+        read_sums(sums, r, rows.half_square(row), out + row * sums.value_dim);
+      },
+      threads);
 }
 
 }  // namespace subquad

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -18,8 +19,9 @@ namespace subquad {
 // movable: its parts point into it.
 class KernelRows {
  public:
-  // The references must outlive the rows.
-  KernelRows(const KernelHead& head, const std::vector<QueryBlock>& blocks, bool with_spread);
+  // The references must outlive the rows. `channels` of what the keys add: the head's, unless told.
+  KernelRows(const KernelHead& head, const std::vector<QueryBlock>& blocks, bool with_spread,
+             std::int64_t channels = 0);
   KernelRows(const KernelRows&) = delete;
   KernelRows& operator=(const KernelRows&) = delete;
 
@@ -52,7 +54,13 @@ class MetKeys {
   virtual std::vector<SourceKeys> of(std::int64_t block, RunList& runs) const = 0;
 };
 
-// Writes the sums of row i to out + i * channels. Returns the kernels evaluated.
+// Calls finish(row, r, sums) for each row, `r` its place in the sums, from several threads. Returns
+// the kernels evaluated.
+using FinishRow = std::function<void(std::int64_t row, std::int64_t r, const Partial& sums)>;
+std::int64_t run_kernel_rows(const KernelRows& rows, const MetKeys& met, const FinishRow& finish,
+                             int threads);
+
+// Writes the sums of row i to out + i * channels.
 std::int64_t run_kernel_sums(const KernelRows& rows, const MetKeys& met, float* out, int threads);
 
 }  // namespace subquad

@@ -6,13 +6,13 @@
 namespace subquad {
 namespace {
 
-// out = scale (point - center); returns |out|^2.
-float place_point(const float* point, const float* center, std::int64_t dim, float scale,
+// out = scales (point - center); returns |out|^2.
+float place_point(const float* point, const float* center, std::int64_t dim, const float* scales,
                   float* out) {
   float square = 0;
 #pragma omp simd reduction(+ : square)
   for (std::int64_t c = 0; c < dim; ++c) {
-    out[c] = scale * (point[c] - center[c]);
+    out[c] = scales[c] * (point[c] - center[c]);
     square += out[c] * out[c];
   }
   return square;
@@ -21,14 +21,14 @@ float place_point(const float* point, const float* center, std::int64_t dim, flo
 }  // namespace
 
 float KernelFrame::place_query(const float* query, const float* center, float* out) const {
-  const float half = place_point(query, center, dim, scale, out) / 2;
+  const float half = place_point(query, center, dim, scales, out) / 2;
   if (with_spread) out[dim] = half;
   return half;
 }
 
 float KernelFrame::place_key(const KernelSource& source, std::int64_t j, const float* center,
                              float* out) const {
-  const float half = place_point(source.points + j * dim, center, dim, scale, out) / 2;
+  const float half = place_point(source.points + j * dim, center, dim, scales, out) / 2;
   if (with_spread) out[dim] = 0;
   if (source.spread == nullptr) return -half;
   const float spread = source.spread[j], wide = 1 + spread;
@@ -40,6 +40,7 @@ float KernelFrame::place_key(const KernelSource& source, std::int64_t j, const f
 void CenteredKeys::load(const IndexList& keys, float* points, float* values, float* bias) const {
   for (std::int64_t i = 0; i < keys.count; ++i) {
     bias[i] = frame_.place_key(source_, keys[i], center_, points + i * frame_.width());
+    if (source_.bias != nullptr) bias[i] += source_.bias[keys[i]];
     std::copy_n(source_.values + keys[i] * frame_.channels, frame_.channels,
                 values + i * frame_.channels);
   }

@@ -22,12 +22,13 @@ struct KernelSource {
   const float* points;
   const float* values;
   const float* spread = nullptr;
+  const float* bias = nullptr;  // log2 of a weight of each key; kernels are then above 1
 };
 
-// Sizes, and the scale of differences: as KernelHead's.
+// Sizes, and the scales of differences by channel: as KernelHead's, which must outlive it.
 struct KernelFrame {
   std::int64_t dim, channels;
-  float scale;
+  const float* scales;
   bool with_spread;  // whether sources may have one; one more channel then
 
   std::int64_t width() const { return dim + (with_spread ? 1 : 0); }

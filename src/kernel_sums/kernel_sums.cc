@@ -2,110 +2,43 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
-#include <vector>
+#include <limits>
+#include <string>
 
-#include <fmt/format.h>
-
-#include "core/checks.h"
 #include "core/isa.h"
 #include "core/threads.h"
-#include "kernel_sums/exact_sums.h"
-#include "kernel_sums/kernel_far_options.h"
-#include "kernel_sums/far_sums.h"
-#include "kernel_sums/kernel_head.h"
-#include "kernels/pack.h"
+#include "kernel_sums/kernel_call.h"
+#include "kernel_sums/kernel_methods.h"
 
 namespace subquad {
 namespace {
 
-void check_points(const char* name, const TensorView& view) {
-  check_extents(name, view, "points", "last extent");
-}
-
-void check_problem(const KernelProblem& p) {
-  check_points("query", p.query);
-  check_points("key", p.key);
-  check_points("value", p.value);
-  for (const auto& [name, view] : {std::pair{"key", &p.key}, std::pair{"value", &p.value}}) {
-    check_equal(name, "batch", view->batch(), "query", p.query.batch());
-    check_equal(name, "number of heads", view->heads(), "query", p.query.heads());
-  }
-  check_equal("key", "last extent", p.key.channels(), "query", p.query.channels());
-  check_equal("value", "length", p.value.length(), "key", p.key.length());
-  if (!(p.bandwidth > 0) || !std::isfinite(p.bandwidth))
-    throw_invalid(fmt::format("bandwidth: {} must be positive and finite", p.bandwidth));
-}
-
-Shape4 out_shape(const KernelProblem& p) {
-  return {p.query.batch(), p.query.heads(), p.query.length(), p.value.channels()};
-}
-
-void check_out(const KernelProblem& p, const MutableTensorView& out) {
-  check_target("out", out, out_shape(p));
-  check_apart(std::vector<Region>{region_of("out", out)},
-              std::vector<Region>{region_of("query", p.query), region_of("key", p.key),
-                                  region_of("value", p.value)});
-}
-
-void check_options(const Options& options) {
-  check_threads(options.threads);
-  if (!options.given.empty()) throw_invalid("given: kernel sums take no given masks");
-}
-
-// nullopt: exact.
-std::optional<KernelFarOptions> read_method(std::string_view spec) {
-  const std::vector<SpecPart> parts = parse_spec(spec);
-  if (parts.size() != 1)
-    throw_invalid(fmt::format("spec '{}': kernel sums take one part, exact or far", spec));
-  const SpecPart& part = parts.front();
-  if (part.name == "far") return read_kernel_far_options(part);
-  if (part.name != "exact")
-    throw_invalid(fmt::format("spec '{}': unknown part '{}'; known: exact, far", spec, part.name));
-  SpecReader(part).finish();
-  return std::nullopt;
-}
-
-void store(const MutableTensorView& out, std::int64_t offset, const float* row,
-           float factor = 1.0f) {
-  kernels::store_row(row, out.channels(), factor, out.dtype,
-                     static_cast<char*>(out.data) + offset * size_of(out.dtype));
-}
-
-void write_head(const KernelHead& head, const float* sums, const MutableTensorView& out,
-                std::int64_t batch, std::int64_t index) {
-  const auto fill = [&](const std::vector<std::int64_t>& rows, float number) {
-    const std::vector<float> row(static_cast<std::size_t>(head.channels), number);
-    for (const std::int64_t r : rows) store(out, out.offset(batch, index, r), row.data());
-  };
-  const float nan = std::numeric_limits<float>::quiet_NaN();
+void write_head(const KernelHead& head, const float* sums, const OutRows& out) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  const float factor = std::ldexp(1.0f, head.value_shift);
   for (std::int64_t i = 0; i < head.num_queries; ++i)
-    store(out, out.offset(batch, index, head.row_of[static_cast<std::size_t>(i)]),
-          sums + i * head.channels, std::ldexp(1.0f, head.value_shift));
-  fill(head.nan_rows, nan);
-  fill(head.zero_rows, 0);
-  if (!head.nan_key) return;
-  fill(head.row_of, nan);
-  fill(head.zero_rows, nan);
+    out.store(head.row_of[static_cast<std::size_t>(i)], sums + i * head.channels, factor);
+  out.fill(head.nan_rows, kNan);
+  out.fill(head.zero_rows, head.has_nan_key() ? kNan : 0);
+  if (head.has_nan_key()) out.fill(head.row_of, kNan);
 }
 
-FarRun run_head(const KernelHead& head, const std::optional<KernelFarOptions>& far, float* out,
-                const Rng& rng, int threads) {
-  if (head.nan_key) return {far ? "far" : "exact", 0, 0, 0};
-  if (far) return far_sums(head, *far, out, rng, threads);
-  const std::int64_t entries = exact_sums(head, out, rng, threads);
-  return {"exact", entries, entries, 0};
+KernelRecord run_head(const KernelHead& head, const ChosenKernelMethod& method, float* out,
+                      const Rng& rng, int threads) {
+  if (head.has_nan_key()) return {std::string(method.name)};
+  return method.run(head, out, rng, threads);
 }
 
-void join(KernelReport& report, const FarRun& run) {
+// NaN where one is.
+double larger(double a, double b) { return std::isnan(a) || a > b ? a : b; }
+
+void join(KernelReport& report, const KernelRecord& run) {
   // The first head's path, unless another says more.
   if (run.path.size() > report.path.size()) report.path = run.path;
   report.scored_entries += run.entries;
   report.opened_entries += run.opened_entries;
-  if (std::isnan(report.estimated_error) || std::isnan(run.error))
-    report.estimated_error = std::numeric_limits<double>::quiet_NaN();
-  else
-    report.estimated_error = std::max(report.estimated_error, run.error);
+  report.estimated_error = larger(report.estimated_error, run.error);
+  report.error_bound = larger(report.error_bound, run.error_bound);
 }
 
 }  // namespace
@@ -113,28 +46,25 @@ void join(KernelReport& report, const FarRun& run) {
 KernelReport kernel_sums(const KernelProblem& problem, std::string_view spec,
                          const KernelOutputs& outputs, const Options& options) {
   ensure_isa();
-  check_problem(problem);
-  check_out(problem, outputs.out);
-  check_options(options);
-  const std::optional<KernelFarOptions> far = read_method(spec);
+  check_kernel_problem(problem);
+  check_kernel_out(problem, outputs.out);
+  check_kernel_options(options);
+  const ChosenKernelMethod method = read_kernel_method(spec);
   const int threads = resolved_threads(options.threads);
   MemoryMeter meter;
   const MeterScope scope(&meter);
   KernelReport report;
-  report.estimated_error = 0;
+  report.estimated_error = report.error_bound = 0;
   const std::int64_t batch = problem.query.batch(), heads = problem.query.heads();
-  // Errors in the points of a later head come before anything is written.
-  if (batch * heads > 1)
-    for (std::int64_t i = 0; i < batch * heads; ++i)
-      load_kernel_head(problem, i / heads, i % heads);
+  check_kernel_heads(problem);
   for (std::int64_t i = 0; i < batch * heads; ++i) {
     const KernelHead head = load_kernel_head(problem, i / heads, i % heads);
     Scratch<float> sums(head.num_queries * head.channels);
-    join(report, run_head(head, far, sums.data(), Rng(options.seed, i % heads), threads));
-    write_head(head, sums.data(), outputs.out, i / heads, i % heads);
+    join(report, run_head(head, method, sums.data(), Rng(options.seed, i % heads), threads));
+    write_head(head, sums.data(), OutRows(outputs.out, i / heads, i % heads));
     report.rows += problem.query.length();
   }
-  if (report.path.empty()) report.path = far ? "far" : "exact";
+  if (report.path.empty()) report.path = method.name;
   report.peak_extra_bytes = meter.peak();
   return report;
 }

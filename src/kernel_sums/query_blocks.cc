@@ -8,15 +8,20 @@ namespace {
 
 constexpr double kFar = 64;  // bandwidths
 
-double squared_distance(const float* a, const std::vector<float>& b) {
+// In bandwidths, times log2(e).
+double squared_distance(const PointRows& points, std::int32_t row, const std::vector<float>& b) {
   double sum = 0;
-  for (std::size_t c = 0; c < b.size(); ++c) sum += (double{a[c]} - b[c]) * (double{a[c]} - b[c]);
+  for (std::size_t c = 0; c < b.size(); ++c) {
+    const double gap =
+        double{points.data[row * points.dim() + static_cast<std::int64_t>(c)]} - b[c];
+    sum += gap * gap * double{points.scales[c]} * double{points.scales[c]};
+  }
   return sum;
 }
 
-QueryBlock lone(const KernelHead& head, std::int32_t row) {
-  const float* query = head.query(row);
-  return {{row}, {query, query + head.dim}};
+QueryBlock lone(const PointRows& points, std::int32_t row) {
+  const float* point = points.data + row * points.dim();
+  return {{row}, {point, point + points.dim()}};
 }
 
 }  // namespace
@@ -27,23 +32,22 @@ std::vector<IndexList> lists_of(const std::vector<QueryBlock>& blocks) {
   return lists;
 }
 
-std::vector<QueryBlock> make_query_blocks(const KernelHead& head, std::int64_t rows, const Rng& rng,
-                                          int threads) {
+std::vector<QueryBlock> make_query_blocks(const PointRows& points, std::int64_t rows,
+                                          const Rng& rng, int threads) {
   std::vector<QueryBlock> blocks, alone;
-  if (head.num_queries == 0) return blocks;
+  if (points.count == 0) return blocks;
   const Partition partition =
-      cluster_points(head.queries.data(), head.num_queries, head.dim,
-                     (head.num_queries + rows - 1) / rows, Clustering::tree, rng, threads);
-  const double limit = kFar / head.scale;
+      cluster_points(points.data, points.count, points.dim(), (points.count + rows - 1) / rows,
+                     Clustering::tree, rng, threads);
   for (std::int64_t g = 0; g < partition.size(); ++g) {
     const IndexList members = partition.members(g);
-    QueryBlock block{{}, median_point(head.queries.data(), members, head.dim)};
+    QueryBlock block{{}, median_point(points.data, members, points.dim())};
     for (std::int64_t i = 0; i < members.count; ++i) {
       const auto row = static_cast<std::int32_t>(members[i]);
-      if (squared_distance(head.query(row), block.center) <= limit * limit)
+      if (squared_distance(points, row, block.center) <= kFar * kFar)
         block.rows.push_back(row);
       else
-        alone.push_back(lone(head, row));
+        alone.push_back(lone(points, row));
     }
     if (!block.rows.empty()) blocks.push_back(std::move(block));
   }

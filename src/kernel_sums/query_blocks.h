@@ -24,9 +24,23 @@ struct QueryBlock {
 // Of each block.
 std::vector<IndexList> lists_of(const std::vector<QueryBlock>& blocks);
 
-// All queries of the head, at most `rows` in a block. Neighbouring blocks are near each other; the
-// lone queries come last.
-std::vector<QueryBlock> make_query_blocks(const KernelHead& head, std::int64_t rows, const Rng& rng,
-                                          int threads);
+// Points, rows of scales.size().
+struct PointRows {
+  const float* data;
+  std::int64_t count;
+  const std::vector<float>& scales;  // as KernelHead's
+
+  std::int64_t dim() const { return std::ssize(scales); }
+};
+
+// All points, at most `rows` in a block. Neighbouring blocks are near each other; the lone ones
+// come last.
+std::vector<QueryBlock> make_query_blocks(const PointRows& points, std::int64_t rows,
+                                          const Rng& rng, int threads);
+inline std::vector<QueryBlock> make_query_blocks(const KernelHead& head, std::int64_t rows,
+                                                 const Rng& rng, int threads) {
+  return make_query_blocks({head.queries.data(), head.num_queries, head.scales}, rows, rng,
+                           threads);
+}
 
 }  // namespace subquad

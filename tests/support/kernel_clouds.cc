@@ -22,17 +22,21 @@ KernelCloud normal_cloud(const CloudShape& s, double bandwidth, std::uint64_t se
   return cloud;
 }
 
+double plain_exponent(const KernelCloud& cloud, std::int64_t b, std::int64_t h, std::int64_t i,
+                      std::int64_t k) {
+  double square = 0;
+  for (std::int64_t d = 0; d < cloud.key.shape()[3]; ++d)
+    square += std::pow(
+        (cloud.query.get(b, h, i, d) - cloud.key.get(b, h, k, d)) / cloud.bandwidth_of(d), 2);
+  return -square / 2;
+}
+
 PlainSums plain_sums(const KernelCloud& cloud, std::int64_t b, std::int64_t h, std::int64_t i) {
   const Shape4 &keys = cloud.key.shape(), &values = cloud.value.shape();
   PlainSums row{std::vector<double>(static_cast<std::size_t>(values[3])),
                 std::vector<double>(static_cast<std::size_t>(values[3])), 0};
   for (std::int64_t k = 0; k < keys[2]; ++k) {
-    double square = 0;
-    for (std::int64_t d = 0; d < keys[3]; ++d) {
-      const double difference = cloud.query.get(b, h, i, d) - cloud.key.get(b, h, k, d);
-      square += difference * difference;
-    }
-    const double weight = std::exp(-square / (2 * cloud.bandwidth * cloud.bandwidth));
+    const double weight = std::exp(plain_exponent(cloud, b, h, i, k));
     row.largest = std::max(row.largest, weight);
     for (std::int64_t c = 0; c < values[3]; ++c) {
       const double x = cloud.value.get(b, h, k, c);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 #include <vector>
+#include <vector>
 
 #include "subquad/kernel_sums.h"
 #include "support/tensor_buffer.h"
@@ -19,8 +20,14 @@ struct CloudShape {
 struct KernelCloud {
   TensorBuffer query, key, value;
   double bandwidth = 1;
+  std::vector<double> bandwidths = {};  // not empty: by channel, instead
 
-  KernelProblem problem() const { return {query.view(), key.view(), value.view(), bandwidth}; }
+  KernelProblem problem() const {
+    return {query.view(), key.view(), value.view(), bandwidths.empty() ? bandwidth : 0, bandwidths};
+  }
+  double bandwidth_of(std::int64_t channel) const {
+    return bandwidths.empty() ? bandwidth : bandwidths[static_cast<std::size_t>(channel)];
+  }
 };
 
 // Points standard normal, values too: of both signs.
@@ -31,6 +38,10 @@ struct PlainSums {
   std::vector<double> sum, size;
   double largest = 0;
 };
+
+// -|(q - k) / sigma|^2 / 2.
+double plain_exponent(const KernelCloud& cloud, std::int64_t b, std::int64_t h, std::int64_t i,
+                      std::int64_t k);
 
 PlainSums plain_sums(const KernelCloud& cloud, std::int64_t b, std::int64_t h, std::int64_t i);
 

@@ -24,7 +24,7 @@ TEST(CApiMethods, KernelSums) {
   const KernelProblem kernel{owned.query.view(), owned.key.view(), owned.value.view(), 2.0};
   const auto query = c_tensor(kernel.query), key = c_tensor(kernel.key),
              value = c_tensor(kernel.value);
-  for (const char* spec : {"exact", "far(clusters=16)"}) {
+  for (const char* spec : {"exact", "far(clusters=16)", "boxes"}) {
     TensorBuffer want(DType::f32, owned.out_shape()), got(DType::f32, owned.out_shape());
     const KernelReport report =
         kernel_sums(kernel, spec, {want.mutable_view()}, {.threads = 1, .seed = 4});
@@ -41,6 +41,7 @@ TEST(CApiMethods, KernelSums) {
     EXPECT_EQ(report.opened_entries, result.integer("opened_entries"));
     EXPECT_GT(result.integer("peak_extra_bytes"), 0);
     expect_same(result.number("estimated_error"), report.estimated_error);
+    expect_same(result.number("error_bound"), report.error_bound);
   }
   const auto out = c_tensor(owned.query.view());
   expect_refused(subquad_kernel_sums(&query, &key, &value, 2.0, "exact", &out, nullptr, nullptr),

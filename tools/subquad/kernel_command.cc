@@ -35,7 +35,8 @@ struct KernelFiles {
   CommonOptions common;
   MatrixFile queries{"--queries", {}, {}}, keys{"--keys", {}, {}}, x{"--x", {}, {}};
   std::string out, method = "exact";
-  double bandwidth = 0;
+  std::vector<double> bandwidths;
+  bool log = false;
 };
 
 const char* const footer =
@@ -44,9 +45,10 @@ const char* const footer =
     "and x_k of X (n, C) or (n), of f32, bf16, f16, or f64, which is converted to f32. Y is f32, "
     "(m, "
     "C)\n"
-    "or (m). Points are used as they are: standardise first. SPEC is exact, or far(clusters=, "
-    "error=,\n"
-    "..): see docs/guide/kernel_sums.md.\n"
+    "or (m). Points are used as they are: standardise first, or give a bandwidth for each of the "
+    "D\n"
+    "columns. SPEC is exact, far(clusters=, error=, ..) or boxes(error=, floor=): see\n"
+    "docs/guide/kernel_sums.md.\n"
     "Example:\n"
     "  subquad kernel --queries p.npy --keys p.npy --x x.npy --bandwidth 1.5 --method "
     "\"far(error=0.01)\" --out y.npy";
@@ -89,14 +91,16 @@ Matrix load_matrix(const MatrixFile& from, bool may_be_vector) {
 struct Matrices {
   Matrix queries, keys, x;
 
-  KernelProblem problem(double bandwidth) const {
-    return {queries.view, keys.view, x.view, bandwidth};
+  KernelProblem problem(const std::vector<double>& bandwidths) const {
+    if (bandwidths.size() == 1) return {queries.view, keys.view, x.view, bandwidths.front()};
+    return {queries.view, keys.view, x.view, 0, bandwidths};
   }
   UserWords words() const {
     return {{"query", queries.label},
             {"key", keys.label},
             {"value", x.label},
-            {"bandwidth", "--bandwidth"}};
+            {"bandwidth", "--bandwidth"},
+            {"bandwidths", "--bandwidth"}};
   }
 };
 
@@ -151,6 +155,7 @@ RunRecord record(const KernelFiles& files, const KernelProblem& problem, const K
   run.peak_extra_bytes = report.peak_extra_bytes;
   run.scored_entries = report.scored_entries;
   if (!std::isnan(report.estimated_error)) run.estimated_error = report.estimated_error;
+  if (!std::isnan(report.error_bound)) run.error_bound = report.error_bound;
   return run;
 }
 
@@ -162,6 +167,9 @@ void print_summary(const KernelFiles& files, const RunRecord& run) {
       seconds_text(run.median_s), bytes_text(run.peak_extra_bytes));
   if (run.estimated_error)
     fmt::print("relative Frobenius error by its own probes: {:.2g}\n", *run.estimated_error);
+  if (run.error_bound && *run.error_bound > 0)
+    fmt::print("off by at most {:.2g} of sum_k w_k |x_k| (or of the floor), and rounding\n",
+               *run.error_bound);
   fmt::print("wrote {}\n", files.out);
 }
 
@@ -183,11 +191,14 @@ void check_out(const KernelFiles& files) {
 
 void run_kernel(const KernelFiles& files) {
   check_out(files);
+  if (files.log && files.method != "exact")
+    throw_invalid(fmt::format("--log: needs --method exact, not {}", files.method));
   const Matrices all = load_all(files);
-  const KernelProblem problem = all.problem(files.bandwidth);
+  const KernelProblem problem = all.problem(files.bandwidths);
   Buffer sums({1, 1, problem.query.length(), problem.value.channels()}, DType::f32);
   const auto start = std::chrono::steady_clock::now();
   const KernelReport report = with_user_words(all.words(), [&] {
+    if (files.log) return kernel_log_sums(problem, {sums.view()}, files.common.run());
     return kernel_sums(problem, files.method, {sums.view()}, files.common.run());
   });
   const double seconds =
@@ -216,15 +227,17 @@ void add_kernel(const Command& app) {
   file("--keys", files->keys.path, "Points (n, D) that the kernels stand at");
   file("--x", files->x.path, "What each key adds: (n, C) or (n)");
   file("--out", files->out, "Write the sums to this .npy, .npz or .safetensors file");
-  add_positive(command, "--bandwidth", files->bandwidth, "sigma, in the units of the points")
-      .type_name("S")
+  add_positive_list(command, "--bandwidth", files->bandwidths,
+                    "sigma, in the units of the points; or one for each column of them")
       .required();
+  command.add_flag("--log", files->log,
+                   "Write log y, which underflows at no distance; X of 0 or more, exact alone");
   for (MatrixFile* matrix : {&files->queries, &files->keys, &files->x})
     command
         .add_option(matrix->option + "-name", matrix->name,
                     "The tensor of " + matrix->option + " where its file has several")
         .type_name("NAME");
-  command.add_option("--method", files->method, "exact or far(..)")
+  command.add_option("--method", files->method, "exact, far(..) or boxes(..)")
       .type_name("SPEC")
       .capture_default_str();
   add_seed(command, files->common);

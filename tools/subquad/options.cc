@@ -27,4 +27,14 @@ Option add_whole_list(const Command& app, const std::string& name,
   return app.add_words(name, help, read).allow_extra_args(false).type_name("N[,N..]");
 }
 
+Option add_positive_list(const Command& app, const std::string& name, std::vector<double>& target,
+                         const std::string& help) {
+  const auto read = [&target, name](const std::vector<std::string>& lists) {
+    target.clear();
+    for (const std::string& word : split_lists(lists))
+      target.push_back(positive_number(word, name));
+  };
+  return app.add_words(name, help, read).allow_extra_args(false).type_name("S[,S..]");
+}
+
 }  // namespace subquad::cli

@@ -31,6 +31,10 @@ Option add_whole_list(const Command& app, const std::string& name,
                       std::vector<std::int64_t>& target, std::int64_t low, std::int64_t high,
                       const std::string& help);
 
+// A list of finite numbers above 0, with commas.
+Option add_positive_list(const Command& app, const std::string& name, std::vector<double>& target,
+                         const std::string& help);
+
 // A finite number above 0.
 template <typename Real>
 Option add_positive(const Command& app, const std::string& name, Real& target,

@@ -88,6 +88,7 @@ Json report_json(const RunRecord& run) {
           {"scored_entries", json_of(run.scored_entries)},
           {"exact_heads", run.exact_heads},
           {"estimated_error", json_of(run.estimated_error)},
+          {"error_bound", json_of(run.error_bound)},
           {"recall", json_of(run.recall)},
           {"path", run.path.empty() ? Json(nullptr) : Json(run.path)}};
 }

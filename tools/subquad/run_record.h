@@ -53,6 +53,7 @@ struct RunRecord {
   Count peak_extra_bytes, fallback_rows, scored_entries, repeats, seeds;
   std::int64_t exact_heads = 0;           // that a method with a target error ran exactly
   std::optional<double> estimated_error;  // by the method's own probes or bound
+  std::optional<double> error_bound;      // of kernel sums, what is guaranteed
   Count negative_rows;                    // divided by a negative sum of weights
   std::optional<double> recall;           // of a search through candidates
   std::optional<Certificate> certificate;
