@@ -81,7 +81,9 @@ EuclideanLsh::EuclideanLsh(const float* points, std::int64_t n, std::int64_t dim
                            const EuclideanHash& how, const Rng& rng, int threads)
     : how_(how), dim_(dim), tables_(0) {
   check_hash(how);
-  set_center(points, n);
+  center_.assign(how.center.begin(), how.center.end());
+  if (center_.empty()) set_center(points, n);
+  how_.center = {};
   draw_functions(rng);
   tables_.resize(static_cast<std::size_t>(how.tables));
   parallel_for(threads, how.tables, [&](std::int64_t t) {

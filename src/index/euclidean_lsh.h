@@ -25,6 +25,7 @@ struct EuclideanHash {
   double width = 1;
   std::int64_t concatenation = 1;
   std::int64_t tables = 1;
+  std::span<const float> center = {};  // taken off all points; empty: their mean
 };
 
 class EuclideanLsh {
@@ -61,7 +62,7 @@ class EuclideanLsh {
 
   EuclideanHash how_;
   std::int64_t dim_, panel_stride_ = 0;
-  std::vector<float> center_;   // taken off all points: the bits of near points' differences
+  std::vector<float> center_;   // keeps the bits of near points' differences
   Scratch<float> functions_;    // a / w, packed, table after table
   std::vector<float> offsets_;  // b / w
   std::vector<Table> tables_;

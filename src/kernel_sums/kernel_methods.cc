@@ -10,6 +10,7 @@
 #include "kernel_sums/exact_sums.h"
 #include "kernel_sums/far_sums.h"
 #include "kernel_sums/kernel_far_options.h"
+#include "kernel_sums/kmv/kmv_sums.h"
 #include "subquad/error.h"
 
 namespace subquad {
@@ -30,10 +31,21 @@ KernelRunner read_far(const SpecPart& part) {
   };
 }
 
+KernelRunner read_kmv(const SpecPart& part) {
+  return [options = read_kmv_options(part)](const KernelHead& head, float* out, const Rng& rng,
+                                            int threads) {
+    return kmv_sums(head, options, out, rng, threads);
+  };
+}
+
 constexpr std::array kMethods{
     KernelMethod{"exact", "every kernel", read_exact},
     KernelMethod{"far", "clusters of keys, fitted to sampled queries; states its estimated error",
                  read_far},
+    KernelMethod{"kmv",
+                 "near keys by hash tables and draws of the others; |Kx - y|_2 <= eps |x|_2, "
+                 "relative to x, not to Kx, for x of any signs",
+                 read_kmv},
 };
 
 }  // namespace
