@@ -107,6 +107,38 @@ struct StableRank {
 SUBQUAD_API std::vector<StableRank> probe_stable_rank(const Problem& problem,
                                                       const StableRankOptions& options = {});
 
+struct HeadTailOptions {
+  std::int64_t prefix = 0;  // of queries and keys, the first so many of each; 0: all
+  std::int64_t rows = 0;    // query rows to sample; 0 or at least the prefix: all of them
+  int threads = 0;
+  std::uint64_t seed = 0;  // of the sample
+};
+
+struct HeadTail {
+  std::int64_t sequence = 0;
+  std::int64_t head = 0;
+  std::int64_t size = 0;     // n of the matrix K: the prefix
+  double ratio = 0;          // (|K|_1 - a) / a, a the sum of the n largest entries of K
+  double ratio_error = 0;    // its standard error by the rows' sample; 0 where all were taken
+  double log_largest = 0;    // natural logarithm of K's largest entry
+  double nth_over_next = 1;  // n-th largest entry over the (n+1)-th; inf where that underflows
+  double nth_over_2nth = 1;  // over the 2n-th
+  std::int64_t rows = 0;     // query rows it was computed from
+};
+
+// Assumption A of the paper "Improved Algorithms for Kernel Matrix-Vector Multiplication under
+// Sparsity Assumptions", section 4: |K|_1 less the sum of the n largest entries is at most a
+// constant times that sum. K = exp(-|q' - k'|^2 / (2 sigma^2)) of Lemma 4.1 without centring, as
+// the paper has it, over all entries: masks, windows and sinks of the problem are ignored. As many
+// queries as keys.
+// With options.rows, over that many query rows drawn without replacement: the sample's largest
+// `rows` entries stand for the n largest. Entries are dependent within a row, so that the error is
+// told by a jackknife over 16 groups of rows; a few rows that hold most of the head make it large.
+// NaN where a score is NaN or infinite.
+// cost: 6 rows n D flops and 2 exponentials an entry for each query head.
+SUBQUAD_API std::vector<HeadTail> probe_head_tail(const Problem& problem,
+                                                  const HeadTailOptions& options = {});
+
 // What the lemmas leave open: m = Omega(..).
 struct LemmaConstants {
   double lemma1 = 1;

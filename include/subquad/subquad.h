@@ -121,11 +121,13 @@ SUBQUAD_API void subquad_options_free(subquad_options* options);
    - measure.operator_norm: boolean; true
    - measure.max_iterations: 1 or more; 30
    - measure.tolerance: 0 or more; 1e-3
-   AlphaOptions, StableRankOptions, LemmaConstants (probe.h)
+   AlphaOptions, StableRankOptions, HeadTailOptions, LemmaConstants (probe.h)
    - alpha.skip_columns: 0 or more; 0
    - alpha.rows: 0 or more; 0, all
    - stable_rank.max_iterations: 1 or more; 30
    - stable_rank.tolerance: 0 or more; 1e-3
+   - head_tail.prefix: 0 or more; 0, all
+   - head_tail.rows: 0 or more; 0, all
    - lemma1.constant: a number; 1
    - lemma2.constant: a number; 1
    AttentionStatisticsOptions (attention_metrics.h)
@@ -398,6 +400,11 @@ SUBQUAD_API double subquad_kappa_floor(double lse);
 SUBQUAD_API subquad_status subquad_probe_stable_rank(const subquad_problem* problem,
                                                      const subquad_options* options,
                                                      subquad_result* result);
+/* ratio, ratio_error, log_largest, nth_over_next, nth_over_2nth (numbers); size, rows (integers).
+   Options: threads, seed, head_tail.*. */
+SUBQUAD_API subquad_status subquad_probe_head_tail(const subquad_problem* problem,
+                                                   const subquad_options* options,
+                                                   subquad_result* result);
 /* The sample sizes that Lemmas 1 and 2 ask for (options: lemma1.*, lemma2.*). One row: lemma1,
    log10_lemma1, lemma2 (numbers); lemma1_vacuous, lemma2_vacuous (integers). */
 SUBQUAD_API subquad_status subquad_lemma_samples(int64_t n, int64_t value_dim, double epsilon,

@@ -43,6 +43,14 @@ subquad_status subquad_probe_stable_rank(const subquad_problem* problem,
   });
 }
 
+subquad_status subquad_probe_head_tail(const subquad_problem* problem,
+                                       const subquad_options* options, subquad_result* result) {
+  return guarded([&] {
+    const subquad_options all = options_of(options);
+    store(probe_head_tail(to_problem(problem), with_run(all.head_tail, all)), result);
+  });
+}
+
 subquad_status subquad_lemma_samples(int64_t n, int64_t value_dim, double epsilon, double alpha,
                                      double log10_kappa, double stable_rank,
                                      const subquad_options* options, subquad_result* result) {

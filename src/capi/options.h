@@ -21,6 +21,7 @@ struct subquad_options {
   subquad::MeasureOptions measure;
   subquad::AlphaOptions alpha;
   subquad::StableRankOptions stable_rank;
+  subquad::HeadTailOptions head_tail;
   subquad::AttentionStatisticsOptions statistics;
   subquad::LemmaConstants lemmas;
   subquad::ApproxDOptions approx_d;

@@ -110,6 +110,18 @@ Row row_of(const StableRank& rank) {
           {"stable_rank", rank.stable_rank}};
 }
 
+Row row_of(const HeadTail& tail) {
+  return {{"sequence", tail.sequence},
+          {"head", tail.head},
+          {"size", tail.size},
+          {"ratio", tail.ratio},
+          {"ratio_error", tail.ratio_error},
+          {"log_largest", tail.log_largest},
+          {"nth_over_next", tail.nth_over_next},
+          {"nth_over_2nth", tail.nth_over_2nth},
+          {"rows", tail.rows}};
+}
+
 Row row_of(const LemmaSamples& samples) {
   return {{"lemma1", samples.lemma1},
           {"log10_lemma1", samples.log10_lemma1},

@@ -32,6 +32,7 @@ Row row_of(const ErrorMetrics& metrics);
 Row row_of(const Alpha& alpha);
 Row row_of(const Kappa& kappa);
 Row row_of(const StableRank& rank);
+Row row_of(const HeadTail& tail);
 Row row_of(const LemmaSamples& samples);
 Row row_of(const AttentionStatistics& statistics);
 Row row_of(const BuildInfo& info);

@@ -11,6 +11,7 @@
 #include "kernel_sums/exact_sums.h"
 #include "kernel_sums/far_sums.h"
 #include "kernel_sums/kernel_far_options.h"
+#include "kernel_sums/kmv/kmv_sums.h"
 #include "subquad/error.h"
 
 namespace subquad {
@@ -24,26 +25,25 @@ KernelRunner read_exact(const SpecPart& part) {
   };
 }
 
-KernelRunner read_far(const SpecPart& part) {
-  return [options = read_kernel_far_options(part)](const KernelHead& head, float* out,
-                                                   const Rng& rng, int threads) {
-    return far_sums(head, options, out, rng, threads);
-  };
-}
-
-KernelRunner read_boxes(const SpecPart& part) {
-  return [options = read_box_options(part)](const KernelHead& head, float* out, const Rng& rng,
-                                            int threads) {
-    return box_sums(head, options, out, rng, threads);
+// Of a method with options of its own: how they are read, and what sums by them.
+template <auto read_options, auto sums>
+KernelRunner read_as(const SpecPart& part) {
+  return [options = read_options(part)](const KernelHead& head, float* out, const Rng& rng,
+                                        int threads) {
+    return sums(head, options, out, rng, threads);
   };
 }
 
 constexpr std::array kMethods{
     KernelMethod{"exact", "every kernel", read_exact},
     KernelMethod{"far", "clusters of keys, fitted to sampled queries; states its estimated error",
-                 read_far},
+                 read_as<read_kernel_far_options, far_sums>},
     KernelMethod{"boxes", "boxes of points: far ones skipped, full ones by series; keeps its error",
-                 read_boxes},
+                 read_as<read_box_options, box_sums>},
+    KernelMethod{"kmv",
+                 "near keys by hash tables and draws of the others; |Kx - y|_2 <= eps |x|_2, "
+                 "relative to x, not to Kx, for x of any signs",
+                 read_as<read_kmv_options, kmv_sums>},
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "far/multipole.h"
 #include "heavy/block_top/block_top.h"
 #include "heavy/expander/expander.h"
+#include "heavy/lsh_tables/lsh_tables.h"
 #include "heavy/pattern/given.h"
 #include "heavy/pattern/sink.h"
 #include "heavy/pattern/window.h"
@@ -20,6 +21,7 @@
 #include "methods/delta.h"
 #include "methods/far.h"
 #include "methods/hyper.h"
+#include "methods/kmv.h"
 #include "methods/recursion.h"
 #include "subquad/error.h"
 
@@ -122,6 +124,12 @@ const PartRow kRows[] = {
      kKvt, "k=5", "k=N", heavy<make_topk_rule>, topk_path},
     {"knn", PartKind::heavy, "another name of `topk`", kKvt, "k=5", "k=N", heavy<make_topk_rule>,
      topk_path},
+    {"lsh_tables", PartKind::heavy,
+     "the keys whose weight is at least n^-alpha of the query's largest, n the keys, found by hash "
+     "tables whose sizes follow from the `recall` asked for on sampled queries; recall reported "
+     "([kmv.md](kmv.md))",
+     "KMV, Algorithm 1", "recall=0.8,alpha=0.2", "recall=1,alpha=1000", heavy<make_lsh_tables_rule>,
+     lsh_tables_path},
     {"antidiagonal", PartKind::heavy,
      "for each block of queries the fewest blocks of keys whose share of the weights, estimated by "
      "sums of scores along antidiagonals, reaches `threshold` ([rivals.md](rivals.md)); `strict`: "
@@ -193,6 +201,10 @@ const PartRow kRows[] = {
      "`certify` "
      "rows recomputed exactly; `clusters`, `fit`, `group`, `ridge` 0: by length ([far.md](far.md))",
      "ours (docs/theory/far_field.md)", "error=0.1", "error=0.0001", recipe<make_far>},
+    {"kmv", PartKind::recipe,
+     "`lsh_tables(recall, alpha) + prefix(m)`, m = 1 / `eps`^2; exact where rows see at most 4 m "
+     "keys, unless `always` ([kmv.md](kmv.md))",
+     "KMV, Theorem 1.1", "eps=0.3,always=true", "eps=0.002,always=true", recipe<make_kmv>},
     {"delta", PartKind::correction,
      "the outputs of all other parts, each plus the difference that exact attention makes at the "
      "last multiple of `step` rows before it ([rivals.md](rivals.md))",

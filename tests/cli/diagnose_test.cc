@@ -40,7 +40,12 @@ const char* const contract_keys[] = {"input",
                                      "log10_lemma1_m",
                                      "lemma1_vacuous",
                                      "lemma2_m",
-                                     "lemma2_vacuous"};
+                                     "lemma2_vacuous",
+                                     "head_tail_ratio",
+                                     "head_tail_ratio_error",
+                                     "head_tail_nth_over_next",
+                                     "head_tail_nth_over_2nth",
+                                     "head_tail_rows"};
 
 class DiagnoseTest : public CliTest {
  protected:
@@ -140,6 +145,19 @@ TEST_F(DiagnoseTest, ProbesCanBeChosen) {
     EXPECT_TRUE(probe["kappa"].is_number());
     EXPECT_TRUE(probe["lemma2_m"].is_number());
     EXPECT_TRUE(probe["lemma1_m"].is_null());
+  }
+}
+
+// Keys and queries of zeros: all entries are equal, n^2 - n of them in the tail.
+TEST_F(DiagnoseTest, HeadAndTailOfEqualEntries) {
+  const auto json = run_json(
+      {"diagnose", "a.safetensors", "--probes", "head_tail", "--scale", "0", "--lengths", "40"});
+  for (const auto& probe : json["probes"]) {
+    EXPECT_NEAR(probe["head_tail_ratio"].get<double>(), 39, 1e-9);
+    EXPECT_EQ(probe["head_tail_nth_over_next"], 1.0);
+    EXPECT_EQ(probe["head_tail_nth_over_2nth"], 1.0);
+    EXPECT_EQ(probe["head_tail_rows"], 40);
+    EXPECT_TRUE(probe["alpha"].is_null());
   }
 }
 

@@ -35,15 +35,19 @@ const char* const examples =
     "  kappa  largest over smallest row sum of exp(scores) outside the heavy entries\n"
     "  srnk   |P|_F^2 / |P|_op^2\n"
     "  m      the sample that Lemma 1 (kappa^7 alpha^2 eps^-6 ln n) and Lemma 2 (eps^-2 d srnk) "
-    "ask for\n";
+    "ask for\n"
+    "  head_tail  of KMV's Assumption A: all but the n largest entries of the Gaussian kernel "
+    "matrix\n"
+    "         over the n largest (docs/guide/kmv.md)\n";
 
 // Which probes run: those named, else all, else (with --lengths) alpha.
 DiagnoseSettings resolve(const DiagnoseOptions& options) {
   DiagnoseSettings settings = options.settings;
   settings.run = options.common.run();
   std::vector<std::string> names = split_lists(options.probes);
-  const std::vector<std::string> known{"alpha", "kappa", "stable_rank"};
-  if (names.empty()) names = options.lengths.empty() ? known : std::vector{known[0]};
+  const std::vector<std::string> known{"alpha", "kappa", "stable_rank", "head_tail"};
+  if (names.empty() && options.lengths.empty()) names = {known[0], known[1], known[2]};
+  if (names.empty()) names = {known[0]};
   const auto named = [&](const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
@@ -55,6 +59,7 @@ DiagnoseSettings resolve(const DiagnoseOptions& options) {
   settings.alpha = named("alpha");
   settings.kappa = named("kappa");
   settings.stable_rank = named("stable_rank");
+  settings.head_tail = named("head_tail");
   return settings;
 }
 
@@ -86,7 +91,8 @@ std::vector<Diagnosis> diagnose_all(const std::vector<Layer>& layers,
     with_file(layer.input, [&] {
       with_user_words(words, [&] {
         Progress progress("diagnose");
-        progress.expect(settings.alpha + settings.kappa + settings.stable_rank);
+        progress.expect(settings.alpha + settings.kappa + settings.stable_rank +
+                        settings.head_tail);
         diagnoses.push_back(diagnose_layer(layer, settings, progress));
       });
     });
@@ -124,11 +130,11 @@ void add_settings(const Command& command, DiagnoseOptions& options) {
   add_whole(command, "--skip-columns", settings.skip_columns, 0, std::int64_t{1} << 30,
             "alpha leaves out the first N keys (the paper's section 4.3: 32)");
   add_whole(command, "--rows", settings.rows, 0, std::int64_t{1} << 30,
-            "alpha from N query rows drawn at random (biased upwards); 0: all");
+            "alpha (biased upwards) and head_tail from N query rows drawn at random; 0: all");
   command
       .add_option("--probes", options.probes,
-                  "alpha, kappa, stable_rank; several with commas. Default: all, with --lengths "
-                  "alpha")
+                  "alpha, kappa, stable_rank, head_tail; several with commas. Default: the first "
+                  "three, with --lengths alpha")
       .allow_extra_args(false)
       .type_name("NAME[,..]");
   add_whole_list(command, "--lengths", options.lengths, 0, std::int64_t{1} << 30,

@@ -25,6 +25,7 @@ ProbeRecord worst_of(const std::vector<ProbeRecord>& records) {
     take_worst(record.alpha, &Alpha::alpha, worst.alpha);
     take_worst(record.kappa, &Kappa::log10_kappa, worst.kappa);
     take_worst(record.stable_rank, &StableRank::stable_rank, worst.stable_rank);
+    take_worst(record.head_tail, &HeadTail::ratio, worst.head_tail);
     take_worst(record.lemma1, &LemmaSamples::log10_lemma1, worst.lemma1);
     take_worst(record.lemma2, &LemmaSamples::lemma2, worst.lemma2);
   }
@@ -71,6 +72,11 @@ std::vector<ProbeRecord> run_probes(const Problem& problem, const DiagnoseSettin
   if (settings.stable_rank) {
     progress.step("stable rank");
     spread(probe_stable_rank(problem, {.threads = threads}), &ProbeRecord::stable_rank, records);
+  }
+  if (settings.head_tail) {
+    progress.step("head and tail");
+    const HeadTailOptions options{0, settings.rows, threads, seed};
+    spread(probe_head_tail(problem, options), &ProbeRecord::head_tail, records);
   }
   return records;
 }

@@ -19,8 +19,8 @@ struct DiagnoseSettings {
   std::string method = "sortlsh(block=256)";  // heavy parts, for kappa
   double epsilon = 0.5;
   std::int64_t skip_columns = 0;
-  std::int64_t rows = 0;  // query rows that alpha samples; 0: all
-  bool alpha = true, kappa = true, stable_rank = true;
+  std::int64_t rows = 0;  // query rows that alpha and head_tail sample; 0: all
+  bool alpha = true, kappa = true, stable_rank = true, head_tail = false;
   Options run;
 };
 
@@ -31,6 +31,7 @@ struct ProbeRecord {
   std::optional<Alpha> alpha;
   std::optional<Kappa> kappa;
   std::optional<StableRank> stable_rank;
+  std::optional<HeadTail> head_tail;
   std::optional<LemmaSamples> lemma1, lemma2;  // each holds its own lemma's fields
 };
 

@@ -50,6 +50,14 @@ Json rank_json(const ProbeRecord& record) {
           {"stable_rank", field(record.stable_rank, &StableRank::stable_rank)}};
 }
 
+Json head_tail_json(const ProbeRecord& record) {
+  return {{"head_tail_ratio", field(record.head_tail, &HeadTail::ratio)},
+          {"head_tail_ratio_error", field(record.head_tail, &HeadTail::ratio_error)},
+          {"head_tail_nth_over_next", field(record.head_tail, &HeadTail::nth_over_next)},
+          {"head_tail_nth_over_2nth", field(record.head_tail, &HeadTail::nth_over_2nth)},
+          {"head_tail_rows", field(record.head_tail, &HeadTail::rows)}};
+}
+
 Json lemma_json(const ProbeRecord& record, double epsilon) {
   return {{"epsilon", epsilon},
           {"lemma1_m", field(record.lemma1, &LemmaSamples::lemma1)},
@@ -67,7 +75,7 @@ Json record_json(const Diagnosis& diagnosis, const ProbeRecord& record,
   for (const Json& part :
        {size_json(diagnosis.size), alpha_json(record, diagnosis.size, settings.skip_columns),
         kappa_json(record, settings.method), rank_json(record),
-        lemma_json(record, settings.epsilon)}) {
+        lemma_json(record, settings.epsilon), head_tail_json(record)}) {
     json.update(part);
   }
   return json;

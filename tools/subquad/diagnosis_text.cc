@@ -45,6 +45,10 @@ std::vector<std::string> table_row(const ProbeRecord& record, const ProblemSize&
   });
   add(record.lemma2,
       [](const LemmaSamples& l) { return sample_text(l.lemma2, 0, l.lemma2_vacuous); });
+  add(record.head_tail, [](const HeadTail& h) {
+    return number(h.ratio) + (h.ratio_error > 0 ? fmt::format("+-{:.2g}", h.ratio_error) : "");
+  });
+  add(record.head_tail, [](const HeadTail& h) { return number(h.nth_over_2nth); });
   row.push_back(head_text(record, size));
   return row;
 }
@@ -66,6 +70,8 @@ std::string settings_text(const Diagnosis& diagnosis, const DiagnoseSettings& se
         "  m: samples that Lemmas 1 and 2 ask for at epsilon {:g}, constants 1; * m >= n, nothing "
         "is promised\n",
         settings.epsilon);
+  if (settings.head_tail)
+    text += "  tail/head: Assumption A's c, all entries of the kernel matrix, no mask\n";
   return text;
 }
 
@@ -80,7 +86,7 @@ std::string diagnosis_text(const Diagnosis& diagnosis, const DiagnoseSettings& s
   text += settings_text(diagnosis, settings);
   std::vector<std::vector<std::string>> rows{{"alpha", "alpha/n", "at key", "log10 kappa", "out",
                                               "srnk", "|P|_op", "m Lemma 1  ", "m Lemma 2  ",
-                                              "head"}};
+                                              "tail/head", "n:2n", "head"}};
   for (const ProbeRecord& record : diagnosis.records) {
     rows.push_back(table_row(record, diagnosis.size));
   }

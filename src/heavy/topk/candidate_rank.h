@@ -8,7 +8,7 @@
 #include "rows/head_problem.h"
 #include "heavy/topk/candidates.h"
 #include "heavy/topk/kept_keys.h"
-#include "heavy/topk/row_scores.h"
+#include "rows/row_scores.h"
 
 namespace subquad {
 

@@ -13,7 +13,7 @@
 #include "heavy/topk/candidate_rank.h"
 #include "index/key_index.h"
 #include "heavy/topk/kth_score.h"
-#include "heavy/topk/search_pieces.h"
+#include "rows/search_pieces.h"
 #include "kernels/select.h"
 #include "rows/visible_keys.h"
 

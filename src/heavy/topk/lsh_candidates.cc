@@ -9,8 +9,8 @@
 
 #include "core/threads.h"
 #include "heavy/topk/candidate_rank.h"
-#include "heavy/topk/non_finite_keys.h"
-#include "heavy/topk/search_pieces.h"
+#include "rows/non_finite_keys.h"
+#include "rows/search_pieces.h"
 #include "index/hash_head.h"
 #include "rows/visible_keys.h"
 

@@ -8,7 +8,7 @@
 
 #include "core/threads.h"
 #include "heavy/topk/kth_score.h"
-#include "heavy/topk/row_scores.h"
+#include "rows/row_scores.h"
 
 namespace subquad {
 namespace {

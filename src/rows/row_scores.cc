@@ -1,4 +1,4 @@
-#include "heavy/topk/row_scores.h"
+#include "rows/row_scores.h"
 
 #include <limits>
 
