@@ -19,7 +19,8 @@ enum class Purpose : std::uint32_t {
   residual,
   layer_seed,
   recall_row,
-  token
+  token,
+  euclidean_hash
 };
 
 class Rng {
