@@ -16,6 +16,9 @@ namespace subquad {
 struct DensityOptions {
   int threads = 0;         // as Options::threads; the result does not depend on it
   std::uint64_t seed = 0;  // of every random draw; same seed, same points: same bits
+  // deann's cells at once, not when they are first asked for; auto then counts them as there. For
+  // indices that are queried many times.
+  bool cells = false;
 };
 
 // What a query asks for.
@@ -49,7 +52,7 @@ struct DensityResult {
   DensityReport report;
 };
 
-// Points to ask for densities. Points are (1, 1, n, D) of any DType, finite, D from 1 to 512.
+// Points to ask for densities. Points are (1, 1, n, D) of any DType, finite, D from 1 to 4,096.
 // Queries may run at once from several threads, alone or with save(); insert(), erase() and moves
 // may not. The instruction set (info.h, select_isa) must not change in an index's life.
 // Memory: 8 n D bytes, and 4 n D more for deann, which are made when first asked for; hbe and ckns

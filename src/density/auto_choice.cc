@@ -89,8 +89,9 @@ AutoChoice choose_density_method(const DensityStore& store, const DensityQueries
   trials.add("sampled");
   // Cells cost about as much as their number of exact queries; they must save several times that.
   const auto n = static_cast<double>(store.count());
-  if (trials.work() * static_cast<double>(queries.count) > 4 * n * std::sqrt(n))
-    for (const char* spec : {"deann(k=64)", "deann(k=512)"}) trials.add(spec);
+  if (store.options().cells ||
+      trials.work() * static_cast<double>(queries.count) > 4 * n * std::sqrt(n))
+    for (const char* spec : {"deann(k=128)", "deann(k=1024)"}) trials.add(spec);
   return trials.finish();
 }
 

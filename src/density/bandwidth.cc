@@ -68,7 +68,7 @@ class MeanDensity {
   double at(double factor) const {
     std::vector<double> bandwidth = shape_;
     for (double& sigma : bandwidth) sigma *= factor;
-    const DensityStore store(points_, bandwidth, 0, threads_);
+    const DensityStore store(points_, bandwidth, {threads_});
     const std::vector<float> rows = store.scaled_rows(threads_);
     const auto n = static_cast<double>(points_.count());
     const std::int64_t m = std::min(kQueries, points_.count());

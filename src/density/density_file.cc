@@ -23,7 +23,7 @@ constexpr std::array<char, 8> kMagic{'S', 'Q', 'D', 'E', 'N', 'S', 'E', '\n'};
 constexpr std::uint32_t kVersion = 1;
 
 struct Sizes {
-  std::uint64_t points = 0, dim = 0, next_id = 0, seed = 0;
+  std::uint64_t points = 0, dim = 0, next_id = 0, seed = 0, cells = 0;
 };
 
 template <typename T>
@@ -55,12 +55,13 @@ void check_start(io::Cursor& cursor, const io::Source& source) {
 
 // What a file that was written by us cannot hold, whatever its checksum.
 void check_sizes(const Sizes& sizes, const io::Source& source) {
-  if (sizes.dim < 1 || sizes.dim > static_cast<std::uint64_t>(kMaxChannels))
-    source.fail("columns", fmt::format("{} must be 1 to {}", sizes.dim, kMaxChannels));
+  if (sizes.dim < 1 || sizes.dim > static_cast<std::uint64_t>(kMostColumns))
+    source.fail("columns", fmt::format("{} must be 1 to {}", sizes.dim, kMostColumns));
   if (sizes.points > static_cast<std::uint64_t>(kMaxLength))
     source.fail("points", fmt::format("{} must be at most {}", sizes.points, kMaxLength));
   if (sizes.next_id < sizes.points || sizes.next_id > std::uint64_t{1} << 62)
     source.fail("next id", fmt::format("{} cannot be", sizes.next_id));
+  if (sizes.cells > 1) source.fail("cells", fmt::format("{} must be 0 or 1", sizes.cells));
 }
 
 void check_values(const DensityFile& file, const io::Source& source) {
@@ -79,10 +80,11 @@ void check_values(const DensityFile& file, const io::Source& source) {
 }  // namespace
 
 void write_density_file(const std::string& path, const DensityPoints& points,
-                        const std::vector<double>& bandwidth, std::uint64_t seed) {
+                        const std::vector<double>& bandwidth, const DensityOptions& options) {
   const std::vector<std::uint64_t> sizes{static_cast<std::uint64_t>(points.count()),
                                          static_cast<std::uint64_t>(points.dim),
-                                         static_cast<std::uint64_t>(points.next_id), seed};
+                                         static_cast<std::uint64_t>(points.next_id), options.seed,
+                                         static_cast<std::uint64_t>(options.cells)};
   const std::array parts{bytes_of(sizes), bytes_of(bandwidth), bytes_of(points.ids),
                          bytes_of(points.rows)};
   std::uint32_t crc = 0;
@@ -106,11 +108,12 @@ DensityFile read_density_file(const std::string& path) {
   const auto crc = cursor.read<std::uint32_t>("checksum");
   const auto body = bytes.last(cursor.remaining());
   Sizes sizes;
-  for (std::uint64_t* size : {&sizes.points, &sizes.dim, &sizes.next_id, &sizes.seed})
+  for (std::uint64_t* size : {&sizes.points, &sizes.dim, &sizes.next_id, &sizes.seed, &sizes.cells})
     *size = cursor.read<std::uint64_t>("sizes");
   check_sizes(sizes, source);
   DensityFile file;
-  file.seed = sizes.seed;
+  file.options.seed = sizes.seed;
+  file.options.cells = sizes.cells == 1;
   file.bandwidth = read_values<double>(cursor, sizes.dim, "bandwidth");
   file.points.dim = static_cast<std::int64_t>(sizes.dim);
   file.points.next_id = static_cast<std::int64_t>(sizes.next_id);

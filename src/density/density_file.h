@@ -6,18 +6,19 @@
 #include <vector>
 
 #include "density/density_points.h"
+#include "subquad/density.h"
 
 namespace subquad {
 
 struct DensityFile {
   DensityPoints points;
   std::vector<double> bandwidth;
-  std::uint64_t seed = 0;
+  DensityOptions options;  // seed, cells
 };
 
 // Whole or absent. Throws Error naming the path.
 void write_density_file(const std::string& path, const DensityPoints& points,
-                        const std::vector<double>& bandwidth, std::uint64_t seed);
+                        const std::vector<double>& bandwidth, const DensityOptions& options);
 // Throws Error (invalid_argument): path, field, what is wrong.
 DensityFile read_density_file(const std::string& path);
 

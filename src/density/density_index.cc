@@ -142,12 +142,10 @@ class MadeEstimator {
 
 struct DensityIndex::State {
   std::unique_ptr<DensityStore> store;
-  int threads = 0;
   MadeEstimator made;
 
-  void set(DensityPoints points, std::vector<double> bandwidth, std::uint64_t seed) {
-    auto next = std::make_unique<DensityStore>(std::move(points), std::move(bandwidth), seed,
-                                               resolved_threads(threads));
+  void set(DensityPoints points, std::vector<double> bandwidth, const DensityOptions& options) {
+    auto next = std::make_unique<DensityStore>(std::move(points), std::move(bandwidth), options);
     made.forget();
     store = std::move(next);
   }
@@ -168,12 +166,11 @@ DensityIndex DensityIndex::fit(const TensorView& points, std::span<const double>
   ensure_isa();
   check_threads(options.threads);
   auto state = std::make_unique<State>();
-  state->threads = options.threads;
   const std::vector<float> rows = finite_rows("points", points, resolved_threads(options.threads));
   DensityPoints empty;
   empty.dim = points.channels();
   state->set(with_rows(std::move(empty), rows), checked_bandwidth(bandwidth, points.channels()),
-             options.seed);
+             options);
   return DensityIndex(std::move(state));
 }
 
@@ -205,9 +202,9 @@ DensityResult DensityIndex::query(const TensorView& points, const DensityQuery& 
 std::int64_t DensityIndex::insert(const TensorView& points) {
   const DensityStore& store = *state_->store;
   const std::vector<float> rows =
-      state_->rows_like_ours("points", points, resolved_threads(state_->threads));
+      state_->rows_like_ours("points", points, resolved_threads(store.options().threads));
   const std::int64_t first = store.points().next_id;
-  state_->set(with_rows(store.points(), rows), store.bandwidth(), store.seed());
+  state_->set(with_rows(store.points(), rows), store.bandwidth(), store.options());
   return first;
 }
 
@@ -215,7 +212,7 @@ void DensityIndex::erase(std::span<const std::int64_t> ids) {
   check_span("ids", ids);
   const DensityStore& store = *state_->store;
   state_->set(without(store.points(), positions_of(ids, store.points())), store.bandwidth(),
-              store.seed());
+              store.options());
 }
 
 std::int64_t DensityIndex::size() const { return state_->store->count(); }
@@ -224,7 +221,7 @@ std::vector<double> DensityIndex::bandwidth() const { return state_->store->band
 
 void DensityIndex::save(const std::string& path) const {
   const DensityStore& store = *state_->store;
-  write_density_file(path, store.points(), store.bandwidth(), store.seed());
+  write_density_file(path, store.points(), store.bandwidth(), store.options());
 }
 
 DensityIndex DensityIndex::load(const std::string& path, int threads) {
@@ -232,8 +229,8 @@ DensityIndex DensityIndex::load(const std::string& path, int threads) {
   check_threads(threads);
   DensityFile file = read_density_file(path);
   auto state = std::make_unique<State>();
-  state->threads = threads;
-  state->set(std::move(file.points), std::move(file.bandwidth), file.seed);
+  file.options.threads = threads;
+  state->set(std::move(file.points), std::move(file.bandwidth), file.options);
   return DensityIndex(std::move(state));
 }
 

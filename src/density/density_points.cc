@@ -17,7 +17,13 @@ constexpr double kRange = 1e16;
 constexpr std::int64_t kRows = 1024;  // at a time
 
 void check_plane(const char* name, const TensorView& view) {
-  check_extents(name, view, "points", "last extent");
+  check_view(name, view);
+  if (view.length() > kMaxLength)
+    throw_invalid(
+        fmt::format("{}: {} points, at most {} are supported", name, view.length(), kMaxLength));
+  if (view.channels() < 1 || view.channels() > kMostColumns)
+    throw_invalid(
+        fmt::format("{}: last extent is {}, must be 1 to {}", name, view.channels(), kMostColumns));
   if (view.batch() != 1 || view.heads() != 1)
     throw_invalid(fmt::format("{}: shape is ({}, {}, ..), must be (1, 1, n, D)", name, view.batch(),
                               view.heads()));

@@ -9,6 +9,8 @@
 
 namespace subquad {
 
+inline constexpr std::int64_t kMostColumns = 4096;
+
 struct DensityPoints {
   std::int64_t dim = 0;
   std::vector<float> rows;        // n x dim

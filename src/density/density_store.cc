@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/threads.h"
 #include "index/key_clusters.h"
 
 namespace subquad {
@@ -27,15 +28,20 @@ std::int64_t cell_count(std::int64_t n) {
   return std::clamp<std::int64_t>(root, 1, 4096);
 }
 
-// The members of each cell from a whole block on.
-std::vector<std::int32_t> places_of(const Partition& cells, PointCells& out) {
+// The members of each cell from a whole block on, in the order of `place`.
+std::vector<std::int32_t> places_of(const Partition& cells, const std::vector<std::int32_t>& place,
+                                    PointCells& out) {
   constexpr std::size_t columns = PackedPoints::kColumns;
   std::vector<std::int32_t> places;
   for (std::int64_t c = 0; c < cells.size(); ++c) {
     const IndexList members = cells.members(c);
     out.begin.push_back(static_cast<std::int64_t>(places.size() / columns));
     out.sizes.push_back(members.count);
-    places.insert(places.end(), members.ids, members.ids + members.count);
+    std::vector<std::int32_t> sorted(members.ids, members.ids + members.count);
+    std::sort(sorted.begin(), sorted.end(), [&](std::int32_t a, std::int32_t b) {
+      return place[static_cast<std::size_t>(a)] < place[static_cast<std::size_t>(b)];
+    });
+    places.insert(places.end(), sorted.begin(), sorted.end());
     places.resize((places.size() + columns - 1) / columns * columns, -1);
   }
   out.begin.push_back(static_cast<std::int64_t>(places.size() / columns));
@@ -51,14 +57,17 @@ std::vector<std::int32_t> inverse(const std::vector<std::int32_t>& order) {
 
 }  // namespace
 
-DensityStore::DensityStore(DensityPoints points, std::vector<double> bandwidth, std::uint64_t seed,
-                           int threads)
+DensityStore::DensityStore(DensityPoints points, std::vector<double> bandwidth,
+                           const DensityOptions& options)
     : points_(std::move(points)),
       bandwidth_(std::move(bandwidth)),
-      rng_seed_(seed),
+      options_(options),
       units_(points_, bandwidth_),
-      order_(random_order(count(), Rng(seed, 0))),
-      permuted_(std::make_unique<PackedPoints>(scaled_rows(threads).data(), dim(), order_)) {}
+      order_(random_order(count(), Rng(options.seed, 0))) {
+  const int threads = resolved_threads(options.threads);
+  permuted_ = std::make_unique<PackedPoints>(scaled_rows(threads).data(), dim(), order_);
+  if (options.cells && count() > 0) (void)cells(threads);
+}
 
 std::vector<float> DensityStore::scaled_rows(int threads) const {
   return units_.scaled(points_.rows, threads);
@@ -69,15 +78,15 @@ const PointCells& DensityStore::cells(int threads) const {
   if (cells_) return *cells_;
   const std::vector<float> rows = scaled_rows(threads);
   const Partition cells = cluster_points(rows.data(), count(), dim(), cell_count(count()),
-                                         Clustering::kmeans, Rng(rng_seed_, 0), threads);
+                                         Clustering::kmeans, Rng(seed(), 0), threads);
   auto made = std::make_unique<PointCells>();
-  const std::vector<std::int32_t> places = places_of(cells, *made);
+  const std::vector<std::int32_t> place_in_order = inverse(order_);
+  const std::vector<std::int32_t> places = places_of(cells, place_in_order, *made);
   made->members = std::make_unique<PackedPoints>(rows.data(), dim(), places);
   const std::vector<float> means = cluster_means(cells, rows.data(), dim(), threads);
   std::vector<std::int32_t> all(static_cast<std::size_t>(cells.size()));
   std::iota(all.begin(), all.end(), 0);
   made->centers = std::make_unique<PackedPoints>(means.data(), dim(), all);
-  const std::vector<std::int32_t> place_in_order = inverse(order_);
   for (const std::int32_t i : places)
     made->positions.push_back(i < 0 ? -1 : place_in_order[static_cast<std::size_t>(i)]);
   cells_ = std::move(made);

@@ -9,6 +9,7 @@
 #include "core/rng.h"
 #include "density/density_points.h"
 #include "density/point_tiles.h"
+#include "subquad/density.h"
 
 namespace subquad {
 
@@ -17,19 +18,20 @@ struct PointCells {
   std::unique_ptr<PackedPoints> centers, members;
   std::vector<std::int64_t> begin;      // cell c: blocks begin[c] to begin[c + 1] of members
   std::vector<std::int64_t> sizes;      // points of each cell
-  std::vector<std::int32_t> positions;  // of each place of `members`, in the permuted order; -1
+  std::vector<std::int32_t> positions;  // of each place of `members`, in the permuted order,
+                                        // ascending in a cell; -1: none
 };
 
 // All const functions may be called from several threads.
 class DensityStore {
  public:
-  DensityStore(DensityPoints points, std::vector<double> bandwidth, std::uint64_t seed,
-               int threads);
+  DensityStore(DensityPoints points, std::vector<double> bandwidth, const DensityOptions& options);
 
   const DensityPoints& points() const { return points_; }
   std::int64_t count() const { return points_.count(); }
   std::int64_t dim() const { return points_.dim; }
-  std::uint64_t seed() const { return rng_seed_; }
+  std::uint64_t seed() const { return options_.seed; }
+  const DensityOptions& options() const { return options_; }
   const std::vector<double>& bandwidth() const { return bandwidth_; }
   const DensityUnits& units() const { return units_; }
   // In the order of a random permutation.
@@ -43,7 +45,7 @@ class DensityStore {
  private:
   DensityPoints points_;
   std::vector<double> bandwidth_;
-  std::uint64_t rng_seed_;
+  DensityOptions options_;
   DensityUnits units_;
   std::vector<std::int32_t> order_;
   std::unique_ptr<PackedPoints> permuted_;

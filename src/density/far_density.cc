@@ -4,6 +4,9 @@
 #include <numbers>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "core/checks.h"
 #include "density/interval.h"
 #include "kernel_sums/kernel_far_options.h"
 #include "subquad/kernel_sums.h"
@@ -44,6 +47,9 @@ std::vector<DensityEstimate> FarDensity::estimate(const DensityQueries& queries,
 std::unique_ptr<DensityEstimator> make_far_density(const SpecPart& spec, const DensityStore& store,
                                                    int threads) {
   (void)read_kernel_far_options(spec);  // what is wrong is said before the work
+  if (store.dim() > kMaxChannels)
+    throw_invalid(fmt::format("method '{}': at most {} columns, the points have {}", to_text(spec),
+                              kMaxChannels, store.dim()));
   return std::make_unique<FarDensity>(store, to_text(spec), threads);
 }
 

@@ -41,10 +41,10 @@ double Interval::half_width(const WeightSample& sample) const {
 double Interval::normal(const WeightSample& sample) const {
   const auto m = static_cast<double>(sample.count);
   const double left = 1 - m / static_cast<double>(sample.population);
-  if (sample.sums.sum * sample.sums.sum >= kEnough * sample.sums.squares && sample.sums.sum > 0)
-    return z_ * std::sqrt(variance_of(sample, m - 1) / m * left);
-  const double variance = sample.mean() * sample.cap;
-  return z_ * std::sqrt(variance / m * left) + unseen_ * sample.cap / m * left;
+  const bool enough =
+      sample.sums.sum > 0 && sample.sums.sum * sample.sums.sum >= kEnough * sample.sums.squares;
+  const double variance = enough ? variance_of(sample, m - 1) : sample.mean() * sample.cap;
+  return std::max(z_ * std::sqrt(variance / m * left), unseen_ * sample.cap / m * left);
 }
 
 double Interval::bernstein(const WeightSample& sample) const {

@@ -32,8 +32,10 @@ class Interval {
   Interval(double confidence, Bars bars, std::int64_t looks);
 
   // Of the population's mean. The normal interval counts on the sample's own variance once the
-  // weights that make it up are 16 and more (sum^2 / squares); below that on the largest variance
-  // that the mean allows, mean * cap, and on what may not have been seen yet.
+  // weights that make it up are 16 and more (sum^2 / squares), below that on the largest variance
+  // that the mean allows, mean * cap. It is never narrower than what points of the weight `cap` add
+  // that are too few to be seen: a sample of m has none of them with the chance (1 - confidence) /
+  // 2 where they are log(2 / (1 - confidence)) n / m.
   double half_width(const WeightSample& sample) const;
 
  private:

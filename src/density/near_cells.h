@@ -6,36 +6,47 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "density/density_store.h"
 
 namespace subquad {
 
-// What is near a query. `weights` and `places` run over the places of the cells looked into.
-struct NearPoints {
+// What is near a query.
+class NearPoints {
+ public:
+  // A cell that was looked into: its points' places in the permuted order, ascending, and the first
+  // of its weights.
+  struct Cell {
+    std::span<const std::int32_t> positions;
+    std::size_t first;
+    std::size_t next = 0;  // position that the next blocks begin at
+  };
   double sum = 0;
   std::int64_t count = 0;
-  double edge = 1;  // the largest weight in the last cell looked into
+  // The largest weight in the cells looked into after the first: what a point of those that were
+  // not is taken to weigh at most.
+  double cap = 0;
   std::int64_t evaluated = 0;
   std::vector<float> weights;
-  std::vector<std::int32_t> positions;  // in the permuted order; -1: none
+  std::vector<Cell> cells;
 
-  void clear() {
-    sum = 0;
-    count = evaluated = 0;
-    edge = 1;
-    weights.clear();
-    positions.clear();
-  }
+  // Those of them that lie in these blocks of the permuted order; adds how many to `count_in`.
+  // Quick where the blocks follow those of the call before.
+  WeightSums take(const Range& blocks, std::int64_t& count_in);
+
+ private:
+  std::int64_t reached_ = -1;  // block
 };
 
 // Owns the scratch of one thread.
 class NearCells {
  public:
   explicit NearCells(const PointCells& cells) : cells_(cells) {}
-  // The nearest cells, until they hold k points.
-  void find(const float* query, std::int64_t k, NearPoints& out);
+  // The nearest cells, three and more, until they hold k points.
+  NearPoints find(const float* query, std::int64_t k);
 
  private:
   void rank(const float* query);
@@ -43,7 +54,7 @@ class NearCells {
 
   const PointCells& cells_;
   std::vector<float> distances_;
-  std::vector<std::int32_t> ranked_;
+  std::vector<std::pair<float, std::int32_t>> ranked_;  // squared distance, cell
 };
 
 }  // namespace subquad

@@ -29,7 +29,9 @@ class PackedPoints {
   kernels::PointBlocks range(std::int64_t begin, std::int64_t count) const {
     return {data_.data() + begin * dim_ * kernels::kPointColumns, count, dim_};
   }
-  const float* norms(std::int64_t block) const { return norms_.data() + block * kernels::kPointColumns; }
+  const float* norms(std::int64_t block) const {
+    return norms_.data() + block * kernels::kPointColumns;
+  }
   // Whether products of two such vectors keep their bits.
   bool allows_products() const { return products_; }
 

@@ -10,46 +10,23 @@ namespace subquad {
 
 // A query of the tile on its way.
 struct SampledRow {
-  std::int64_t query;     // of the tile
-  WeightSums slab;        // all points of the slab so far
-  std::int64_t seen = 0;  // how many
-  double near_sum = 0;
-  std::int64_t near = 0, single = 0;  // points that are near, kernel values of a single query
-  double edge = 1;
-  std::vector<WeightSums> near_slab;    // of each stage: near points in the slab
-  std::vector<std::int64_t> near_seen;  // how many
+  std::int64_t query = 0;  // of the tile
+  WeightSums slab;         // the points of the slab so far, without near ones
+  std::int64_t seen = 0;   // how many
+  NearPoints near;
 };
 
 namespace {
 
-constexpr double kSingle = 2.5;  // what a kernel value of a single query costs, in those of a tile
+constexpr double kSingle = 5;  // what a kernel value of a single query costs, in those of a tile
 
-// Near points of the row, and which stage of the slab meets them.
-void set_near(SampledRow& row, const NearPoints& near, const SlabStages& stages,
-              std::int64_t start) {
-  const auto size = static_cast<std::size_t>(stages.size() + 1);
-  row.near_sum = near.sum;
-  row.near = near.count;
-  row.single = near.evaluated;
-  row.edge = near.edge;
-  row.near_slab.assign(size, {});
-  row.near_seen.assign(size, 0);
-  for (std::size_t i = 0; i < near.positions.size(); ++i) {
-    if (near.positions[i] < 0) continue;
-    const auto stage = static_cast<std::size_t>(stages.stage_of(near.positions[i], start));
-    const double w = double{near.weights[i]};
-    row.near_slab[stage].sum += w;
-    row.near_slab[stage].squares += w * w;
-    ++row.near_seen[stage];
-  }
-}
-
-void leave_near(SampledRow& row, std::int64_t stage) {
-  if (row.near == 0) return;
-  const auto s = static_cast<std::size_t>(stage);
-  row.slab.sum -= row.near_slab[s].sum;
-  row.slab.squares -= row.near_slab[s].squares;
-  row.seen -= row.near_seen[s];
+// Near points leave what the blocks have added.
+void leave_near(SampledRow& row, const Range& blocks) {
+  std::int64_t count = 0;
+  const WeightSums near = row.near.take(blocks, count);
+  row.slab.sum -= near.sum;
+  row.slab.squares -= near.squares;
+  row.seen -= count;
 }
 
 // The rows that are still sampled, side by side.
@@ -76,6 +53,7 @@ class ActiveRows {
       states_[r].slab.sum += sums_[r].sum;
       states_[r].slab.squares += sums_[r].squares;
       states_[r].seen += count;
+      leave_near(states_[r], blocks);
     }
   }
   // Rows for which done(row) leave; the others close up.
@@ -106,19 +84,19 @@ class ActiveRows {
 };
 
 // The other points' sample: what the slab holds besides near points.
-WeightSample others_of(const SampledRow& row, std::int64_t points, Bars bars) {
+WeightSample others_of(const SampledRow& row, std::int64_t points) {
   return {{std::max(row.slab.sum, 0.0), std::max(row.slab.squares, 0.0)},
           row.seen,
-          points - row.near,
-          bars == Bars::normal ? row.edge : 1};
+          points - row.near.count,
+          row.near.cells.empty() ? 1 : row.near.cap};
 }
 
 DensityEstimate estimate_of(const SampledRow& row, const WeightSample& others, double points,
                             const Interval& interval) {
   const double share = static_cast<double>(others.population) / points;
   const double half = others.population == 0 ? 0 : share * interval.half_width(others);
-  return {row.near_sum / points + share * others.mean(), half, row.seen + row.single,
-          static_cast<double>(row.seen) + kSingle * static_cast<double>(row.single)};
+  return {row.near.sum / points + share * others.mean(), half, row.seen + row.near.evaluated,
+          static_cast<double>(row.seen) + kSingle * static_cast<double>(row.near.evaluated)};
 }
 
 SampledOptions read_options(SpecReader& reader, std::int64_t near) {
@@ -146,15 +124,11 @@ std::string SampledDensity::name() const {
   return fmt::format("deann(k={},m={}{})", options_.near, options_.fixed, bars);
 }
 
-void SampledDensity::find_near(const QueryTile& tile, std::int64_t start,
-                               std::vector<SampledRow>& rows) const {
+void SampledDensity::find_near(const QueryTile& tile, std::vector<SampledRow>& rows) const {
   if (cells_ == nullptr) return;
   NearCells cells(*cells_);
-  NearPoints near;
-  for (SampledRow& row : rows) {
-    cells.find(tile.rows + row.query * store_.dim(), options_.near, near);
-    set_near(row, near, stages_, start);
-  }
+  for (SampledRow& row : rows)
+    row.near = cells.find(tile.rows + row.query * store_.dim(), options_.near);
 }
 
 void SampledDensity::estimate_tile(const PlacedTile& tile, const DensityTarget& target,
@@ -165,14 +139,13 @@ void SampledDensity::estimate_tile(const PlacedTile& tile, const DensityTarget& 
       rng.below(points.blocks(), Purpose::density, 1, static_cast<std::uint32_t>(tile.number));
   const Interval interval(target.confidence, options_.bars, stages_.size());
   ActiveRows rows(tile, store_.dim());
-  find_near(tile, start, rows.states());
+  find_near(tile, rows.states());
   for (std::int64_t s = 0; s < stages_.size() && !rows.empty(); ++s) {
     for (const Range& blocks : stages_.blocks(s, start))
       rows.add(sums, points, blocks, stages_.points_in(blocks));
     const bool last = s + 1 == stages_.size();
-    rows.drop([&](SampledRow& row) {
-      leave_near(row, s);
-      const WeightSample others = others_of(row, store_.count(), options_.bars);
+    rows.drop([&](const SampledRow& row) {
+      const WeightSample others = others_of(row, store_.count());
       const DensityEstimate found =
           estimate_of(row, others, static_cast<double>(store_.count()), interval);
       const bool done = last || target.met(found.value, found.half_width);

@@ -43,7 +43,7 @@ class SampledDensity final : public TileEstimator {
  private:
   void estimate_tile(const PlacedTile& tile, const DensityTarget& target, TileSums& sums,
                      DensityEstimate* out) const override;
-  void find_near(const QueryTile& tile, std::int64_t start, std::vector<SampledRow>& rows) const;
+  void find_near(const QueryTile& tile, std::vector<SampledRow>& rows) const;
 
   const DensityStore& store_;
   SampledOptions options_;

@@ -17,11 +17,6 @@ SlabStages::SlabStages(std::int64_t points, std::int64_t fixed)
     end = std::min(end + std::max(kLeast, end / kShare), blocks_);
     end_.push_back(end);
   }
-  stage_.assign(static_cast<std::size_t>(blocks_), static_cast<std::uint8_t>(size()));
-  std::int64_t begin = 0;
-  for (std::int64_t s = 0; s < size(); begin = end_[static_cast<std::size_t>(s++)])
-    std::fill(stage_.begin() + begin, stage_.begin() + end_[static_cast<std::size_t>(s)],
-              static_cast<std::uint8_t>(s));
 }
 
 std::vector<Range> SlabStages::blocks(std::int64_t s, std::int64_t start) const {
@@ -34,11 +29,6 @@ std::vector<Range> SlabStages::blocks(std::int64_t s, std::int64_t start) const 
 
 std::int64_t SlabStages::points_in(const Range& blocks) const {
   return std::min(blocks.end * kColumns, points_) - blocks.begin * kColumns;
-}
-
-std::int64_t SlabStages::stage_of(std::int64_t position, std::int64_t start) const {
-  const std::int64_t block = position / kColumns - start;
-  return stage_[static_cast<std::size_t>(block < 0 ? block + blocks_ : block)];
 }
 
 }  // namespace subquad

@@ -20,13 +20,10 @@ class SlabStages {
   // Blocks of stage s of a slab from block `start` on: one range or, round the end, two.
   std::vector<Range> blocks(std::int64_t s, std::int64_t start) const;
   std::int64_t points_in(const Range& blocks) const;
-  // The stage that holds a point of the permuted order; size(): none.
-  std::int64_t stage_of(std::int64_t position, std::int64_t start) const;
 
  private:
   std::int64_t points_, blocks_;
-  std::vector<std::int64_t> end_;    // of each stage, in blocks
-  std::vector<std::uint8_t> stage_;  // of each block of the slab
+  std::vector<std::int64_t> end_;  // of each stage, in blocks
 };
 
 }  // namespace subquad

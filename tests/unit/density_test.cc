@@ -130,7 +130,7 @@ class DensityFiles : public ::testing::Test {
 TEST_F(DensityFiles, LoadedIsAsSaved) {
   const PointRows points = mixture(3000, 3, 4), queries = mixture(40, 3, 5);
   const std::array sigma{0.5, 1.0, 2.0};
-  DensityIndex index = DensityIndex::fit(points.view(), sigma, {1, 77});
+  DensityIndex index = DensityIndex::fit(points.view(), sigma, {1, 77, true});
   const std::array<std::int64_t, 1> gone{2999};
   index.erase(gone);
   index.save(path_);
