@@ -5,6 +5,7 @@
 #include "subquad/attention.h"
 #include "subquad/attention_metrics.h"
 #include "subquad/certificate.h"
+#include "subquad/density.h"
 #include "subquad/error.h"
 #include "subquad/export.h"
 #include "subquad/given.h"

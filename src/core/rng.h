@@ -20,7 +20,8 @@ enum class Purpose : std::uint32_t {
   layer_seed,
   recall_row,
   token,
-  euclidean_hash
+  euclidean_hash,
+  density
 };
 
 class Rng {

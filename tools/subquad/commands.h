@@ -13,6 +13,7 @@ void add_compare(const Command& app, const std::string& command_line);
 void add_bench(const Command& app);
 void add_diagnose(const Command& app);
 void add_info(const Command& app);
+void add_kde(const Command& app);
 void add_kernel(const Command& app);
 void add_lm(const Command& app, const std::string& command_line);
 void add_specs(const Command& app);

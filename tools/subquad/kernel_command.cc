@@ -11,7 +11,7 @@
 #include "buffer.h"
 #include "commands.h"
 #include "common_options.h"
-#include "float_tensor.h"
+#include "matrix_file.h"
 #include "number_text.h"
 #include "messages.h"
 #include "options.h"
@@ -24,12 +24,6 @@
 
 namespace subquad::cli {
 namespace {
-
-// A file that holds a matrix, as the command line says it.
-struct MatrixFile {
-  std::string option, path;
-  std::string name;  // of the tensor; empty: the only one
-};
 
 struct KernelFiles {
   CommonOptions common;
@@ -52,41 +46,6 @@ const char* const footer =
     "Example:\n"
     "  subquad kernel --queries p.npy --keys p.npy --x x.npy --bandwidth 1.5 --method "
     "\"far(error=0.01)\" --out y.npy";
-
-// A matrix and the memory that it points into.
-struct Matrix {
-  io::TensorFile file;
-  FloatTensor values;
-  TensorView view;
-  std::string label;  // what the user called it: "--keys k.npy (50, 3)"
-  bool is_vector = false;
-};
-
-[[noreturn]] void fail(const MatrixFile& from, const std::string& what) {
-  throw_invalid(fmt::format("{} {}: {}", from.option, from.path, what));
-}
-
-const io::Tensor& tensor_of(const io::TensorFile& file, const MatrixFile& from) {
-  if (!from.name.empty()) return file.at(from.name);
-  const std::vector<std::string> names = file.names();
-  if (names.size() != 1)
-    fail(from, fmt::format("has {} tensors; say which with {}-name", names.size(), from.option));
-  return file.at(names.front());
-}
-
-Matrix load_matrix(const MatrixFile& from, bool may_be_vector) {
-  Matrix matrix;
-  matrix.file = io::TensorFile::open(from.path);
-  const io::Tensor& tensor = tensor_of(matrix.file, from);
-  matrix.is_vector = may_be_vector && tensor.shape.size() == 1;
-  if (!matrix.is_vector && tensor.shape.size() != 2)
-    fail(from, fmt::format("has {} dimensions, must have 2", tensor.shape.size()));
-  matrix.values = as_floats(tensor, fmt::format("{} {}", from.option, from.path));
-  matrix.view = dense_view(matrix.values.data, matrix.values.dtype,
-                           {1, 1, tensor.shape[0], matrix.is_vector ? 1 : tensor.shape[1]});
-  matrix.label = fmt::format("{} {} {}", from.option, from.path, shape_text(tensor.shape));
-  return matrix;
-}
 
 struct Matrices {
   Matrix queries, keys, x;

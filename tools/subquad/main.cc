@@ -93,6 +93,7 @@ void add_commands(const Command& app, const std::string& command_line) {
   add_bench(app);
   add_diagnose(app);
   add_info(app);
+  add_kde(app);
   add_kernel(app);
   add_lm(app, command_line);
   add_specs(app);
