@@ -19,7 +19,9 @@ enum class Purpose : std::uint32_t {
   residual,
   layer_seed,
   recall_row,
-  token
+  token,
+  start_block,
+  picture_noise
 };
 
 class Rng {

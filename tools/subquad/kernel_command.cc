@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <array>
 #include <chrono>
@@ -11,9 +10,9 @@
 #include "buffer.h"
 #include "commands.h"
 #include "common_options.h"
-#include "float_tensor.h"
+#include "kernel_run.h"
+#include "matrix_file.h"
 #include "number_text.h"
-#include "messages.h"
 #include "options.h"
 #include "outputs.h"
 #include "run_record.h"
@@ -24,12 +23,6 @@
 
 namespace subquad::cli {
 namespace {
-
-// A file that holds a matrix, as the command line says it.
-struct MatrixFile {
-  std::string option, path;
-  std::string name;  // of the tensor; empty: the only one
-};
 
 struct KernelFiles {
   CommonOptions common;
@@ -51,41 +44,6 @@ const char* const footer =
     "  subquad kernel --queries p.npy --keys p.npy --x x.npy --bandwidth 1.5 --method "
     "\"far(error=0.01)\" --out y.npy";
 
-// A matrix and the memory that it points into.
-struct Matrix {
-  io::TensorFile file;
-  FloatTensor values;
-  TensorView view;
-  std::string label;  // what the user called it: "--keys k.npy (50, 3)"
-  bool is_vector = false;
-};
-
-[[noreturn]] void fail(const MatrixFile& from, const std::string& what) {
-  throw_invalid(fmt::format("{} {}: {}", from.option, from.path, what));
-}
-
-const io::Tensor& tensor_of(const io::TensorFile& file, const MatrixFile& from) {
-  if (!from.name.empty()) return file.at(from.name);
-  const std::vector<std::string> names = file.names();
-  if (names.size() != 1)
-    fail(from, fmt::format("has {} tensors; say which with {}-name", names.size(), from.option));
-  return file.at(names.front());
-}
-
-Matrix load_matrix(const MatrixFile& from, bool may_be_vector) {
-  Matrix matrix;
-  matrix.file = io::TensorFile::open(from.path);
-  const io::Tensor& tensor = tensor_of(matrix.file, from);
-  matrix.is_vector = may_be_vector && tensor.shape.size() == 1;
-  if (!matrix.is_vector && tensor.shape.size() != 2)
-    fail(from, fmt::format("has {} dimensions, must have 2", tensor.shape.size()));
-  matrix.values = as_floats(tensor, fmt::format("{} {}", from.option, from.path));
-  matrix.view = dense_view(matrix.values.data, matrix.values.dtype,
-                           {1, 1, tensor.shape[0], matrix.is_vector ? 1 : tensor.shape[1]});
-  matrix.label = fmt::format("{} {} {}", from.option, from.path, shape_text(tensor.shape));
-  return matrix;
-}
-
 struct Matrices {
   Matrix queries, keys, x;
 
@@ -100,30 +58,13 @@ struct Matrices {
   }
 };
 
-// The library would call them query, key and value.
-void check_shapes(const Matrices& all) {
-  if (all.queries.view.channels() != all.keys.view.channels())
-    throw_invalid(fmt::format("{} and {} differ in columns: {} and {}", all.queries.label,
-                              all.keys.label, all.queries.view.channels(),
-                              all.keys.view.channels()));
-  if (all.x.view.length() != all.keys.view.length())
-    throw_invalid(fmt::format("{} and {} differ in rows: {} and {}", all.x.label, all.keys.label,
-                              all.x.view.length(), all.keys.view.length()));
-}
-
 Matrices load_all(const KernelFiles& files) {
   Matrices all{load_matrix(files.queries, false), load_matrix(files.keys, false),
                load_matrix(files.x, true)};
-  check_shapes(all);
+  // The library would call them query, key and value.
+  check_same_columns(all.queries, all.keys);
+  check_same_rows(all.x, all.keys);
   return all;
-}
-
-std::vector<std::string> converted_of(const Matrices& all) {
-  std::vector<std::string> options;
-  if (all.queries.values.converted()) options.emplace_back("--queries");
-  if (all.keys.values.converted()) options.emplace_back("--keys");
-  if (all.x.values.converted()) options.emplace_back("--x");
-  return options;
 }
 
 void add_sums(const KernelFiles& files, const Buffer& sums, bool is_vector, Outputs& outputs) {
@@ -175,10 +116,7 @@ std::vector<FileArgument> inputs_of(const KernelFiles& files) {
 // What is certain to fail at the end fails at the start.
 void check_out(const KernelFiles& files) {
   check_outputs({{"--out", files.out}, {"--json", files.common.json}}, inputs_of(files));
-  const std::string& out = files.out;
-  const std::string extension = extension_of({"--out", out});
-  if (extension == ".npy" || extension == ".npz" || extension == ".safetensors") return;
-  throw_invalid(fmt::format("--out {}: the name must end in .npy, .npz or .safetensors", out));
+  check_tensor_extension({"--out", files.out});
 }
 
 void run_kernel(const KernelFiles& files) {
@@ -190,15 +128,13 @@ void run_kernel(const KernelFiles& files) {
   const KernelReport report = with_user_words(all.words(), [&] {
     return kernel_sums(problem, files.method, {sums.view()}, files.common.run());
   });
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
   RunRecord run = record(files, problem, report, seconds);
-  run.converted = converted_of(all);
+  run.converted = converted_of({{"--queries", all.queries}, {"--keys", all.keys}, {"--x", all.x}});
   Outputs outputs;
   add_sums(files, sums, all.x.is_vector, outputs);
   outputs.add_json(files.common.json, to_json(machine_record(files.common.threads), {run}));
-  if (!run.converted.empty())
-    print_note(fmt::format("f64 is used as f32 ({})", fmt::join(run.converted, ", ")));
+  note_converted(run.converted);
   if (!files.common.json_on_stdout()) print_summary(files, run);
   outputs.commit();
 }
