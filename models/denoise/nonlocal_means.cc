@@ -150,8 +150,7 @@ std::int64_t divide(const vit::Image& image, const std::vector<float>& sums, dou
 }  // namespace
 
 double default_bandwidth(const PatchOptions& patch, double noise) {
-  // TUNE
-  return noise * std::sqrt(noise_share(patch));
+  return 0.85 * noise * std::sqrt(noise_share(patch));
 }
 
 vit::Image nonlocal_means(const vit::Image& image, const MeansOptions& options,

@@ -12,14 +12,15 @@ namespace subquad::denoise {
 namespace {
 
 constexpr std::int64_t kMostSide = 13, kMostSamples = 20000, kRowsAtOnce = 4096;
+constexpr std::int64_t kUsual = 12;  // components
 using Patches = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 void check_patches(const PatchOptions& options) {
   if (options.side < 1 || options.side > kMostSide || options.side % 2 == 0)
     throw_invalid(fmt::format("side: {} must be odd, 1 to {}", options.side, kMostSide));
   const std::int64_t most = 3 * options.side * options.side;
-  if (options.components < 0 || options.components > most)
-    throw_invalid(fmt::format("components: {} must be 0 to {}, the values of a patch",
+  if (options.components < -1 || options.components > most)
+    throw_invalid(fmt::format("components: {} must be -1 to {}, the values of a patch",
                               options.components, most));
 }
 
@@ -58,13 +59,15 @@ Patches principal_directions(const vit::Image& image, const PatchOptions& option
   sample.rowwise() -= sample.colwise().mean().eval();
   const Eigen::MatrixXd covariance = (sample.transpose() * sample).cast<double>();
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(covariance);
-  return eigen.eigenvectors().rowwise().reverse().leftCols(options.components).cast<float>();
+  return eigen.eigenvectors().rowwise().reverse().leftCols(patch_dim(options)).cast<float>();
 }
 
 }  // namespace
 
 std::int64_t patch_dim(const PatchOptions& options) {
-  return options.components > 0 ? options.components : 3 * options.side * options.side;
+  const std::int64_t values = 3 * options.side * options.side;
+  if (options.components < 0) return std::min(kUsual, values);
+  return options.components > 0 ? options.components : values;
 }
 
 PatchPoints patch_points(const vit::Image& image, const PatchOptions& options) {
@@ -72,12 +75,12 @@ PatchPoints patch_points(const vit::Image& image, const PatchOptions& options) {
   PatchPoints points{image.width * image.height, patch_dim(options), {}};
   points.rows.resize(static_cast<std::size_t>(points.count * points.dim));
   Patches directions;
-  if (options.components > 0) directions = principal_directions(image, options);
+  if (options.components != 0) directions = principal_directions(image, options);
   for (std::int64_t first = 0; first < points.count; first += kRowsAtOnce) {
     const std::int64_t count = std::min(kRowsAtOnce, points.count - first);
     const Patches patches = take(image, options.side, first, 1, count);
     Eigen::Map<Patches> out(points.rows.data() + first * points.dim, count, points.dim);
-    if (options.components > 0)
+    if (options.components != 0)
       out.noalias() = patches * directions;
     else
       out = patches;

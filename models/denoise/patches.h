@@ -10,8 +10,9 @@ namespace subquad::denoise {
 
 struct PatchOptions {
   std::int64_t side = 7;  // pixels, odd, 1 to 13
-  // Principal components of the patches kept (Tasdizen 2009); 0: the patches as they are.
-  std::int64_t components = 0;  // at most 3 side^2
+  // Principal components of the patches kept (Tasdizen 2009), at most 3 side^2; 0: the patches as
+  // they are; -1: 12, or all where there are fewer.
+  std::int64_t components = -1;
 };
 
 // Numbers of a point.

@@ -1,6 +1,7 @@
 #include "spectra/conjugate_gradients.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace subquad {
 namespace {
@@ -14,14 +15,15 @@ struct Iteration {
   Columns running;
 };
 
-Iteration start(const Block& rhs, const SpectralPreconditioner& preconditioner) {
+Iteration start(const Block& rhs, const Eigen::VectorXd& target,
+                const SpectralPreconditioner& preconditioner) {
   Iteration state;
   state.x = Block::Zero(rhs.rows(), rhs.cols());
   state.residual = rhs;
   state.preconditioned = state.direction = preconditioner.times(rhs);
   for (Eigen::Index c = 0; c < rhs.cols(); ++c) {
     state.slope.push_back(rhs.col(c).dot(state.direction.col(c)));
-    if (rhs.col(c).squaredNorm() > 0) state.running.push_back(c);
+    if (rhs.col(c).norm() > target[c]) state.running.push_back(c);
   }
   return state;
 }
@@ -70,30 +72,26 @@ Block SpectralPreconditioner::times(const Block& block) const {
 }
 
 CgResult conjugate_gradients(BlockProduct& product, const Block& rhs,
-                             const SpectralPreconditioner& preconditioner,
-                             const SolveOptions& options) {
-  Iteration state = start(rhs, preconditioner);
+                             const SpectralPreconditioner& preconditioner, double ridge,
+                             const Eigen::VectorXd& target, std::int64_t most) {
+  Iteration state = start(rhs, target, preconditioner);
   CgResult result;
-  for (; !state.running.empty() && result.iterations < options.max_iterations;
-       ++result.iterations) {
+  for (; !state.running.empty() && result.iterations < most; ++result.iterations) {
     const Block direction = state.direction(Eigen::all, state.running);
-    const Block image = product.times(direction) + options.ridge * direction;
+    const Block image = product.times(direction) + ridge * direction;
     const Block old_residual = state.residual;
     Columns running;
     for (std::size_t i = 0; i < state.running.size(); ++i) {
       const Eigen::Index c = state.running[i];
       if (!descend(state, c, image.col(static_cast<Eigen::Index>(i))))
         ++result.indefinite;
-      else if (state.residual.col(c).norm() > options.tolerance * rhs.col(c).norm())
+      else if (state.residual.col(c).norm() > target[c])
         running.push_back(c);
     }
     state.running = std::move(running);
     turn(state, old_residual, preconditioner);
   }
-  for (Eigen::Index c = 0; c < rhs.cols(); ++c) {
-    const double size = rhs.col(c).norm();
-    result.residuals.push_back(size > 0 ? state.residual.col(c).norm() / size : 0);
-  }
+  result.residuals = state.residual.colwise().norm();
   result.x = std::move(state.x);
   return result;
 }

@@ -14,7 +14,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "spectra/block_product.h"
 #include "subquad/kernel_solve.h"
@@ -34,12 +33,13 @@ class SpectralPreconditioner {
 
 struct CgResult {
   Block x;
-  std::vector<double> residuals;  // relative, of the recursion
+  Eigen::VectorXd residuals;  // of each column, by the recursion
   std::int64_t iterations = 0, indefinite = 0;
 };
 
+// Until each column's residual is at most its `target`, or `most` iterations.
 CgResult conjugate_gradients(BlockProduct& product, const Block& rhs,
-                             const SpectralPreconditioner& preconditioner,
-                             const SolveOptions& options);
+                             const SpectralPreconditioner& preconditioner, double ridge,
+                             const Eigen::VectorXd& target, std::int64_t most);
 
 }  // namespace subquad

@@ -147,17 +147,17 @@ TEST(KernelSolve, SolutionsAreThoseOfTheDenseMatrix) {
     const KernelOperator kernel = scene.kernel();
     const SolveReport report =
         solve_kernel(kernel, matrix_view(rhs, 2), matrix_view(x, 2),
-                     {.ridge = ridge, .tolerance = 1e-5, .exact_residual = true});
+                     {.ridge = ridge, .tolerance = 1e-4, .exact_residual = true});
     EXPECT_TRUE(report.converged);
     EXPECT_EQ(report.indefinite, 0);
     const Dense matrix = scene.matrix + ridge * Dense::Identity(kPoints, kPoints);
     const Dense b = as_dense(rhs, 2), found = as_dense(x, 2), wanted = matrix.llt().solve(b);
     const double residual =
         (b - matrix * found).colwise().norm().cwiseQuotient(b.colwise().norm()).maxCoeff();
-    EXPECT_LT(residual, 5e-5) << ridge;
-    EXPECT_NEAR(report.exact_residual, residual, 2e-5);
+    EXPECT_LT(residual, 1.1e-4) << ridge;
+    EXPECT_NEAR(report.residual, residual, 5e-6);
     // |error| <= |residual| / ridge.
-    EXPECT_LT((found - wanted).norm(), 5e-5 * b.norm() / ridge) << ridge;
+    EXPECT_LT((found - wanted).norm(), 1.1e-4 * b.norm() / ridge) << ridge;
   }
 }
 
@@ -172,7 +172,6 @@ TEST(KernelSolve, DeflationSavesIterations) {
     const SolveReport report =
         solve_kernel(kernel, matrix_view(rhs, 1), matrix_view(x, 1), options);
     EXPECT_TRUE(report.converged);
-    EXPECT_LT(report.residual, 3 * options.tolerance);
     return report.iterations;
   };
   const std::int64_t plain = iterations();
@@ -181,17 +180,26 @@ TEST(KernelSolve, DeflationSavesIterations) {
   EXPECT_LT(iterations(), plain / 2);
 }
 
-// The recursion cannot know what the products are off by; the exact residual does.
-TEST(KernelSolve, TheExactResidualSeesWhatProductsAreOffBy) {
+// The recursion cannot know what the products are off by: the residual does, and exact ones lead
+// rough products to the solution while what they are off by is below the ridge.
+TEST(KernelSolve, ResidualsAreTrueAndExactOnesLeadOn) {
   const Scene scene(10);
   std::vector<float> rhs(static_cast<std::size_t>(kPoints), 1.0F), x(rhs.size());
-  const SolveReport report =
-      solve_kernel(scene.kernel("far(clusters=6,fit=0,order=0)"), matrix_view(rhs, 1),
-                   matrix_view(x, 1), {.ridge = 5, .exact_residual = true});
-  const Dense found = as_dense(x, 1), b = as_dense(rhs, 1);
-  const double residual = (b - scene.matrix * found - 5 * found).norm() / b.norm();
-  EXPECT_NEAR(report.exact_residual, residual, 1e-4);
-  EXPECT_GT(report.exact_residual, 10 * report.recursion);
+  const KernelOperator rough = scene.kernel("far(clusters=40,fit=0,order=2)");
+  for (const double ridge : {40.0, 0.01}) {
+    const SolveReport report =
+        solve_kernel(rough, matrix_view(rhs, 1), matrix_view(x, 1),
+                     {.ridge = ridge, .tolerance = 1e-5, .exact_residual = true});
+    const Dense found = as_dense(x, 1), b = as_dense(rhs, 1);
+    const double residual = (b - scene.matrix * found - ridge * found).norm() / b.norm();
+    EXPECT_NEAR(report.residual, residual, 2e-6) << ridge;
+    EXPECT_EQ(report.converged, ridge > 1) << ridge;
+    EXPECT_LE(report.residual, 1.0);
+    if (report.converged) {
+      EXPECT_GT(report.rounds, 1);
+      EXPECT_LT(residual, 1.2e-5);
+    }
+  }
 }
 
 TEST(KernelSolve, NothingIsSolvedByZeros) {
@@ -201,7 +209,7 @@ TEST(KernelSolve, NothingIsSolvedByZeros) {
                                           {.exact_residual = true});
   EXPECT_TRUE(report.converged);
   EXPECT_EQ(report.iterations, 0);
-  EXPECT_EQ(report.exact_residual, 0);
+  EXPECT_EQ(report.residual, 0);
   EXPECT_EQ(x, rhs);
 }
 

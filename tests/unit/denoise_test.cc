@@ -36,7 +36,7 @@ vit::Image striped(std::int64_t width, std::int64_t height, std::uint64_t seed) 
 }
 
 // The pixel beyond an edge is the one as far inside it, the edge's own first.
-std::int64_t inside(std::int64_t x, std::int64_t size) {
+std::int64_t mirrored_place(std::int64_t x, std::int64_t size) {
   while (x < 0 || x >= size) x = x < 0 ? -1 - x : 2 * size - 1 - x;
   return x;
 }
@@ -47,7 +47,7 @@ double plain_distance(const vit::Image& image, std::int64_t a, std::int64_t b, s
   for (std::int64_t dy = -reach; dy <= reach; ++dy)
     for (std::int64_t dx = -reach; dx <= reach; ++dx) {
       const auto place = [&](std::int64_t p) {
-        return 3 * (inside(p / w + dy, h) * w + inside(p % w + dx, w));
+        return 3 * (mirrored_place(p / w + dy, h) * w + mirrored_place(p % w + dx, w));
       };
       for (std::int64_t c = 0; c < 3; ++c)
         square += std::pow(double{1} * image.pixels[static_cast<std::size_t>(place(a) + c)] -
@@ -89,7 +89,7 @@ vit::Image means_of(const vit::Image& image, const MeansOptions& options) {
 
 TEST(DenoiseMeans, ExactIsAPlainLoop) {
   const vit::Image image = striped(12, 9, 1);
-  MeansOptions options{.patch = {.side = 3}, .noise = 12, .bandwidth = 10};
+  MeansOptions options{.patch = {.side = 3, .components = 0}, .noise = 12, .bandwidth = 10};
   for (const auto& [own, weight] : {std::pair{OwnWeight::one, 1.0}, std::pair{OwnWeight::none, 0.0},
                                     std::pair{OwnWeight::noise, std::exp(-1.44)}}) {
     options.own = own;
@@ -102,7 +102,7 @@ TEST(DenoiseMeans, SmallPictures) {
   for (const auto& [width, height] : {std::pair{2, 3}, std::pair{1, 7}, std::pair{1, 1}}) {
     const vit::Image image = striped(width, height, 2);
     const MeansOptions options{
-        .patch = {.side = 7}, .noise = 12, .bandwidth = 15, .own = OwnWeight::one};
+        .patch = {.side = 7, .components = 0}, .noise = 12, .bandwidth = 15, .own = OwnWeight::one};
     expect_levels(means_of(image, options), plain_means(image, 7, 15, 1));
   }
 }
@@ -114,10 +114,19 @@ TEST(DenoiseMeans, AllComponentsAreThePatchesThemselves) {
   expect_levels(means_of(image, options), plain_means(image, 3, 10, std::exp(-1.44)));
 }
 
+// The default takes no more than there are.
+TEST(DenoiseMeans, UsualComponents) {
+  EXPECT_EQ(denoise::patch_dim({}), 12);
+  EXPECT_EQ(denoise::patch_dim({.side = 1}), 3);
+  const vit::Image image = striped(12, 9, 3);
+  MeansOptions options{.patch = {.side = 1}, .noise = 12, .bandwidth = 10};
+  expect_levels(means_of(image, options), plain_means(image, 1, 10, std::exp(-1.44)));
+}
+
 // A cluster a key: nothing is approximated, and small sums are summed again.
 TEST(DenoiseMeans, FarIsTheSameWhereItHasAClusterForEachPixel) {
   const vit::Image image = striped(12, 9, 4);
-  MeansOptions options{.patch = {.side = 3}, .noise = 12, .bandwidth = 10};
+  MeansOptions options{.patch = {.side = 3, .components = 0}, .noise = 12, .bandwidth = 10};
   options.method = "far(clusters=108,fit=0)";
   MeansReport report;
   expect_levels(denoise::nonlocal_means(image, options, report),
@@ -128,7 +137,7 @@ TEST(DenoiseMeans, FarIsTheSameWhereItHasAClusterForEachPixel) {
 
 TEST(DenoiseMeans, AttentionIsTheSame) {
   const vit::Image image = striped(12, 9, 4);
-  MeansOptions options{.patch = {.side = 3}, .noise = 12, .bandwidth = 10};
+  MeansOptions options{.patch = {.side = 3, .components = 0}, .noise = 12, .bandwidth = 10};
   options.attention = "exact";
   expect_levels(means_of(image, options), plain_means(image, 3, 10, std::exp(-1.44)), 0.52);
   options.attention = "topk(k=108)";
@@ -138,7 +147,7 @@ TEST(DenoiseMeans, AttentionIsTheSame) {
 // Rows that a coarse method gets wrong are exact where their sum is small.
 TEST(DenoiseMeans, SmallSumsAreSummedAgain) {
   const vit::Image image = striped(12, 9, 5);
-  MeansOptions options{.patch = {.side = 3}, .noise = 12, .bandwidth = 10};
+  MeansOptions options{.patch = {.side = 3, .components = 0}, .noise = 12, .bandwidth = 10};
   options.method = "far(clusters=3,fit=0)";
   options.recheck = 1e6;
   MeansReport report;
@@ -149,7 +158,8 @@ TEST(DenoiseMeans, SmallSumsAreSummedAgain) {
 
 TEST(DenoiseMeans, APixelLikeNoOtherIsKept) {
   vit::Image image{3, 1, {0, 0, 0, 120, 120, 120, 255, 255, 255}};
-  MeansOptions options{.patch = {.side = 1}, .noise = 0, .bandwidth = 1, .own = OwnWeight::none};
+  MeansOptions options{
+      .patch = {.side = 1, .components = 0}, .noise = 0, .bandwidth = 1, .own = OwnWeight::none};
   MeansReport report;
   EXPECT_EQ(denoise::nonlocal_means(image, options, report).pixels, image.pixels);
   EXPECT_EQ(report.kept, 3);
@@ -168,7 +178,7 @@ TEST(DenoiseMeans, SameBitsForAnyNumberOfThreads) {
 TEST(DenoiseArguments, EachErrorNamesItsArgument) {
   const vit::Image image = striped(4, 4, 7);
   const auto run = [&](const MeansOptions& options) { means_of(image, options); };
-  const MeansOptions good{.patch = {.side = 3}, .noise = 5, .bandwidth = 5};
+  const MeansOptions good{.patch = {.side = 3, .components = 0}, .noise = 5, .bandwidth = 5};
   const auto with = [&](auto change) {
     MeansOptions options = good;
     change(options);
@@ -177,7 +187,7 @@ TEST(DenoiseArguments, EachErrorNamesItsArgument) {
   for (const std::int64_t side : {0, 2, 15, -3})
     expect_invalid("side:", with([&](MeansOptions& o) { o.patch.side = side; }));
   expect_invalid("components: 28", with([](MeansOptions& o) { o.patch.components = 28; }));
-  expect_invalid("components: -1", with([](MeansOptions& o) { o.patch.components = -1; }));
+  expect_invalid("components: -2", with([](MeansOptions& o) { o.patch.components = -2; }));
   expect_invalid("noise:", with([](MeansOptions& o) { o.noise = std::nan(""); }));
   expect_invalid("bandwidth:", with([](MeansOptions& o) { o.bandwidth = 0; }));
   expect_invalid("recheck:", with([](MeansOptions& o) { o.recheck = -1; }));

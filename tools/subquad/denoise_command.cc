@@ -199,8 +199,8 @@ void add_denoise_numbers(const Command& command, DenoiseRun& run) {
                "Add Gaussian noise of this standard deviation first, and report PSNR")
       .type_name("S");
   add_whole(command, "--patch", run.means.patch.side, 1, 13, "Side of a patch, odd");
-  add_whole(command, "--components", run.means.patch.components, 0, 507,
-            "Principal components of the patches compared; 0: the patches as they are");
+  add_whole(command, "--components", run.means.patch.components, -1, 507,
+            "Principal components of the patches compared; 0: the patches as they are; -1: 12");
   add_positive(command, "--bandwidth", run.means.bandwidth,
                "Of the kernel, in grey levels; default: from the noise (docs/guide/denoise.md)")
       .type_name("H");

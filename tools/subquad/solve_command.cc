@@ -36,7 +36,8 @@ const char* const footer =
     "POINTS\n"
     "--x X` predicts. By conjugate gradients with SPEC's products; what their error leaves in X is "
     "the\n"
-    "residual, and by exact products (--exact-residual) the true one. docs/guide/spectrum.md.\n"
+    "residual, which is computed anew; with --exact-residual by exact ones. "
+    "docs/guide/spectrum.md.\n"
     "Example:\n"
     "  subquad solve --points p.npy --rhs y.npy --bandwidth 1.5 --ridge 0.1 --method far "
     "--deflate 50 --out x.npy";
@@ -68,18 +69,17 @@ nlohmann::ordered_json solve_json(const SolveRun& run, const KernelRunRecord& re
   fields["converged"] = report.converged;
   fields["recursion"] = report.recursion;
   fields["residual"] = report.residual;
-  // NaN, not asked for, becomes null.
-  fields["exact_residual"] = report.exact_residual;
+  fields["residual_by"] = run.options.exact_residual ? "exact" : record.path;
+  fields["rounds"] = report.rounds;
   fields["indefinite"] = report.indefinite;
   return json;
 }
 
 void print_solve(const SolveRun& run, const KernelRunRecord& record, const SolveReport& report) {
-  fmt::print("{}\n{}, {} iterations; |b - (K + {} I) x| / |b|: {:.2g}, by the recursion {:.2g}",
+  fmt::print("{}\n{}, {} iterations in {} rounds; |b - (K + {} I) x| / |b| by {}: {:.2g}\n",
              kernel_run_text(record), report.converged ? "converged" : "not converged",
-             report.iterations, run.options.ridge, report.residual, report.recursion);
-  if (run.options.exact_residual) fmt::print(", by exact {:.2g}", report.exact_residual);
-  fmt::print("\n");
+             report.iterations, report.rounds, run.options.ridge,
+             run.options.exact_residual ? "exact" : record.path, report.residual);
   if (report.indefinite > 0)
     fmt::print("{} columns stopped: the products are not positive definite, too far from K\n",
                report.indefinite);
@@ -130,7 +130,7 @@ void add_system(const Command& command, SolveRun& run) {
       .type_name("L")
       .required();
   add_positive(command, "--tolerance", run.options.tolerance,
-               "Stop where the recursion's residual is this part of |B|, column by column")
+               "Stop where the residual is this part of |B|, column by column")
       .type_name("X")
       .default_str(fmt::format("{}", run.options.tolerance));
   add_whole(command, "--max-iterations", run.options.max_iterations, 1, 100000,
@@ -138,7 +138,7 @@ void add_system(const Command& command, SolveRun& run) {
   add_whole(command, "--deflate", run.deflate, 0, 256,
             "Eigenvectors that a preconditioner is made of; 0: none");
   command.add_flag("--exact-residual", run.options.exact_residual,
-                   "The residual by an exact product too: one more, n^2");
+                   "Judge and correct X by exact products, one a round, n^2");
 }
 
 }  // namespace
