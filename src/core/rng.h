@@ -21,7 +21,9 @@ enum class Purpose : std::uint32_t {
   recall_row,
   token,
   euclidean_hash,
-  density
+  density,
+  start_block,
+  picture_noise
 };
 
 class Rng {

@@ -24,10 +24,13 @@ class OptionValuesTest : public CliTest {
   static std::vector<Words> commands() {
     return {{"attend", "a.safetensors"},
             {"compare", "a.safetensors"},
+            {"denoise", "a.png", "o.png"},
             {"diagnose", "a.safetensors"},
             {"bench", "attention"},
             {"info"},
             {"kernel"},
+            {"solve"},
+            {"spectrum"},
             {"synth", "o.safetensors"},
             {"vit"}};
   }
@@ -83,6 +86,7 @@ TEST_F(OptionValuesTest, SeedsAreWholeNumbersOf64Bits) {
   const Words bad{"-1", "18446744073709551616", "1.5", "1e3", "0x10", "7x", "x", " 7", "+7"};
   for (const Words& command : std::vector<Words>{{"attend", "a.safetensors"},
                                                  {"compare", "a.safetensors"},
+                                                 {"denoise", "a.png", "o.png"},
                                                  {"diagnose", "a.safetensors"},
                                                  {"bench", "attention", "--seq", "8"},
                                                  {"synth", "o.safetensors"}})

@@ -168,7 +168,8 @@ class Tester:
         """The complaint of a spec that runs neither with nor without a causal mask."""
         kernel = "kernel --queries p.npy --keys p.npy --x p.npy --bandwidth 1 --out y.npy".split()
         layer = ["diagnose" if command == "diagnose" else "attend", "s.safetensors", "--causal"]
-        for words in [kernel] if command == "kernel" else [layer + ["none"], layer + ["top_left"]]:
+        sums = ("kernel", "spectrum", "solve", "denoise")
+        for words in [kernel] if command in sums else [layer + ["none"], layer + ["top_left"]]:
             result = subprocess.run([str(self.tool), *words, "--method", spec], cwd=self.work,
                                     env=self.environment, text=True, stdout=subprocess.DEVNULL,
                                     stderr=subprocess.PIPE, timeout=60)

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <array>
 #include <chrono>
@@ -11,9 +10,9 @@
 #include "buffer.h"
 #include "commands.h"
 #include "common_options.h"
+#include "kernel_run.h"
 #include "matrix_file.h"
 #include "number_text.h"
-#include "messages.h"
 #include "options.h"
 #include "outputs.h"
 #include "run_record.h"
@@ -63,30 +62,13 @@ struct Matrices {
   }
 };
 
-// The library would call them query, key and value.
-void check_shapes(const Matrices& all) {
-  if (all.queries.view.channels() != all.keys.view.channels())
-    throw_invalid(fmt::format("{} and {} differ in columns: {} and {}", all.queries.label,
-                              all.keys.label, all.queries.view.channels(),
-                              all.keys.view.channels()));
-  if (all.x.view.length() != all.keys.view.length())
-    throw_invalid(fmt::format("{} and {} differ in rows: {} and {}", all.x.label, all.keys.label,
-                              all.x.view.length(), all.keys.view.length()));
-}
-
 Matrices load_all(const KernelFiles& files) {
   Matrices all{load_matrix(files.queries, false), load_matrix(files.keys, false),
                load_matrix(files.x, true)};
-  check_shapes(all);
+  // The library would call them query, key and value.
+  check_same_columns(all.queries, all.keys);
+  check_same_rows(all.x, all.keys);
   return all;
-}
-
-std::vector<std::string> converted_of(const Matrices& all) {
-  std::vector<std::string> options;
-  if (all.queries.values.converted()) options.emplace_back("--queries");
-  if (all.keys.values.converted()) options.emplace_back("--keys");
-  if (all.x.values.converted()) options.emplace_back("--x");
-  return options;
 }
 
 void add_sums(const KernelFiles& files, const Buffer& sums, bool is_vector, Outputs& outputs) {
@@ -142,10 +124,7 @@ std::vector<FileArgument> inputs_of(const KernelFiles& files) {
 // What is certain to fail at the end fails at the start.
 void check_out(const KernelFiles& files) {
   check_outputs({{"--out", files.out}, {"--json", files.common.json}}, inputs_of(files));
-  const std::string& out = files.out;
-  const std::string extension = extension_of({"--out", out});
-  if (extension == ".npy" || extension == ".npz" || extension == ".safetensors") return;
-  throw_invalid(fmt::format("--out {}: the name must end in .npy, .npz or .safetensors", out));
+  check_tensor_extension({"--out", files.out});
 }
 
 void run_kernel(const KernelFiles& files) {
@@ -160,15 +139,13 @@ void run_kernel(const KernelFiles& files) {
     if (files.log) return kernel_log_sums(problem, {sums.view()}, files.common.run());
     return kernel_sums(problem, files.method, {sums.view()}, files.common.run());
   });
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
   RunRecord run = record(files, problem, report, seconds);
-  run.converted = converted_of(all);
+  run.converted = converted_of({{"--queries", all.queries}, {"--keys", all.keys}, {"--x", all.x}});
   Outputs outputs;
   add_sums(files, sums, all.x.is_vector, outputs);
   outputs.add_json(files.common.json, to_json(machine_record(files.common.threads), {run}));
-  if (!run.converted.empty())
-    print_note(fmt::format("f64 is used as f32 ({})", fmt::join(run.converted, ", ")));
+  note_converted(run.converted);
   if (!files.common.json_on_stdout()) print_summary(files, run);
   outputs.commit();
 }

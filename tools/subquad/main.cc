@@ -91,12 +91,15 @@ void add_commands(const Command& app, const std::string& command_line) {
   add_attend(app);
   add_compare(app, command_line);
   add_bench(app);
+  add_denoise(app);
   add_diagnose(app);
   add_info(app);
   add_kde(app);
   add_kernel(app);
   add_lm(app, command_line);
+  add_solve(app);
   add_specs(app);
+  add_spectrum(app);
   add_synth(app);
   add_vit(app);
 }

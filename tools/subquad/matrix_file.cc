@@ -1,13 +1,16 @@
 #include "matrix_file.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <vector>
 
+#include "messages.h"
 #include "numbers.h"
 #include "options.h"
 #include "subquad/error.h"
@@ -105,6 +108,13 @@ Matrix load_csv(const MatrixFile& from) {
   return matrix;
 }
 
+void check_same(const Matrix& a, const Matrix& b, const char* what, std::int64_t of_a,
+                std::int64_t of_b) {
+  if (of_a != of_b)
+    throw_invalid(
+        fmt::format("{} and {} differ in {}: {} and {}", a.label, b.label, what, of_a, of_b));
+}
+
 }  // namespace
 
 Matrix load_matrix(const MatrixFile& from, bool may_be_vector) {
@@ -123,6 +133,26 @@ Matrix load_matrix(const MatrixFile& from, bool may_be_vector) {
 
 Matrix load_points(const MatrixFile& from) {
   return from.path.ends_with(".csv") ? load_csv(from) : load_matrix(from, false);
+}
+
+void check_same_rows(const Matrix& a, const Matrix& b) {
+  check_same(a, b, "rows", a.view.length(), b.view.length());
+}
+
+void check_same_columns(const Matrix& a, const Matrix& b) {
+  check_same(a, b, "columns", a.view.channels(), b.view.channels());
+}
+
+std::vector<std::string> converted_of(const std::vector<NamedMatrix>& matrices) {
+  std::vector<std::string> options;
+  for (const NamedMatrix& named : matrices)
+    if (named.matrix.values.converted()) options.push_back(named.option);
+  return options;
+}
+
+void note_converted(const std::vector<std::string>& options) {
+  if (!options.empty())
+    print_note(fmt::format("f64 is used as f32 ({})", fmt::join(options, ", ")));
 }
 
 }  // namespace subquad::cli

@@ -1,8 +1,8 @@
 // Matrices of tensor files and of CSV files.
 #pragma once
 
-#include <memory>
 #include <string>
+#include <vector>
 
 #include "float_tensor.h"
 #include "subquad/io.h"
@@ -25,7 +25,7 @@ struct Matrix {
   bool is_vector = false;
 };
 
-// Error naming option and file.
+// Throws Error that names the option and the file. A vector is a matrix of one column.
 Matrix load_matrix(const MatrixFile& from, bool may_be_vector);
 
 // The same from a tensor file or, where the name ends in .csv, from lines of numbers with commas
@@ -33,5 +33,17 @@ Matrix load_matrix(const MatrixFile& from, bool may_be_vector);
 // skipped. Error naming option, file, line and column of what is no number, or where a line has
 // more or fewer cells than the first.
 Matrix load_points(const MatrixFile& from);
+
+// Throws Error where they differ in rows, or in columns.
+void check_same_rows(const Matrix& a, const Matrix& b);
+void check_same_columns(const Matrix& a, const Matrix& b);
+
+// Says on stderr which of the options' matrices were f64.
+struct NamedMatrix {
+  std::string option;
+  const Matrix& matrix;
+};
+std::vector<std::string> converted_of(const std::vector<NamedMatrix>& matrices);
+void note_converted(const std::vector<std::string>& options);
 
 }  // namespace subquad::cli

@@ -1,0 +1,84 @@
+#include <cmath>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "spectra/krylov_method.h"
+#include "spectra/power_method.h"
+#include "subquad/error.h"
+
+namespace subquad {
+namespace {
+
+constexpr std::int64_t kMostPairs = 256;
+
+void check_options(const SpectrumOptions& options, std::int64_t size) {
+  const bool lanczos = options.solver == EigenSolver::spectra;
+  const std::int64_t most = std::min(kMostPairs, lanczos ? size - 1 : size);
+  if (options.solver > EigenSolver::spectra) throw_invalid("solver: unknown value");
+  if (options.count < 1 || options.count > most)
+    throw_invalid(fmt::format("count: {} of {} eigenpairs, must be 1 to {}{}", options.count, size,
+                              most, lanczos ? " (spectra)" : ""));
+  if (!(options.tolerance > 0) || !(options.tolerance < 1))
+    throw_invalid(fmt::format("tolerance: {} must be above 0 and below 1", options.tolerance));
+  if (options.max_iterations < 1)
+    throw_invalid(fmt::format("max_iterations: {} must be 1 at least", options.max_iterations));
+  if (options.oversample < -1 || options.oversample > kMostPairs)
+    throw_invalid(fmt::format("oversample: {} must be -1 to {}", options.oversample, kMostPairs));
+}
+
+// The sign of an eigenvector is nobody's choice: the largest entry is positive.
+void fix_signs(Block& vectors) {
+  for (Eigen::Index c = 0; c < vectors.cols(); ++c) {
+    Eigen::Index row = 0;
+    vectors.col(c).cwiseAbs().maxCoeff(&row);
+    if (vectors(row, c) < 0) vectors.col(c) *= -1;
+  }
+}
+
+std::vector<double> to_vector(const Eigen::VectorXd& numbers) {
+  return {numbers.data(), numbers.data() + numbers.size()};
+}
+
+std::vector<float> by_rows(const Block& vectors) {
+  std::vector<float> rows;
+  rows.reserve(static_cast<std::size_t>(vectors.size()));
+  for (Eigen::Index r = 0; r < vectors.rows(); ++r)
+    for (Eigen::Index c = 0; c < vectors.cols(); ++c)
+      rows.push_back(static_cast<float>(vectors(r, c)));
+  return rows;
+}
+
+void add_exact(const KernelOperator& kernel, const RitzPairs& pairs, Spectrum& spectrum) {
+  BlockProduct exact(kernel, true);
+  const Block image = exact.times(pairs.vectors);
+  spectrum.exact_residuals = to_vector(residual_norms(image, pairs));
+  spectrum.exact_values = to_vector((pairs.vectors.cwiseProduct(image)).colwise().sum());
+  spectrum.products += exact.columns();
+}
+
+}  // namespace
+
+Spectrum top_eigenpairs(const KernelOperator& kernel, const SpectrumOptions& options) {
+  check_options(options, kernel.size());
+  BlockProduct product(kernel);
+  RitzPairs pairs = options.solver == EigenSolver::power
+                        ? power_method(product, kernel.size(), options)
+                        : krylov_method(product, kernel.size(), options);
+  Spectrum spectrum;
+  spectrum.size = kernel.size();
+  spectrum.iterations = pairs.iterations;
+  spectrum.converged = pairs.converged;
+  if (pairs.values.size() > 0) {
+    fix_signs(pairs.vectors);
+    spectrum.residuals = to_vector(residual_norms(product.times(pairs.vectors), pairs));
+    if (options.exact_residuals) add_exact(kernel, pairs, spectrum);
+  }
+  spectrum.values = to_vector(pairs.values);
+  spectrum.vectors = by_rows(pairs.vectors);
+  spectrum.products += product.columns();
+  spectrum.path = product.path();
+  return spectrum;
+}
+
+}  // namespace subquad
