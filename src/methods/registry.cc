@@ -12,17 +12,21 @@
 #include "heavy/rivals/antidiagonal.h"
 #include "heavy/rivals/trishape.h"
 #include "heavy/sort_lsh/sort_lsh.h"
+#include "heavy/threshold/threshold.h"
 #include "heavy/topk/topk.h"
 #include "light/linear/linear.h"
+#include "light/poly/chebyshev.h"
 #include "light/sampled/approx_d.h"
 #include "light/sampled/prefix.h"
 #include "light/sampled/row_norm.h"
 #include "light/sampled/uniform.h"
+#include "methods/as23.h"
 #include "methods/delta.h"
 #include "methods/far.h"
 #include "methods/hyper.h"
 #include "methods/kmv.h"
 #include "methods/recursion.h"
+#include "methods/support_basis.h"
 #include "subquad/error.h"
 
 namespace subquad {
@@ -82,6 +86,7 @@ void delta(const SpecPart& spec, Given, Method& method) {
 
 constexpr const char* kHyper = "HyperAttention";
 constexpr const char* kSolAttn = "Sol-Attn (arXiv 2607.24027)";
+constexpr const char* kSupportBasis = "Support Basis, Algorithm 1";
 constexpr const char* kKvt = "KVT, Algorithm 1";
 
 // A new part is its files and one row here.
@@ -147,6 +152,10 @@ const PartRow kRows[] = {
      "query; `strict`: below a causal mask or window each row chooses by its own query "
      "([rivals.md](rivals.md))",
      kSolAttn, "block=16,keep=2", "block=16,keep=N", heavy<make_block_top_rule>, block_top_path},
+    {"threshold", PartKind::heavy,
+     "all entries of queries and keys with a channel above `t`, 0: sqrt(c ln n) "
+     "([support_basis.md](support_basis.md))",
+     kSupportBasis, "t=1.5", "t=1e-30", heavy<make_threshold_rule>},
     {"drop", PartKind::light, "nothing: what no heavy part named is left out", kKvt, "", nullptr,
      drop},
     {"uniform", PartKind::light, "m uniform keys, weighted n / m, shared by all queries of a head",
@@ -172,6 +181,12 @@ const PartRow kRows[] = {
      "divides by sums of either sign ([linear.md](linear.md))",
      "Superiority of Softmax, Definitions 3.2 and C.1", "map=elu", nullptr,
      light<make_linear_rule>},
+    {"chebyshev", PartKind::light,
+     "all keys by a polynomial of degree `g` for exp, as sums of its monomials, O(n); on |score| "
+     "<= "
+     "`bound`, 0: of each row's own; rows above the relative `error` exactly, 0: none "
+     "([support_basis.md](support_basis.md))",
+     "Support Basis, Algorithm 2", "g=2", "g=1,error=1e-7", light<make_chebyshev_rule>},
     {"multipole", PartKind::light,
      "all keys by clusters of them, corrected at `fit` probe rows; clusters that miss more than "
      "`open` are evaluated exactly ([far.md](far.md))",
@@ -205,6 +220,15 @@ const PartRow kRows[] = {
      "`lsh_tables(recall, alpha) + prefix(m)`, m = 1 / `eps`^2; exact where rows see at most 4 m "
      "keys, unless `always` ([kmv.md](kmv.md))",
      "KMV, Theorem 1.1", "eps=0.3,always=true", "eps=0.002,always=true", recipe<make_kmv>},
+    {"support_basis", PartKind::recipe,
+     "`threshold + chebyshev`: large rows and keys exactly, a polynomial for the others; "
+     "`printed`: "
+     "as printed, with large entries counted twice ([support_basis.md](support_basis.md))",
+     kSupportBasis, "t=1.5", "error=1e-7", recipe<make_support_basis>},
+    {"as23", PartKind::recipe,
+     "`chebyshev` alone: a polynomial for all entries ([support_basis.md](support_basis.md))",
+     "Aggarwal and Alman 2023; Support Basis, Algorithm 2", "", "degree=1,error=1e-7",
+     recipe<make_as23>},
     {"delta", PartKind::correction,
      "the outputs of all other parts, each plus the difference that exact attention makes at the "
      "last multiple of `step` rows before it ([rivals.md](rivals.md))",

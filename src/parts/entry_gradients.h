@@ -22,6 +22,8 @@ class EntryGradients {
 
   virtual ~EntryGradients() = default;
   virtual RowGrads row_grads() = 0;
+  // Whether the model holds none of the entries of the group's rows `part` and the keys.
+  virtual bool holds_none(const Range& /*part*/, const IndexList& /*keys*/) const { return false; }
   // The list stays alive until finish_keys().
   virtual void load_keys(const IndexList& keys) = 0;
   // sign times the weights of the marked entries of the group's rows and the loaded keys; the

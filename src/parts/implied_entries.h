@@ -30,6 +30,9 @@ class ImpliedEntries {
   // where it cannot. Without the calls below; nothing is left out of the run.
   virtual bool subtract_run(RowBlock& /*rows*/, const KeyRun& /*run*/) { return false; }
 
+  // Whether it holds none of the run's entries: nothing is then asked or subtracted.
+  virtual bool holds_none(const RowBlock& /*rows*/, const KeyRun& /*run*/) const { return false; }
+
   // The keys of the run that the rows loaded from now on meet: the model may leave others out.
   virtual void open_run(const IndexList& /*keys*/) {}
   // Rows `part` of the block. Sets m[i]: the base-2 exponent that row part.begin + i's weights are

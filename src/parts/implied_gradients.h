@@ -21,6 +21,9 @@ class ImpliedGradients {
   ImpliedGradients(const HeadProblem& head, const WantedGradients& wanted, EntryGradients& entries,
                    std::int64_t capacity);
 
+  bool holds_none(const Range& part, const IndexList& keys) const {
+    return entries_.holds_none(part, keys);
+  }
   void load(const IndexList& keys);
   // Rows `part` of the group, kBackwardRows at most: the entries that they may see and no set in
   // `left_out` holds count `sign` times.

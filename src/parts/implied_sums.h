@@ -33,6 +33,10 @@ class ImpliedSums {
   // `head` must outlive this.
   ImpliedSums(const HeadProblem& head, std::unique_ptr<ImpliedEntries> entries);
 
+  // Whether the model holds none of the run's entries.
+  bool holds_none(const KeyRun& run, const RowBlock& rows) const {
+    return entries_->holds_none(rows, run);
+  }
   // What the model holds for all entries of the run leaves the rows' sums; false: it cannot at
   // once.
   bool subtract_run(const KeyRun& run, RowBlock& rows) { return entries_->subtract_run(rows, run); }

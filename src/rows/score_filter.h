@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "rows/head_problem.h"
@@ -15,6 +16,11 @@ struct FilterScratch {
   std::vector<float> additive;
   std::vector<std::uint8_t> boolean;
   std::vector<std::int32_t> labels;
+};
+
+// By row and by key of the head: 1 where a set holds all entries of it. Empty: of none.
+struct WholeEntries {
+  std::span<const std::uint8_t> rows = {}, keys = {};
 };
 
 // A set of (row, key) entries that a tile must leave out because another part evaluates them. One
@@ -34,6 +40,8 @@ class EntrySet {
   // scores[r * stride + c] = -inf where (rows[r], keys[c]) is in the set.
   virtual void remove(const IndexList& rows, const IndexList& keys, float* scores,
                       std::int64_t stride, FilterScratch& scratch) const = 0;
+  // What a model may leave out of its sums altogether; lives as long as the set.
+  virtual WholeEntries whole() const { return {}; }
 };
 using EntrySets = std::vector<const EntrySet*>;
 

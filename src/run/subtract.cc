@@ -24,7 +24,7 @@ std::int64_t most_entries(const HeadProblem& head, const KeyRun& run, const Inde
 
 void subtract_entries(const HeadProblem& head, const KeyRun& run, const EntrySets& taken,
                       RowBlock& rows, ImpliedSums& implied, TileScratch& scratch) {
-  if (run.rows.empty() || run.keys.count == 0) return;
+  if (run.rows.empty() || run.keys.count == 0 || implied.holds_none(run, rows)) return;
   const IndexList& listed = rows.rows();
   collect_left_out(run, listed, taken, scratch.left_out);
   if (scratch.left_out.empty() && implied.subtract_run(run, rows)) return;
@@ -44,6 +44,7 @@ void subtract_entries(const HeadProblem& head, const KeyRun& run, const EntrySet
 
 void subtract_entries(const IndexList& rows, const Range& part, const IndexList& keys,
                       const EntrySets& left_out, const KeySums& sums, ImpliedGradients& implied) {
+  if (implied.holds_none(part, keys)) return;
   implied.load(keys);
   for (std::int64_t begin = part.begin; begin < part.end; begin += kBackwardRows) {
     implied.weigh(rows, {begin, std::min(begin + kBackwardRows, part.end)}, left_out, -1);
