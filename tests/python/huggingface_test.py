@@ -1,4 +1,6 @@
 """attn_implementation="subquad" in models of random weights. Skips without torch and transformers."""
+import copy
+
 import pytest
 
 import subquad
@@ -21,13 +23,13 @@ def llama(**more):
     return transformers.LlamaConfig(**SIZES, num_key_value_heads=2, **more)
 
 
-def build(config, kind=transformers.AutoModelForCausalLM):
-    """The same weights with PyTorch's attention and with ours."""
+def build(config, kind=transformers.AutoModelForCausalLM, theirs="sdpa"):
+    """The same weights with another attention and with ours."""
     models = []
-    for name in ("sdpa", "subquad"):
+    for name in (theirs, "subquad"):
         torch.manual_seed(0)
-        config._attn_implementation = None
-        models.append(kind.from_config(config, attn_implementation=name).eval())
+        models.append(kind.from_config(copy.deepcopy(config), attn_implementation=name).eval())
+    assert [model.config._attn_implementation for model in models] == [theirs, "subquad"]
     return models
 
 
@@ -73,7 +75,7 @@ def test_generation_with_a_cache(name, cache):
     config.subquad = {"method": "exact"}
     theirs, ours = build(config)
     arguments = {
-        "max_new_tokens": 12, "do_sample": False, "pad_token_id": 0, "attention_mask": padded(),
+        "max_new_tokens": 6, "do_sample": False, "pad_token_id": 0, "attention_mask": padded(),
         "output_scores": True, "return_dict_in_generate": True,
     }  # fmt: skip
     if cache == "static":
@@ -83,6 +85,19 @@ def test_generation_with_a_cache(name, cache):
     assert torch.equal(out.sequences, expected.sequences)
     for one, two in zip(out.scores, expected.scores):
         torch.testing.assert_close(one, two, atol=1e-4, rtol=0)
+
+
+def test_sinks():
+    config = transformers.GptOssConfig(
+        **SIZES, num_key_value_heads=2, head_dim=16, sliding_window=8, num_local_experts=2, num_experts_per_tok=1
+    )
+    config.subquad = {"method": "exact"}
+    theirs, ours = build(config, theirs="eager")
+    for layer in theirs.model.layers:
+        torch.nn.init.normal_(layer.self_attn.sinks)
+    ours.load_state_dict(theirs.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(ours(tokens()).logits, theirs(tokens()).logits, atol=2e-5, rtol=0)
 
 
 def test_gradients():
