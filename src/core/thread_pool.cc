@@ -1,5 +1,6 @@
 #include "core/thread_pool.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -48,10 +49,7 @@ void enter(const Loop& loop) {
 class Pool {
  public:
   // Never destroyed: its threads may outlive main().
-  static Pool& instance() {
-    static Pool& pool = *new Pool;
-    return pool;
-  }
+  static Pool& instance() { return *current(); }
 
   void run(int threads, std::int64_t seats, const std::function<void()>& body) {
     Team own{threads - 1};
@@ -70,6 +68,16 @@ class Pool {
   }
 
  private:
+  // A forked child has none of its parent's threads, and perhaps a lock that one of them held: it
+  // begins anew.
+  static Pool*& current() {
+    static Pool* pool = [] {
+      pthread_atfork(nullptr, nullptr, [] { current() = new Pool; });
+      return new Pool;
+    }();
+    return pool;
+  }
+
   std::list<Loop*>::iterator open(Loop& loop) {
     const std::lock_guard lock(mutex_);
     const int busy = loop.team->size - loop.team->free;
