@@ -40,7 +40,7 @@ float squared_distance(const KernelHead& head, const float* query, std::int64_t 
 #pragma omp simd reduction(+ : sum)
   for (std::int64_t c = 0; c < head.dim; ++c) sum += (query[c] - k[c]) * (query[c] - k[c]);
   // scale^2 = log2(e) / sigma^2
-  return sum * static_cast<float>(head.scale * head.scale * std::numbers::ln2);
+  return sum * static_cast<float>(one_scale(head) * one_scale(head) * std::numbers::ln2);
 }
 
 KmvProbes probe_queries(const KernelHead& head, const ColumnSplit& columns, std::int64_t count,

@@ -31,6 +31,9 @@ struct ProbeErrors {
 };
 ProbeErrors compare(const KmvProbes& probes, const float* out, std::int64_t channels);
 
+// Of all channels alike.
+inline float one_scale(const KernelHead& head) { return head.scales.front(); }
+
 // |q - k|^2 in bandwidths, by differences: right however far from the origin the points are.
 float squared_distance(const KernelHead& head, const float* query, std::int64_t key);
 

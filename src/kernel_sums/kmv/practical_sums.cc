@@ -54,7 +54,7 @@ std::optional<Plan> make_plan(const KernelHead& head, const ColumnSplit& columns
   plan.moment = tables->expected.missed / rows;
   const double exact = entry_cost(head) * n;
   if (!options.always && tables->cost / rows + rows / n * exact > exact) return std::nullopt;
-  plan.tables.how.width /= head.scale * std::sqrt(std::numbers::ln2);  // from bandwidths
+  plan.tables.how.width /= one_scale(head) * std::sqrt(std::numbers::ln2);  // from bandwidths
   const std::int64_t most = std::max(options.always ? std::min(64 * head.num_keys, kSmallPool) : 0,
                                      std::max(kLeastPool, head.num_keys / 2));
   plan.pool =
@@ -79,7 +79,7 @@ class BlockSums {
   explicit BlockSums(const Shared& shared)
       : shared_(shared),
         heavy_(shared.head.num_keys),
-        block_(shared.head.dim, shared.head.channels, shared.head.scale, false),
+        block_(shared.head.dim, shared.head.channels, shared.head.scales, false),
         queries_(KernelBlock::kRows * shared.head.dim),
         kernels_(KernelBlock::kRows * kPilot),
         sums_(static_cast<std::size_t>(KernelBlock::kRows * shared.head.channels)) {}

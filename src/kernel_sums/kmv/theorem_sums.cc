@@ -37,7 +37,7 @@ void check_size(std::int64_t n) {
 // probability of at least n^-alpha.
 EuclideanHash theorem_hash(const KernelHead& head) {
   const double n = std::max(2.0, static_cast<double>(head.num_keys));
-  const double sigma = 1 / (head.scale * std::sqrt(std::numbers::ln2));
+  const double sigma = 1 / (one_scale(head) * std::sqrt(std::numbers::ln2));
   const double near = sigma * std::sqrt(2 * kAlpha * std::log(n)), width = 4 * near;
   const double one = EuclideanLsh::collision_probability(near, width, 1);
   const auto functions = static_cast<std::int64_t>(kAlpha * std::log(n) / -std::log(one));
