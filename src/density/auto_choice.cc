@@ -16,7 +16,7 @@ namespace subquad {
 namespace {
 
 constexpr std::int64_t kFewQueries = 256, kFewPoints = 2048;
-constexpr std::int64_t kProbes = 32, kShare = 32;  // one query in kShare, kProbes at most
+constexpr std::int64_t kProbes = 16, kShare = 64;  // one query in kShare, kProbes at most
 
 std::vector<float> probe_rows(const DensityStore& store, const DensityQueries& queries) {
   std::vector<std::int32_t> all(static_cast<std::size_t>(queries.count));
