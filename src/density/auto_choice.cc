@@ -16,7 +16,8 @@ namespace subquad {
 namespace {
 
 constexpr std::int64_t kFewQueries = 256, kFewPoints = 2048;
-constexpr std::int64_t kProbes = 32, kShare = 32;  // one query in kShare, kProbes at most
+constexpr std::int64_t kProbes = 16, kShare = 64;  // one query in kShare, kProbes at most
+constexpr double kGain = 0.9;  // of the best so far: less is within what few probes can tell
 
 std::vector<float> probe_rows(const DensityStore& store, const DensityQueries& queries) {
   std::vector<std::int32_t> all(static_cast<std::size_t>(queries.count));
@@ -51,7 +52,7 @@ class Trials {
       best_.evaluations += e.samples;
     }
     said_ += fmt::format(", {} {:.0f}", made->name(), work);
-    if (work >= work_) return;
+    if (work >= kGain * work_) return;
     work_ = work;
     best_.estimator = std::move(made);
   }
@@ -91,7 +92,7 @@ AutoChoice choose_density_method(const DensityStore& store, const DensityQueries
   const auto n = static_cast<double>(store.count());
   if (store.options().cells ||
       trials.work() * static_cast<double>(queries.count) > 4 * n * std::sqrt(n))
-    for (const char* spec : {"deann(k=128)", "deann(k=1024)"}) trials.add(spec);
+    trials.add("deann");
   return trials.finish();
 }
 

@@ -5,7 +5,7 @@
 // says what all queries would take, cells to be made included. Counted, not timed: the same choice
 // on every run.
 // use when: always, but for comparing methods.
-// cost: 16 to 32 queries' work for each candidate that can still pay; none below 256 queries,
+// cost: 8 to 16 queries' work for each candidate that can still pay; none below 256 queries,
 // where sampled costs no more than exact and needs nothing made, nor below 2,048 points.
 #pragma once
 

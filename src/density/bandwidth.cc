@@ -28,7 +28,8 @@ constexpr std::int64_t kQueries = 256, kPoints = 32768;
 constexpr double kLeast = 1e-6, kMost = 1e6;  // multiples of the points' own spread
 
 std::vector<double> column_deviations(const std::vector<float>& rows, std::size_t dim) {
-  const auto n = static_cast<double>(rows.size() / dim);
+  const std::size_t count = rows.size() / dim;
+  const auto n = static_cast<double>(count);
   std::vector<double> mean(dim), square(dim);
   for (std::size_t i = 0; i < rows.size(); ++i) mean[i % dim] += double{rows[i]} / n;
   for (std::size_t i = 0; i < rows.size(); ++i)

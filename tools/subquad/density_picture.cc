@@ -83,10 +83,15 @@ void draw_plane(const std::vector<double>& values, Canvas& canvas) {
 void draw_curve(const std::vector<double>& values, Canvas& canvas) {
   const double largest = largest_of(values);
   constexpr Colour line{188, 55, 84}, area{250, 225, 215};
-  for (std::int64_t x = 0; x < kWidth; ++x) {
+  const auto top_of = [&](std::int64_t x) {
     const double value = values[static_cast<std::size_t>(x)] / largest;
-    const auto top = static_cast<std::int64_t>(std::lround((kHeight - 6) * (1 - value))) + 2;
-    for (std::int64_t y = top; y < kHeight; ++y) canvas.set(x, y, y < top + 3 ? line : area);
+    return static_cast<std::int64_t>(std::lround((kHeight - 6) * (1 - value))) + 2;
+  };
+  for (std::int64_t x = 0; x < kWidth; ++x) {
+    const std::int64_t top = top_of(x), before = top_of(std::max<std::int64_t>(x - 1, 0));
+    const std::int64_t end = std::max(top, before) + 3;  // the line joins its neighbour
+    for (std::int64_t y = std::min(top, before); y < kHeight; ++y)
+      canvas.set(x, y, y < end ? line : area);
   }
 }
 
