@@ -27,12 +27,20 @@ def arguments():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out/denoise"))
     parser.add_argument("--images", type=pathlib.Path, default=pathlib.Path("../shared/data/images"))
     parser.add_argument("--noise", type=float, default=25)
+    parser.add_argument("--crop", type=int, default=240, help="side of the square of the middle; 0: whole pictures")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--picture", action="append", help="names without extension; default: the five")
     parser.add_argument("--setting", action="append",
                         help="options of `subquad denoise`, as one word; repeat for several")
     parser.add_argument("--tune", action="store_true", help="the tuning pictures, several strengths")
     return parser.parse_args()
+
+
+def middle(picture, side):
+    if side == 0:
+        return picture
+    top, left = ((size - side) // 2 for size in picture.shape[:2])
+    return picture[max(top, 0):top + side, max(left, 0):left + side]
 
 
 def psnr(a, b):
@@ -50,33 +58,42 @@ def run_subquad(options, picture, setting, folder):
     words = [options.subquad, "denoise", str(picture), str(folder / "clean.png"), "--noise",
              str(options.noise), "--seed", "1", "--threads", str(options.threads), "--noisy",
              str(folder / "noisy.png"), "--json", "-", *setting.split()]
-    if "far" in setting:
-        words += ["--compare", str(folder / (picture.stem + ".png"))]
+    if "topk" in setting:
+        words += ["--compare", str(folder / ("three_" + picture.stem + ".png"))]
     run = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)["runs"][0]
     return run["psnr_after"], run["median_s"], run
 
 
+def opencv(noisy, h):
+    return cv2.fastNlMeansDenoising(noisy, None, h, 7, 21)
+
+
+def opencv_coloured(noisy, h):
+    return cv2.fastNlMeansDenoisingColored(noisy, None, h, h, 7, 21)
+
+
+def skimage(noisy, h, sigma):
+    result = denoise_nl_means(noisy.astype(np.float32) / 255, h=h / 255, sigma=sigma / 255,
+                              fast_mode=True, patch_size=7, patch_distance=10, channel_axis=-1)
+    return np.clip(np.round(255 * result), 0, 255)
+
+
+# h / sigma: the best of --tune at sigma = 25.
+STRENGTHS = {"OpenCV fastNlMeansDenoisingColored": 0.5, "OpenCV fastNlMeansDenoising": 0.9,
+             "scikit-image denoise_nl_means": 0.5}
+
+
 def libraries(options, noisy, clean):
-    """(name, PSNR, seconds) of the windowed methods."""
-    strengths = [0.4, 0.5, 0.6, 0.8] if options.tune else [None]
-    for h in strengths:
-        # OpenCV documents h = 3 for small noise and no rule; 0.6 sigma was best on the tuning pictures.
-        level = (h or CV_STRENGTH) * options.noise
-        result, seconds = timed(lambda: cv2.fastNlMeansDenoisingColored(
-            noisy, None, level, level, 7, 21))
-        yield f"OpenCV fastNlMeansDenoisingColored, h = {level / options.noise:.2g} sigma", psnr(result, clean), seconds
-        result, seconds = timed(lambda: cv2.fastNlMeansDenoising(noisy, None, level, 7, 21))
-        yield f"OpenCV fastNlMeansDenoising, h = {level / options.noise:.2g} sigma", psnr(result, clean), seconds
-        level = (h or SK_STRENGTH) * options.noise
-        result, seconds = timed(lambda: denoise_nl_means(
-            noisy.astype(np.float32) / 255, h=level / 255, sigma=options.noise / 255, fast_mode=True,
-            patch_size=7, patch_distance=10, channel_axis=-1) * 255)
-        result = np.clip(np.round(result), 0, 255)
-        yield f"scikit-image denoise_nl_means, h = {level / options.noise:.2g} sigma", psnr(result, clean), seconds
+    """(name, PSNR, seconds) of the windowed methods, 7 x 7 patches, 21 x 21 windows."""
+    calls = [opencv_coloured, opencv, lambda picture, h: skimage(picture, h, options.noise)]
+    for (name, usual), call in zip(STRENGTHS.items(), calls):
+        for strength in [0.4, 0.5, 0.6, 0.75, 0.9, 1.1] if options.tune else [usual]:
+            result, seconds = timed(lambda: call(noisy, strength * options.noise))
+            yield f"{name}, h = {strength:.2g} sigma", psnr(result, clean), seconds
 
 
-CV_STRENGTH, SK_STRENGTH = 0.6, 0.6  # --tune
-SETTINGS = ["--method exact", "--method far"]
+SETTINGS = ["--method exact", "--method far", "--attention topk(k=64) --recheck 1e-9",
+            "--attention far(error=0.1)"]
 
 
 def main():
@@ -86,9 +103,11 @@ def main():
     names = options.picture or (TUNING if options.tune else REPORTED)
     rows = []
     for name in names:
-        picture = options.images / (name + ".JPEG")
-        clean = cv2.imread(str(picture))
-        for setting in options.setting or SETTINGS:
+        clean = middle(cv2.imread(str(options.images / (name + ".JPEG"))), options.crop)
+        picture = options.out / (name + ".png")
+        cv2.imwrite(str(picture), clean)
+        for setting in options.setting or (["--bandwidth 1e3 --components 1 --method far"] if options.tune
+                                           else SETTINGS):
             after, seconds, run = run_subquad(options, picture, setting, options.out)
             rows.append((name, "subquad " + setting, after, seconds, run["psnr_before"], run["path"],
                          run["checked_rows"]))

@@ -70,13 +70,13 @@ def measure(options, name, sigma, method, target):
          "--x", str(out / "a.npy"), "--bandwidth", str(sigma), "--out", str(out / "p.npy"))
     error = np.sqrt(np.mean((np.load(out / "p.npy") - target[options.train:]) ** 2))
     return [name, f"{sigma:.3g}", method, run["path"], run["iterations"], run["converged"],
-            f"{run['exact_residual']:.2g}", f"{error:.4f}", f"{run['median_s']:.2f}", run["indefinite"]]
+            f"{run['residual']:.2g}", run["rounds"], f"{error:.4f}", f"{run['median_s']:.2f}", run["indefinite"]]
 
 
 def main():
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
-    header = ["data", "sigma", "method", "path", "iterations", "converged", "true residual",
+    header = ["data", "sigma", "method", "path", "iterations", "converged", "exact residual", "rounds",
               "test RMSE / std", "seconds", "indefinite"]
     print(*header, sep=", ")
     with open(options.out / "kernel_ridge.csv", "w", newline="", encoding="utf-8") as file:
