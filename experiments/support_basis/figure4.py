@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import pathlib
+import re
 import struct
 import subprocess
 
@@ -88,18 +89,19 @@ def draw(rows, name, title):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    kinds = sorted({r["method"].split("t=")[0] + r["method"].split("degree=")[1] for r in rows})
-    for kind in kinds:
-        own = [r for r in rows if r.get("median_s") and
-               r["method"].split("t=")[0] + r["method"].split("degree=")[1] == kind]
-        label = kind.replace("(", " ").replace(")", "")
+    def kind_of(row):
+        return re.sub(r"t=[^,]*,", "", row["method"])
+
+    for kind in sorted({kind_of(r) for r in rows}):
+        own = [r for r in rows if r.get("median_s") and kind_of(r) == kind]
         for axes, value in ((left, lambda r: r["median_s"] / r["exact_median_s"]),
                             (right, lambda r: r["rel_fro"])):
             points = sorted((r["threshold"], value(r)) for r in own if r["threshold"] is not None)
             if points:
-                axes.plot(*zip(*points), marker="o", label=f"degree {label}")
+                axes.plot(*zip(*points), marker="o", label=kind)
             elif own:
-                axes.axhline(value(own[0]), linestyle="--", label=f"degree {label}")
+                axes.axhline(value(own[0]), linestyle="--", color="black", linewidth=0.8,
+                             label=kind)
     left.axhline(1, color="grey", linewidth=0.8)
     left.set(xlabel="threshold", ylabel="time over that of exact, same command", yscale="log")
     right.set(xlabel="threshold", ylabel="relative Frobenius error of the output", yscale="log")
@@ -124,7 +126,7 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     gaussian = out / "figure4.safetensors"
     write_layer(gaussian, options.n, options.seed)
-    jobs = [(gaussian, [0.15 + 0.05 * i for i in range(8)], True)]
+    jobs = [(gaussian, [round(0.15 + 0.05 * i, 2) for i in range(8)], True)]
     for layer in options.layers:
         largest = read_channels(layer)
         jobs.append((layer, [float(numpy.quantile(largest, p)) for p in (0.5, 0.9, 0.99, 0.999)], False))

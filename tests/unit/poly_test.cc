@@ -1,4 +1,5 @@
 // Polynomials for exp, monomials, and what the polynomial parts refuse.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -64,6 +65,21 @@ TEST(PolyFit, MinimaxAlternates) {
       EXPECT_LE(best.error, fit_exp(ExpFit::taylor, degree, bound).error);
       EXPECT_LT(best.error, 1);
     }
+}
+
+// As the card says.
+TEST(PolyFit, SignsOfCoefficients) {
+  const auto negative = [](ExpFit fit, std::int64_t degree, double bound) {
+    const ExpPolynomial p = fit_exp(fit, degree, bound);
+    return std::count_if(p.coefficients.begin(), p.coefficients.end(),
+                         [](double c) { return c < 0; });
+  };
+  for (const double bound : {0.5, 1.0, 2.0, 4.0, 8.0, 16.0})
+    for (std::int64_t degree = 1; degree <= 10; ++degree) {
+      EXPECT_EQ(negative(ExpFit::taylor, degree, bound), 0);
+      EXPECT_EQ(negative(ExpFit::minimax, degree, bound), 0) << degree << " " << bound;
+    }
+  EXPECT_GT(negative(ExpFit::chebyshev, 3, 4), 0);
 }
 
 TEST(PolyFit, DegreeIsTheSmallest) {

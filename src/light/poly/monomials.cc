@@ -7,7 +7,7 @@
 namespace subquad {
 namespace {
 
-constexpr std::int64_t kPanel = 512;
+constexpr std::int64_t kPanelFloats = 1 << 15;  // of sums, in the second-level cache
 
 }  // namespace
 
@@ -18,7 +18,10 @@ double count_monomials(std::int64_t dim, std::int64_t degree) {
   return count;
 }
 
-MonomialLayout::MonomialLayout(std::int64_t dim, std::int64_t degree) : dim_(dim), degree_(degree) {
+MonomialLayout::MonomialLayout(std::int64_t dim, std::int64_t degree, std::int64_t width)
+    : dim_(dim),
+      degree_(degree),
+      panel_(std::clamp<std::int64_t>(kPanelFloats / round_up(width, 32), 512, 1024)) {
   for (std::int64_t m = 2; m < degree_; ++m)
     for (const kernels::MonomialSegment& segment : segments_of(m))
       chain_segments_.push_back(segment);
@@ -74,9 +77,9 @@ void MonomialLayout::cut_panels() {
   for (const kernels::MonomialSegment& segment : segments_of(degree_)) all.push_back(segment);
   for (kernels::MonomialSegment rest : all)
     while (rest.count > 0) {
-      if (panels_.empty() || panels_.back().count == kPanel) panels_.push_back({rest.to, 0, {}});
+      if (panels_.empty() || panels_.back().count == panel_) panels_.push_back({rest.to, 0, {}});
       MonomialPanel& panel = panels_.back();
-      const std::int64_t take = std::min(rest.count, kPanel - panel.count);
+      const std::int64_t take = std::min(rest.count, panel_ - panel.count);
       panel.segments.push_back({rest.lead, rest.degree, rest.from, panel.count, take});
       panel.count += take;
       rest = {rest.lead, rest.degree, rest.from + take, rest.to + take, rest.count - take};
@@ -84,7 +87,7 @@ void MonomialLayout::cut_panels() {
 }
 
 std::int64_t MonomialLayout::panel_stride() const {
-  return round_up(std::min(kPanel, count()), 32) + 2 * kernels::kMonomialSlack;
+  return round_up(std::min(panel_, count()), 32) + 2 * kernels::kMonomialSlack;
 }
 
 std::int64_t MonomialLayout::chain_stride() const {

@@ -27,7 +27,8 @@ struct MonomialPanel {
 
 class MonomialLayout {
  public:
-  MonomialLayout(std::int64_t dim, std::int64_t degree);  // degree >= 1
+  // degree >= 1. width: of the values that features meet: narrow ones have larger panels.
+  MonomialLayout(std::int64_t dim, std::int64_t degree, std::int64_t width = 64);
 
   std::int64_t dim() const { return dim_; }
   std::int64_t degree() const { return degree_; }
@@ -52,7 +53,7 @@ class MonomialLayout {
   void set_weights();
   void cut_panels();
 
-  std::int64_t dim_, degree_;
+  std::int64_t dim_, degree_, panel_;
   std::vector<kernels::MonomialSegment> chain_segments_;  // of degrees 2 to degree - 1
   std::vector<MonomialPanel> panels_;
   std::vector<float> weights_;

@@ -22,7 +22,7 @@ PolyModel::PolyModel(const HeadProblem& of, const EntrySets& heavy, const PolyOp
     : head(of),
       options(asked),
       held(of, asked.printed_threshold > 0 ? EntrySets{} : heavy, chunk_of(asked, of.head_dim())),
-      layout(of.head_dim(), asked.degree),
+      layout(of.head_dim(), asked.degree, of.value_dim()),
       sums(of, held, layout, static_cast<float>(asked.printed_threshold), threads),
       rows(of, held, asked, sums.key_norms(), threads) {}
 
