@@ -152,7 +152,8 @@ class KernelRidge(RegressorMixin, BaseEstimator):
     product by ``far`` is not linear). tol: relative residual, not below 1e-6 in float32 products; max_iter:
     of the conjugate gradients. Cost: 2 n^2 D flops an iteration, memory O(n D).
 
-    Attributes: dual_coef_ (n,) or (n, outputs); n_iter_, the largest number of iterations. Raises ``Error`` where the iteration does not converge.
+    Attributes: dual_coef_ (n,) or (n, outputs); n_iter_, the largest number of iterations.
+    Raises ``Error`` where the iteration does not converge.
     """
 
     def __init__(

@@ -131,7 +131,7 @@ def subquad_mask(**kwargs: Any) -> Optional[torch.Tensor]:
     if follows:
         return None if padding is None or bool(padding.all()) else padding
     kwargs["allow_is_causal_skip"] = False
-    return sdpa_mask(**kwargs)  # type: ignore[no-any-return]
+    return sdpa_mask(**kwargs)
 
 
 AttentionInterface.register("subquad", subquad_attention)

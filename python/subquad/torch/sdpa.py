@@ -29,7 +29,7 @@ def _broadcast(
         lead = torch.broadcast_shapes(*(tensor.shape[:-kept] for tensor in tensors))
     except RuntimeError:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
-        raise Error(f"query, key, value: shapes {shapes} do not fit each other; grouped heads need enable_gqa") from None
+        raise Error(f"query, key, value: shapes {shapes} do not fit; grouped heads need enable_gqa") from None
     return tuple(tensor.expand(*lead, *tensor.shape[-kept:]) for tensor in tensors)
 
 
@@ -64,7 +64,7 @@ def scaled_dot_product_attention(
     if attn_mask is not None:
         attn_mask = attn_mask.expand(*attn_mask.shape[:-2], query.shape[-2], key.shape[-2])
     causal = "top_left" if is_causal else None
-    return attend(query, key, value, method, causal, attn_mask, scale, seed=seed, threads=threads)  # type: ignore[no-any-return]
+    return attend(query, key, value, method, causal, attn_mask, scale, seed=seed, threads=threads)
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def route_sdpa(
     """
     router = _Router(method, min_length, seed, threads, strict)
     before = functional.scaled_dot_product_attention
-    functional.scaled_dot_product_attention = router.call  # type: ignore[assignment]
+    functional.scaled_dot_product_attention = router.call
     try:
         with router:
             yield router.report
