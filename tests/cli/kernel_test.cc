@@ -80,7 +80,7 @@ TEST_F(KernelTest, ABandwidthForEachColumn) {
   }
   for (const std::string method : {"exact", "boxes"}) {
     const Outcome outcome = run(command("1.6,3.2,0.4", method));
-    ASSERT_EQ(outcome.status, 0) << outcome.errors;
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
     expect_near(only_tensor(path("y.npy")), plain_sums({30, 3}, {50, 3}, 2, 0.8), 1e-3);
   }
   expect_error(command("1,2", "exact"), {"--bandwidth: count is 2"});
@@ -90,11 +90,11 @@ TEST_F(KernelTest, Logarithms) {
   write_inputs();
   std::vector<float> ones(100, 1.0F);
   write("x.npy", {50, 2}, ones);
-  ASSERT_EQ(run(command("0.8", "exact")).status, 0);
+  ASSERT_EQ(run(command("0.8", "exact")).code, 0);
   std::vector<float> sums = only_tensor(path("y.npy"));
   std::vector<std::string> arguments = command("0.8", "exact");
   arguments.emplace_back("--log");
-  ASSERT_EQ(run(arguments).status, 0);
+  ASSERT_EQ(run(arguments).code, 0);
   std::vector<double> logs;
   for (const float sum : sums) logs.push_back(std::log(double{sum}));
   expect_near(only_tensor(path("y.npy")), logs, 1e-4);
