@@ -1,5 +1,5 @@
-// Sums of Gaussian kernels, far beside exact, all points of a data set as queries and as keys
-// (docs/guide/kernel_sums.md). CPU time of one thread, one run of each method.
+// Sums of Gaussian kernels, far or boxes beside exact, all points of a data set as queries and as
+// keys (docs/guide/kernel_sums.md). CPU time of one thread, one run of each method.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -26,7 +26,7 @@ constexpr std::int64_t kCheckedRows = 20;
 struct Arguments {
   std::vector<std::string> files, methods{"far", "far(error=0.05)"};
   std::vector<double> parts{1, 0.5, 0.25};
-  std::int64_t columns = 8;
+  std::int64_t columns = 8, dims = kMaxDim;
 };
 
 struct Points {
@@ -51,8 +51,8 @@ std::vector<double> read_points(const std::string& path, std::int64_t& n, std::i
   return raw;
 }
 
-// Channels of mean 0 and variance 1; constant ones are left out, and those behind the 512th.
-Points load_points(const std::string& path) {
+// Channels of mean 0 and variance 1; constant ones are left out, and those behind the first `dims`.
+Points load_points(const std::string& path, std::int64_t dims) {
   std::int64_t channels = 0;
   Points points;
   const std::vector<double> raw = read_points(path, points.n, channels);
@@ -60,7 +60,7 @@ Points load_points(const std::string& path) {
     return raw[static_cast<std::size_t>(i * channels + c)];
   };
   std::vector<std::vector<float>> kept;
-  for (std::int64_t c = 0; c < channels && std::ssize(kept) < kMaxDim; ++c) {
+  for (std::int64_t c = 0; c < channels && std::ssize(kept) < dims; ++c) {
     double mean = 0, variance = 0;
     for (std::int64_t i = 0; i < points.n; ++i) mean += at(i, c) / static_cast<double>(points.n);
     for (std::int64_t i = 0; i < points.n; ++i)
@@ -173,14 +173,18 @@ void measure(const Points& points, double bandwidth, std::int64_t columns,
              bandwidth, exact.seconds, plain_error(points, x, bandwidth, exact.y));
   for (const std::string& method : methods) {
     const Sums sums = run(problem, method);
-    fmt::print("    {:<18} {:<12} error {:.5f} (stated {:.5f})  {:5.1f} times faster\n", method,
-               sums.report.path, relative_error(sums.y, exact.y), sums.report.estimated_error,
-               exact.seconds / sums.seconds);
+    const bool bound = std::isnan(sums.report.estimated_error);
+    const double pairs = static_cast<double>(points.n) * static_cast<double>(points.n);
+    fmt::print(
+        "    {:<18} {:<12} error {:.1e} ({} {:.1e}), {:5.1f} times faster, {:.3f} of pairs\n",
+        method, sums.report.path, relative_error(sums.y, exact.y), bound ? "bound" : "estimate",
+        bound ? sums.report.error_bound : sums.report.estimated_error, exact.seconds / sums.seconds,
+        static_cast<double>(sums.report.opened_entries) / pairs);
   }
 }
 
 void run_file(const std::string& path, const Arguments& options) {
-  const Points points = load_points(path);
+  const Points points = load_points(path, options.dims);
   const double median = median_distance(points);
   fmt::print("{}, n = {}, D = {}, median distance {:.3f}\n", path, points.n, points.dim, median);
   for (const double part : options.parts) {
@@ -192,13 +196,15 @@ void run_file(const std::string& path, const Arguments& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Sums of Gaussian kernels: far beside exact");
+  CLI::App app("Sums of Gaussian kernels: far or boxes beside exact");
   Arguments options;
   app.add_option("files", options.files, "Points: matrices of f32 or u8 (.npy)")->required();
   app.add_option("--method", options.methods, "The first is also run with one column of ones");
   app.add_option("--sigma", options.parts, "Bandwidths, in median distances of two points")
       ->delimiter(',')
       ->check(CLI::PositiveNumber);
+  app.add_option("--dims", options.dims, "Of the points, the first ones")
+      ->check(CLI::Range(std::int64_t{1}, kMaxDim));
   app.add_option("--columns", options.columns, "Columns of normal numbers")
       ->check(CLI::Range(2, 512));
   CLI11_PARSE(app, argc, argv);

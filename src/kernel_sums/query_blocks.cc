@@ -1,5 +1,9 @@
 #include "kernel_sums/query_blocks.h"
 
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
 #include "kernel_sums/kernel_block.h"
 #include "index/key_clusters.h"
 
@@ -53,6 +57,14 @@ std::vector<QueryBlock> make_query_blocks(const PointRows& points, std::int64_t 
   }
   blocks.insert(blocks.end(), alone.begin(), alone.end());
   return blocks;
+}
+
+double radius_of(const PointRows& points, const std::vector<QueryBlock>& blocks) {
+  double largest = 0;
+  for (const QueryBlock& block : blocks)
+    for (const std::int32_t row : block.rows)
+      largest = std::max(largest, squared_distance(points, row, block.center));
+  return std::sqrt(largest / std::numbers::log2e);
 }
 
 }  // namespace subquad

@@ -37,6 +37,9 @@ struct PointRows {
 // come last.
 std::vector<QueryBlock> make_query_blocks(const PointRows& points, std::int64_t rows,
                                           const Rng& rng, int threads);
+// Largest distance of a row from its block's center, in bandwidths.
+double radius_of(const PointRows& points, const std::vector<QueryBlock>& blocks);
+
 inline std::vector<QueryBlock> make_query_blocks(const KernelHead& head, std::int64_t rows,
                                                  const Rng& rng, int threads) {
   return make_query_blocks({head.queries.data(), head.num_queries, head.scales}, rows, rng,

@@ -13,13 +13,22 @@
 namespace subquad {
 namespace {
 
-// Blocks of queries are as long as the cache lets them be, if there are this many.
+// Queries of one center that is as near as this, in bandwidths, may be many: their tiles of keys
+// are then packed less often. Rounding grows with the square of the distance.
+constexpr double kNear = 3;
+// At least this many blocks.
 constexpr std::int64_t kManyBlocks = 64;
 
-std::int64_t block_size(const KernelHead& head) {
-  const std::int64_t most = long_block_size(head.dim, head.channels);
-  const std::int64_t least = row_block_size(head.dim, head.channels);
-  return std::clamp(head.num_queries / kManyBlocks / 12 * 12, least, most);
+std::vector<QueryBlock> blocks_of(const KernelHead& head, const Rng& rng, int threads) {
+  const std::int64_t few = row_block_size(head.dim, head.channels);
+  const std::int64_t many =
+      std::min(long_block_size(head.dim, head.channels), head.num_queries / kManyBlocks / 12 * 12);
+  if (many > few) {
+    std::vector<QueryBlock> blocks = make_query_blocks(head, many, rng, threads);
+    if (radius_of({head.queries.data(), head.num_queries, head.scales}, blocks) <= kNear)
+      return blocks;
+  }
+  return make_query_blocks(head, few, rng, threads);
 }
 
 class BlockWorker {
@@ -79,8 +88,9 @@ class BlockWorker {
 }  // namespace
 
 void score_sums(const KernelHead& head, float* out, const Rng& rng, int threads) {
-  const std::int64_t most = block_size(head);
-  const std::vector<QueryBlock> blocks = make_query_blocks(head, most, rng, threads);
+  const std::vector<QueryBlock> blocks = blocks_of(head, rng, threads);
+  std::int64_t most = 0;
+  for (const QueryBlock& block : blocks) most = std::max(most, block.list().count);
   parallel_workers(threads, std::ssize(blocks), [&] {
     return [&, worker = std::make_unique<BlockWorker>(head, most)](std::int64_t i) {
       worker->run(blocks[static_cast<std::size_t>(i)], out);

@@ -1,6 +1,9 @@
 // `subquad kernel`: its sums are those of a plain loop, and what cannot work leaves no file.
 #include <array>
 #include <cmath>
+#include <string>
+#include <tuple>
+#include <vector>
 
 #include "subquad/io.h"
 #include "support.h"
@@ -63,6 +66,44 @@ std::vector<float> only_tensor(const std::string& path) {
   const io::Tensor& tensor = file.tensors().front();
   const auto* data = static_cast<const float*>(tensor.data);
   return {data, data + tensor.count()};
+}
+
+// Columns 2, 4 and 1/2 times as wide, and bandwidths too: the same sums, by exact and by boxes.
+TEST_F(KernelTest, ABandwidthForEachColumn) {
+  write_inputs();
+  for (const auto& [file, rows, phase] :
+       {std::tuple{"q.npy", std::int64_t{30}, 0.1}, std::tuple{"k.npy", std::int64_t{50}, 0.4}}) {
+    std::vector<float> points = smooth_values({rows, 3}, phase);
+    for (std::size_t i = 0; i < points.size(); ++i)
+      points[i] *= std::array{2.0F, 4.0F, 0.5F}[i % 3];
+    write(file, {rows, 3}, points);
+  }
+  for (const std::string method : {"exact", "boxes"}) {
+    const Outcome outcome = run(command("1.6,3.2,0.4", method));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    expect_near(only_tensor(path("y.npy")), plain_sums({30, 3}, {50, 3}, 2, 0.8), 1e-3);
+  }
+  expect_error(command("1,2", "exact"), {"--bandwidth: count is 2"});
+}
+
+TEST_F(KernelTest, Logarithms) {
+  write_inputs();
+  std::vector<float> ones(100, 1.0F);
+  write("x.npy", {50, 2}, ones);
+  ASSERT_EQ(run(command("0.8", "exact")).code, 0);
+  std::vector<float> sums = only_tensor(path("y.npy"));
+  std::vector<std::string> arguments = command("0.8", "exact");
+  arguments.emplace_back("--log");
+  ASSERT_EQ(run(arguments).code, 0);
+  std::vector<double> logs;
+  for (const float sum : sums) logs.push_back(std::log(double{sum}));
+  expect_near(only_tensor(path("y.npy")), logs, 1e-4);
+  ones[5] = -1;
+  write("x.npy", {50, 2}, ones);
+  expect_error(arguments, {"--x x.npy", "entry (0, 0, 2, 1) is -1"});
+  arguments = command("0.8", "far");
+  arguments.emplace_back("--log");
+  expect_error(arguments, {"--log: needs --method exact"});
 }
 
 TEST_F(KernelTest, ExactIsAPlainLoop) {

@@ -52,6 +52,43 @@ TEST(CApiMethods, KernelSums) {
                  "key: is NULL");
 }
 
+TEST(CApiMethods, KernelLogSumsAndGradientsByChannel) {
+  OwnedProblem owned =
+      gaussian_problem({.heads = 2, .kv_heads = 2, .queries = 30, .keys = 40, .head_dim = 3}, 8);
+  owned.value.fill([] { return 0.5; });
+  const std::vector<double> bandwidths{1.0, 2.0, 3.0};
+  const KernelProblem kernel{owned.query.view(), owned.key.view(), owned.value.view(), 0,
+                             bandwidths};
+  const auto query = c_tensor(kernel.query), key = c_tensor(kernel.key),
+             value = c_tensor(kernel.value);
+  TensorBuffer want(DType::f32, owned.out_shape()), got(DType::f32, owned.out_shape());
+  const auto out = c_tensor(got.mutable_view());
+  kernel_sums(kernel, "exact", {want.mutable_view()});
+  ASSERT_EQ(SUBQUAD_OK, subquad_kernel_sums_with(&query, &key, &value, bandwidths.data(), 3,
+                                                 "exact", &out, nullptr, nullptr));
+  EXPECT_EQ(want.words(), got.words());
+  TensorBuffer grad_want(DType::f32, owned.key.shape()), grad_got(DType::f32, owned.key.shape());
+  std::vector<double> slopes_want(3), slopes_got(3);
+  kernel_sums_backward(kernel, {.grad_out = want.view(),
+                                .grad_key = grad_want.mutable_view(),
+                                .grad_bandwidth = slopes_want});
+  const auto grad_key = c_tensor(grad_got.mutable_view());
+  ASSERT_EQ(SUBQUAD_OK,
+            subquad_kernel_sums_backward(&query, &key, &value, bandwidths.data(), 3, &out, nullptr,
+                                         &grad_key, nullptr, slopes_got.data(), nullptr, nullptr));
+  EXPECT_EQ(grad_want.words(), grad_got.words());
+  EXPECT_EQ(slopes_want, slopes_got);
+  kernel_log_sums(kernel, {want.mutable_view()});
+  ASSERT_EQ(SUBQUAD_OK, subquad_kernel_log_sums(&query, &key, &value, bandwidths.data(), 3, &out,
+                                                nullptr, nullptr));
+  EXPECT_EQ(want.words(), got.words());
+  expect_refused(
+      subquad_kernel_log_sums(&query, &key, &value, bandwidths.data(), 2, &out, nullptr, nullptr),
+      "bandwidths: count");
+  expect_refused(subquad_kernel_log_sums(&query, &key, &value, nullptr, 0, &out, nullptr, nullptr),
+                 "bandwidths");
+}
+
 class CApiHyper : public ::testing::Test {
  protected:
   OwnedProblem owned_ = scene();

@@ -22,7 +22,8 @@ double series_cost(std::int64_t terms, std::int64_t channels) {
 }
 
 double vectors(std::int64_t queries, std::int64_t lanes) {
-  return static_cast<double>((queries + lanes - 1) / lanes);
+  const std::int64_t count = (queries + lanes - 1) / lanes;
+  return static_cast<double>(count);
 }
 
 }  // namespace
