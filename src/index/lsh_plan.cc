@@ -7,7 +7,7 @@ namespace subquad {
 namespace {
 
 constexpr std::int64_t kTables[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
-constexpr std::int64_t kMostTried = 24;
+constexpr std::int64_t kFunctions[] = {1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24};
 constexpr int kWidths = 12;  // steps of sqrt(2)
 
 // A bin's chances to share one function: of its farthest keys, which may be missed, and of its
@@ -27,18 +27,27 @@ std::vector<BinChance> chances(const DistanceProfile& profile, double width) {
   return bins;
 }
 
-// (1 - p^k)^tables.
-double missed_by_all(double p, std::int64_t functions, std::int64_t tables) {
+// log(1 - p^functions): of missing in one table.
+double log_miss(double p, std::int64_t functions) {
   const double hit = std::pow(p, static_cast<double>(functions));
-  return hit >= 1 ? 0 : std::exp(static_cast<double>(tables) * std::log1p(-hit));
+  return hit >= 1 ? -HUGE_VAL : std::log1p(-hit);
 }
 
-LshForecast forecast(const std::vector<BinChance>& bins, std::int64_t functions,
-                     std::int64_t tables) {
+// The chances of missing all tables follow from those of one: far and near become logarithms.
+std::vector<BinChance> with_functions(std::vector<BinChance> bins, std::int64_t functions) {
+  for (BinChance& b : bins) {
+    b.far = log_miss(b.far, functions);
+    b.near = log_miss(b.near, functions);
+  }
+  return bins;
+}
+
+LshForecast forecast(const std::vector<BinChance>& logs, std::int64_t tables) {
   LshForecast sum;
-  for (const BinChance& b : bins) {
-    if (b.bin.weight > 0) sum.missed += b.bin.weight * missed_by_all(b.far, functions, tables);
-    sum.candidates += b.bin.keys * (1 - missed_by_all(b.near, functions, tables));
+  const auto count = static_cast<double>(tables);
+  for (const BinChance& b : logs) {
+    if (b.bin.weight > 0) sum.missed += b.bin.weight * std::exp(count * b.far);
+    sum.candidates -= b.bin.keys * std::expm1(count * b.near);
   }
   return sum;
 }
@@ -57,7 +66,7 @@ double DistanceProfile::begin(std::size_t b) {
 }
 
 LshForecast forecast(const DistanceProfile& profile, const EuclideanHash& how) {
-  return forecast(chances(profile, how.width), how.concatenation, how.tables);
+  return forecast(with_functions(chances(profile, how.width), how.concatenation), how.tables);
 }
 
 std::optional<LshPlan> plan_tables(const DistanceProfile& profile, double queries, double unit,
@@ -66,9 +75,10 @@ std::optional<LshPlan> plan_tables(const DistanceProfile& profile, double querie
   for (int w = 0; w < kWidths; ++w) {
     const double width = unit * std::exp2(0.5 * w - 1);
     const std::vector<BinChance> bins = chances(profile, width);
-    for (std::int64_t k = 1; k <= kMostTried; ++k)
+    for (const std::int64_t k : kFunctions) {
+      const std::vector<BinChance> logs = with_functions(bins, k);
       for (const std::int64_t tables : kTables) {
-        const LshForecast expected = forecast(bins, k, tables);
+        const LshForecast expected = forecast(logs, tables);
         if (expected.missed > most_missed) continue;
         const auto functions = static_cast<double>(k);
         const double search =
@@ -77,6 +87,7 @@ std::optional<LshPlan> plan_tables(const DistanceProfile& profile, double querie
             search + prices.candidate * expected.candidates + prices.missed * expected.missed;
         if (!best || cost < best->cost) best = {{width, k, tables, {}}, expected, cost};
       }
+    }
   }
   return best;
 }

@@ -3,7 +3,7 @@
 // source: ours, for KMV, Algorithm 1, in place of its 10 n^alpha log n tables. A sample of queries
 // says how many keys lie at each distance and what missing them costs; the collision probability
 // (euclidean_lsh.h) then gives candidates and misses of any tables without building them.
-// cost: 12 widths x 24 functions x 10 tables x the bins in use.
+// cost: 12 widths x 13 numbers of functions x 10 of tables x the bins in use.
 #pragma once
 
 #include <array>

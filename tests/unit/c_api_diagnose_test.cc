@@ -174,6 +174,26 @@ TEST_F(CApiDiagnose, StableRank) {
   }
 }
 
+TEST_F(CApiDiagnose, HeadTail) {
+  const HeadTailOptions want_options{.prefix = 5, .rows = 3, .seed = 4};
+  if (owned_.problem.query.length() != owned_.problem.key.length()) {
+    expect_refused(subquad_probe_head_tail(&problem_, nullptr, nullptr), "query:");
+    return;
+  }
+  const auto want = probe_head_tail(owned_.problem, want_options);
+  const COptions options{{"head_tail.prefix", "5"}, {"head_tail.rows", "3"}, {"seed", "4"}};
+  ASSERT_EQ(SUBQUAD_OK, subquad_probe_head_tail(&problem_, options.get(), result_.get()));
+  expect_places(want);
+  for (std::int64_t n = 0; n < result_.rows(); ++n) {
+    const HeadTail& tail = want[static_cast<std::size_t>(n)];
+    EXPECT_EQ(tail.ratio, result_.number("ratio", n));
+    EXPECT_EQ(tail.ratio_error, result_.number("ratio_error", n));
+    EXPECT_EQ(tail.nth_over_next, result_.number("nth_over_next", n));
+    EXPECT_EQ(tail.nth_over_2nth, result_.number("nth_over_2nth", n));
+    EXPECT_EQ(tail.rows, result_.integer("rows", n));
+  }
+}
+
 TEST_F(CApiDiagnose, Lemmas) {
   const LemmaSamples want = lemma_samples({1000, 64, 0.25, 3, 0.5, 20}, {2, 0.5});
   const COptions options{{"lemma1.constant", "2"}, {"lemma2.constant", "0.5"}};
