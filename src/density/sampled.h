@@ -8,13 +8,12 @@
 // points make up. do not use for: densities of less than that: exact costs no more.
 // assumption: none for the values, which are unbiased for a fixed m (an adaptive m stops a little
 // early where the sample is large: bias of the order of rel_error^2 / 4). The interval is normal
-// (interval.h), for deann with the largest weight of the cells after the first for an upper bound of
-// the others' (at small densities in many dimensions, mnist_t10k, that missed: mean errors of 0.12
-// where 0.1 was asked for); bars=bernstein assumes it as well for deann, and nothing for sampled.
-// cost: about (z / rel_error)^2 / D(q) points at most, for a tile of 64 queries at a time; never
-// more than 1.1 times exact, near points apart.
-// parameters: m 0 to 2^30 points, 0: as many as needed; k 0 to 2^30 near points; bars normal,
-// bernstein.
+// (interval.h), for deann with the largest weight of the cells after the first for an upper bound
+// of the others' (at small densities in many dimensions, mnist_t10k, that missed: mean errors of
+// 0.12 where 0.1 was asked for); bars=bernstein assumes it as well for deann, and nothing for
+// sampled. cost: about (z / rel_error)^2 / D(q) points at most, for a tile of 64 queries at a time;
+// never more than 1.1 times exact, near points apart. parameters: m 0 to 2^30 points, 0: as many as
+// needed; k 0 to 2^30 near points; bars normal, bernstein.
 #pragma once
 
 #include <memory>
