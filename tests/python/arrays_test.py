@@ -1,7 +1,9 @@
 """What is read in place, what is converted and said, and every other entry point on arrays."""
+import ast
 import pickle
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,6 +212,13 @@ def test_bf16_files(tmp_path):
 def test_errors_can_be_sent():
     error = pickle.loads(pickle.dumps(subquad.FailedError("disk: full")))
     assert type(error) is subquad.FailedError and isinstance(error, subquad.Error) and str(error) == "disk: full"
+
+
+def test_the_stub_names_what_the_module_has():
+    module = subquad.attention._subquad
+    stub = Path(module.__file__).parent / "_subquad.pyi"
+    named = {node.name for node in ast.parse(stub.read_text()).body if hasattr(node, "name")}
+    assert named == {name for name in dir(module) if not name.startswith("_")}
 
 
 def test_specs_and_info():
