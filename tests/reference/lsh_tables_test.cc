@@ -85,7 +85,9 @@ TEST(LshTables, FindTheRecallThatWasAskedFor) {
       const Found found = compare(owned, {.recall = recall, .alpha = 0.3});
       EXPECT_GE(static_cast<double>(found.listed),
                 (recall - 0.05) * static_cast<double>(found.wanted));
-      if (recall > 0.9) EXPECT_LE(found.wrong, found.wanted / 10);
+      if (recall > 0.9) {
+        EXPECT_LE(found.wrong, found.wanted / 10);
+      }
     }
 }
 
