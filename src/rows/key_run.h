@@ -38,7 +38,8 @@ struct KeyRun {
   SampleDraw sample = {};
   RowLimits limits = {};    // of each row of the group
   bool with_heavy = false;  // also meets the entries that heavy sets hold
-  bool in_f32 = false;      // not on tiles of bf16: its sums are to cancel others
+  bool in_f32 = false;      // not on tiles of bf16: its sums are to cancel others, or to have the
+                            // same bits wherever a key stands in the list
   bool packed = false;  // never streamed, however few the rows: their number may depend on others
 };
 

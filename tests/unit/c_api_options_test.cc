@@ -69,6 +69,8 @@ const Setting settings[] = {
     {"approxd.replace", "false", [](const auto& o) { return !o.approx_d.replace; }},
     {"values.num_samples", "17", [](const auto& o) { return o.values.num_samples == 17; }},
     {"values.replace", "false", [](const auto& o) { return !o.values.replace; }},
+    {"head_tail.prefix", "77", [](const auto& o) { return o.head_tail.prefix == 77; }},
+    {"head_tail.rows", "88", [](const auto& o) { return o.head_tail.rows == 88; }},
     {"linear.map", "relu", [](const auto& o) { return o.linear_map == FeatureMap::relu; }},
     {"linear.scale", "-0.5", [](const auto& o) { return o.linear_scale == -0.5F; }},
 };

@@ -202,7 +202,7 @@ void add_denoise_numbers(const Command& command, DenoiseRun& run) {
   add_whole(command, "--components", run.means.patch.components, -1, 507,
             "Principal components of the patches compared; 0: the patches as they are; -1: 12");
   add_positive(command, "--bandwidth", run.means.bandwidth,
-               "Of the kernel, in grey levels; default: from the noise (docs/guide/denoise.md)")
+               "Of the kernel, in grey levels; default: from the noise, see docs/guide/denoise.md")
       .type_name("H");
   command
       .add_option("--own", run.own,

@@ -38,7 +38,7 @@ const char* const examples =
     "ask for\n"
     "  head_tail  of KMV's Assumption A: all but the n largest entries of the Gaussian kernel "
     "matrix\n"
-    "         over the n largest (docs/guide/kmv.md)\n";
+    "         over the n largest, see docs/guide/kmv.md\n";
 
 // Which probes run: those named, else all, else (with --lengths) alpha.
 DiagnoseSettings resolve(const DiagnoseOptions& options) {
