@@ -58,7 +58,8 @@ class ThresholdSet final : public HeavySet {
   // All rows meet the flagged keys, flagged rows the others too. Which place a key takes depends on
   // keys that a row may not see: on tiles of bf16 that could change the row's bits.
   void add_runs(const IndexList& rows, std::int64_t, RunList& runs) const override {
-    if (!flagged_.empty()) runs.add({.rows = {0, rows.count}, .keys = list(flagged_), .in_f32 = true});
+    if (!flagged_.empty())
+      runs.add({.rows = {0, rows.count}, .keys = list(flagged_), .in_f32 = true});
     for (std::int64_t begin = 0; begin < rows.count;) {
       std::int64_t end = begin;
       while (end < rows.count && flags_row(rows[end])) ++end;
