@@ -58,7 +58,8 @@ class PlainLeaves {
     std::vector<double> sums(static_cast<std::size_t>(head_.value_dim()) + 1, 0.0);
     for (std::int64_t leaf = 0; leaf < index_.leaves_in(prefix); ++leaf) {
       const double score = closed[static_cast<std::size_t>(leaf)];
-      const double above = score + double{reach[leaf]} - std::log2(total) - double{limit};
+      const double above =
+          score + double{reach[static_cast<std::size_t>(leaf)]} - std::log2(total) - double{limit};
       unsure = unsure || std::abs(above) < 1e-3;
       for (std::int64_t i = 0; i < index_.shape().leaf; ++i) {
         const std::int64_t key = index_.members(leaf)[i];
