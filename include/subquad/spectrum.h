@@ -12,7 +12,8 @@
 namespace subquad {
 
 // power: subspace iteration, all vectors in one product. spectra: restarted Lanczos of the library
-// Spectra, a product a vector, many fewer of them where eigenvalues lie close together.
+// Spectra, a product a vector, many fewer of them where eigenvalues lie close together; where it
+// breaks down, as at a numerical rank below its basis, power runs.
 enum class EigenSolver : std::uint8_t { power, spectra };
 
 struct SpectrumOptions {

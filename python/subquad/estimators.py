@@ -46,17 +46,44 @@ def _exact_log_sums(queries: Any, points: Any, weights: Any, bandwidth: float) -
     return logs
 
 
+def _centred(name: str, points: Any, center: Any = None) -> Any:
+    """The center, and the points less it as float32: far from the origin float32 would lose their distances."""
+    if np.iscomplexobj(points):
+        raise Error(f"{name}: complex numbers are not supported")
+    points = np.asarray(points, np.float64)
+    if points.ndim != 2:
+        raise Error(f"{name}: {points.ndim} dimensions, must have 2")
+    if center is None:
+        center = points.mean(axis=0) if len(points) else np.zeros(points.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        moved = np.asarray(points - center, np.float32)
+    if not np.isfinite(moved).all():
+        raise Error(f"{name}: holds NaN, infinity, or what float32 cannot hold")
+    return center, moved
+
+
+def _in_range(x: Any) -> Any:
+    """Columns as float32 of at most 1, and what they were divided by."""
+    if np.iscomplexobj(x):
+        raise Error("x: complex numbers are not supported")
+    x = np.asarray(x, np.float64)
+    scale = np.abs(x).max(axis=0) if len(x) else np.ones(x.shape[1])
+    scale = np.where((scale > 0) & np.isfinite(scale), scale, 1.0)
+    return np.ascontiguousarray(x / scale, np.float32), scale
+
+
 class KernelDensity(DensityMixin, BaseEstimator):
     """Gaussian kernel density estimate.
 
-    bandwidth: sigma. method: "exact", "far" (asked for ``rel_error``, a relative Frobenius error of the
-    densities as the method estimates it) or any spec of kernel_sums. Cost of score_samples: exact
-    2 m n D flops; far: docs/guide/kernel_sums.md.
+    bandwidth: sigma. method: "exact", "boxes" (few features; an error bound for each density), "far"
+    (asked for ``rel_error``, a relative Frobenius error of all densities together: single small ones, such as
+    those far from all points, may be off by orders of magnitude) or any spec of kernel_sums. Cost of
+    score_samples: exact 2 m n D flops; the others: docs/guide/kernel_sums.md.
 
     Attributes: n_features_in_; report_, the KernelReport of the last score_samples.
     """
 
-    def __init__(self, bandwidth: float = 1.0, method: str = "far", rel_error: float = 0.01) -> None:
+    def __init__(self, bandwidth: float = 1.0, method: str = "exact", rel_error: float = 0.01) -> None:
         self.bandwidth = bandwidth
         self.method = method
         self.rel_error = rel_error
@@ -66,8 +93,8 @@ class KernelDensity(DensityMixin, BaseEstimator):
         _positive_bandwidth(self.bandwidth)
         X = validate_data(self, X, dtype=np.float64)
         weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-        if weights.shape != (len(X),) or not (weights >= 0).all() or not weights.sum() > 0:
-            raise Error(f"sample_weight: must be {len(X)} numbers, none negative and not all zero")
+        if weights.shape != (len(X),) or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
+            raise Error(f"sample_weight: must be {len(X)} finite numbers, none negative and not all zero")
         self.points_ = X
         self.weights_ = weights / weights.sum()
         self.center_ = X.mean(axis=0)
@@ -113,10 +140,8 @@ class KernelOperator(LinearOperator):
     def __init__(
         self, points: Any, bandwidth: float, queries: Any = None, method: str = "exact", threads: int = 0
     ) -> None:
-        self._points = np.asarray(points, np.float32)
-        self._queries = self._points if queries is None else np.asarray(queries, np.float32)
-        if self._points.ndim != 2 or self._queries.ndim != 2:
-            raise Error("points, queries: must have 2 dimensions")
+        center, self._points = _centred("points", points)
+        self._queries = self._points if queries is None else _centred("queries", queries, center)[1]
         self._bandwidth = _positive_bandwidth(bandwidth)
         self._method, self._threads = method, threads
         self.report: Optional[KernelReport] = None
@@ -125,11 +150,11 @@ class KernelOperator(LinearOperator):
     def _product(self, rows: Any, columns: Any, x: Any) -> Any:
         pieces: List[Any] = []
         for start in range(0, x.shape[1], _MOST_COLUMNS):
-            piece = np.ascontiguousarray(x[:, start : start + _MOST_COLUMNS], np.float32)
+            piece, scale = _in_range(x[:, start : start + _MOST_COLUMNS])
             y, self.report = kernel_sums(
                 rows, columns, piece, self._bandwidth, self._method, threads=self._threads
             )
-            pieces.append(y.astype(np.float64))
+            pieces.append(y.astype(np.float64) * scale)
         return np.concatenate(pieces, axis=1) if pieces else np.zeros((len(rows), 0))
 
     def _matmat(self, X: Any) -> Any:
@@ -187,11 +212,14 @@ class KernelRidge(RegressorMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> "KernelRidge":
         """X: (n, features); y: (n,) or (n, outputs)."""
-        if not number("alpha", self.alpha, float) > 0:
-            raise Error(f"alpha: {self.alpha}, must be positive")
+        if not 0 < number("alpha", self.alpha, float) < np.inf:
+            raise Error(f"alpha: {self.alpha}, must be positive and finite")
+        if not 0 < number("tol", self.tol, float) < 1:
+            raise Error(f"tol: {self.tol}, must be above 0 and below 1")
+        if not number("max_iter", self.max_iter, int) >= 1:
+            raise Error(f"max_iter: {self.max_iter}, must be 1 or more")
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        self.center_ = X.mean(axis=0)
-        self.points_ = np.asarray(X - self.center_, np.float32)
+        self.center_, self.points_ = _centred("X", X)
         kernel = KernelOperator(self.points_, self.bandwidth)
         system = LinearOperator(
             kernel.shape, matvec=lambda x: kernel.matvec(x) + self.alpha * x, dtype=np.float64

@@ -34,7 +34,12 @@ std::vector<double> column_deviations(const std::vector<float>& rows, std::size_
   for (std::size_t i = 0; i < rows.size(); ++i) mean[i % dim] += double{rows[i]} / n;
   for (std::size_t i = 0; i < rows.size(); ++i)
     square[i % dim] += std::pow(double{rows[i]} - mean[i % dim], 2) / (n - 1);
-  for (double& s : square) s = std::sqrt(s);
+  // A constant column's is what rounding leaves, and counts as none.
+  constexpr double kRounding = 1e-6;
+  for (std::size_t c = 0; c < dim; ++c) {
+    const double deviation = std::sqrt(square[c]);
+    square[c] = deviation > kRounding * std::fabs(mean[c]) ? deviation : 0;
+  }
   return square;
 }
 

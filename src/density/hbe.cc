@@ -9,6 +9,7 @@
 
 #include "density/interval.h"
 #include "density/listed_weights.h"
+#include "subquad/error.h"
 
 namespace subquad {
 namespace {
@@ -33,14 +34,24 @@ double median_of(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-// Of the median of the means: pi / 2 times the variance of their mean.
+// Of the mean of two or more independent numbers.
 double half_width_of(const std::vector<double>& means, double z) {
   const auto g = static_cast<double>(means.size());
-  if (means.size() < 2) return std::numeric_limits<double>::quiet_NaN();
   const double mean = std::accumulate(means.begin(), means.end(), 0.0) / g;
   double square = 0;
   for (const double m : means) square += (m - mean) * (m - mean) / (g - 1);
-  return z * std::sqrt(std::numbers::pi / 2 * square / g);
+  return z * std::sqrt(square / g);
+}
+
+void check_size(const HbeOptions& options, std::int64_t points, double least) {
+  constexpr double kMostBytes = 0x1p32;
+  const double levels = options.mu > 0 ? 1 : std::ceil(std::log(least) / std::log(kStep)) + 1;
+  const double bytes = 8 * levels * static_cast<double>(options.tables * points);
+  if (bytes > kMostBytes)
+    throw_invalid(
+        fmt::format("method: hbe: {} tables of {} points on {:.0f} levels would take "
+                    "about {:.1f} GB, 4.3 are allowed: fewer tables",
+                    options.tables, points, levels, bytes * 1e-9));
 }
 
 }  // namespace
@@ -91,16 +102,19 @@ double HbeDensity::sample_bucket(const Level& level, std::int64_t table, const f
 DensityEstimate HbeDensity::at_level(const Level& level, const float* query, std::uint32_t row,
                                      double z) const {
   std::vector<double> means(static_cast<std::size_t>(options_.groups));
-  std::vector<double> sizes(means.size());
+  std::vector<double> sizes(means.size()), values;
   DensityEstimate found;
   for (std::int64_t t = 0; t < options_.tables; ++t) {
     const auto group = static_cast<std::size_t>(t * options_.groups / options_.tables);
-    means[group] += sample_bucket(level, t, query, row, found.samples);
+    values.push_back(sample_bucket(level, t, query, row, found.samples));
+    means[group] += values.back();
     sizes[group] += 1;
   }
   for (std::size_t g = 0; g < means.size(); ++g) means[g] /= sizes[g];
   found.value = median_of(means);
-  found.half_width = half_width_of(means, z);
+  // The median's variance is pi / 2 times that of the mean.
+  found.half_width = means.size() == 1 ? half_width_of(values, z)
+                                       : std::sqrt(std::numbers::pi / 2) * half_width_of(means, z);
   found.work = kListed * static_cast<double>(found.samples);
   return found;
 }
@@ -124,13 +138,14 @@ std::unique_ptr<DensityEstimator> make_hbe(const SpecPart& spec, const DensitySt
                                            const DensityTarget& target, int threads) {
   SpecReader reader(spec);
   HbeOptions options{};
-  options.tables = reader.integer("tables", 64, 1, 4096);
+  options.tables = reader.integer("tables", 64, 2, 4096);
   options.groups =
       reader.integer("groups", std::min<std::int64_t>(8, options.tables), 1, options.tables);
   options.samples = reader.integer("samples", 8, 1, 1024);
   options.mu = reader.number("mu", 0, 0, 1);
   reader.finish();
   const double least = std::max(target.mu, 1 / std::max(1.0, static_cast<double>(store.count())));
+  check_size(options, store.count(), least);
   return std::make_unique<HbeDensity>(store, options, least, threads);
 }
 

@@ -11,7 +11,7 @@
 // do not use for: speed: at n of 10^4 to 10^5 sampled and deann need fewer kernel values.
 // assumption: none; the interval is normal, of the groups' means.
 // cost: a level: 2 D k n T flops to build, 4 n T bytes; a query 2 D k T and T s kernel values.
-// parameters: tables T of a level 1 to 4,096; groups of tables, whose median counts, 1 to T; points
+// parameters: tables T of a level 2 to 4,096; groups of tables, whose median counts, 1 to T; points
 // s of a bucket 1 to 1,024 (the paper's: 1; several are their mean); mu 0 to 1: of the only level,
 // 0: levels 1/4, 1/16, .. down to the threshold, or 1 / n.
 #pragma once

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <exception>
 #include <string>
 
 #include <fmt/format.h>
@@ -57,6 +58,28 @@ void add_exact(const KernelOperator& kernel, const RitzPairs& pairs, Spectrum& s
   spectrum.products += exact.columns();
 }
 
+// Whether the pairs may be eigenpairs of a positive semidefinite matrix of trace `size`: where
+// Lanczos meets an invariant space (a numerical rank below its basis) it may go on with noise.
+bool is_sound(std::int64_t size, const RitzPairs& pairs) {
+  if (pairs.values.size() == 0) return true;  // says itself that it has not converged
+  if (!pairs.values.allFinite() || !pairs.vectors.allFinite()) return false;
+  const Block angles = pairs.vectors.transpose() * pairs.vectors;
+  const double skew =
+      (angles - Block::Identity(angles.rows(), angles.cols())).cwiseAbs().maxCoeff();
+  return skew < 1e-3 && pairs.values.sum() <= 1.01 * static_cast<double>(size);
+}
+
+// By Spectra; by the power method where that breaks down.
+RitzPairs checked_krylov_method(BlockProduct& product, std::int64_t size,
+                                const SpectrumOptions& options) {
+  try {
+    RitzPairs pairs = krylov_method(product, size, options);
+    if (is_sound(size, pairs)) return pairs;
+  } catch (const std::exception&) {  // of a product with what is not finite, or of a decomposition
+  }
+  return power_method(product, size, options);
+}
+
 }  // namespace
 
 Spectrum top_eigenpairs(const KernelOperator& kernel, const SpectrumOptions& options) {
@@ -64,7 +87,7 @@ Spectrum top_eigenpairs(const KernelOperator& kernel, const SpectrumOptions& opt
   BlockProduct product(kernel);
   RitzPairs pairs = options.solver == EigenSolver::power
                         ? power_method(product, kernel.size(), options)
-                        : krylov_method(product, kernel.size(), options);
+                        : checked_krylov_method(product, kernel.size(), options);
   Spectrum spectrum;
   spectrum.size = kernel.size();
   spectrum.iterations = pairs.iterations;

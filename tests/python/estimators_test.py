@@ -38,7 +38,7 @@ def test_density_far_away_is_not_lost():
 
 def test_density_by_far():
     x = points(4, 4000, 2)
-    ours = estimators.KernelDensity(0.5, rel_error=0.02).fit(x)
+    ours = estimators.KernelDensity(0.5, "far", rel_error=0.02).fit(x)
     exact = np.exp(KernelDensity(bandwidth=0.5, rtol=1e-8).fit(x).score_samples(x))
     assert reference.relative(np.exp(ours.score_samples(x)), exact) < 0.03
     assert ours.report_.path.startswith("far")
@@ -68,6 +68,28 @@ def test_operator():
     square = reference.kernel_sums(x, x, np.eye(60), 0.8)
     values = eigsh(estimators.KernelOperator(x, 0.8), k=3, return_eigenvectors=False)
     np.testing.assert_allclose(np.sort(values), np.linalg.eigvalsh(square)[-3:], rtol=1e-5)
+
+
+def test_operator_far_from_the_origin_and_of_any_scale():
+    x = points(13, 60, 3)
+    dense = reference.kernel_sums(x, x, np.eye(60), 0.8)
+    vector = points(14, 60, 1)[:, 0]
+    moved = estimators.KernelOperator(x + 1e8, 0.8)
+    np.testing.assert_allclose(moved @ vector, dense @ vector, rtol=1e-4, atol=1e-4)
+    for scale in (1e300, 1e-60):
+        product = estimators.KernelOperator(x, 0.8) @ (vector * scale)
+        np.testing.assert_allclose(product / scale, dense @ vector, rtol=1e-4, atol=1e-5)
+    with pytest.raises(subquad.Error, match="complex"):
+        estimators.KernelOperator(x, 0.8) @ (vector * 1j)
+    with pytest.raises(subquad.Error, match="points"):
+        estimators.KernelOperator(x * 1e300, 0.8)
+
+
+def test_density_between_and_beyond_the_points():
+    x = points(15, 4000, 2)
+    grid = np.column_stack([np.linspace(-12, 12, 200), np.zeros(200)])
+    ours = estimators.KernelDensity(0.3).fit(x).score_samples(grid)
+    np.testing.assert_allclose(ours, KernelDensity(bandwidth=0.3).fit(x).score_samples(grid), atol=1e-3)
 
 
 @pytest.mark.parametrize("outputs", [(), (2,)])
@@ -105,7 +127,12 @@ def test_conventions(check):
 BAD = {
     "bandwidth": lambda: estimators.KernelDensity(0).fit(points(0, 9, 2)),
     "sample_weight": lambda: estimators.KernelDensity().fit(points(0, 9, 2), sample_weight=[1, 2]),
-    "rel_error": lambda: estimators.KernelDensity(rel_error="low").fit(points(0, 9, 2)).score(points(0, 9, 2)),
+    "rel_error": lambda: estimators.KernelDensity(method="far", rel_error="low").fit(points(0, 9, 2)).score(points(0, 9, 2)),
+    "sample_weight: must be 9 finite": lambda: estimators.KernelDensity().fit(
+        points(0, 9, 2), sample_weight=[np.inf] * 9
+    ),
+    "tol": lambda: estimators.KernelRidge(tol=10).fit(points(0, 9, 2), np.ones(9)),
+    "max_iter": lambda: estimators.KernelRidge(max_iter=0).fit(points(0, 9, 2), np.ones(9)),
     "alpha": lambda: estimators.KernelRidge(alpha=0).fit(points(0, 9, 2), np.ones(9)),
     "points": lambda: estimators.KernelOperator(np.ones(3), 1),
 }

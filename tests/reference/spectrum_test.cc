@@ -106,6 +106,19 @@ TEST_P(SpectrumSolvers, OnePoint) {
   EXPECT_NEAR(found.vectors[0], 1, 1e-6);
 }
 
+// A numerical rank below the basis of Lanczos.
+TEST_P(SpectrumSolvers, FewDistinctPoints) {
+  for (const std::int64_t n : {20, 100, 101, 500}) {
+    const std::vector<float> points(static_cast<std::size_t>(2 * n), 3.7f);
+    const KernelOperator kernel(matrix_view(points, 2), 1, "exact");
+    const Spectrum found = top_eigenpairs(kernel, {.count = 3, .solver = GetParam()});
+    ASSERT_EQ(found.values.size(), 3u);
+    EXPECT_NEAR(found.values[0], static_cast<double>(n), 1e-4 * static_cast<double>(n));
+    EXPECT_NEAR(found.values[1], 0, 1e-4 * static_cast<double>(n));
+    EXPECT_NEAR(found.values[2], 0, 1e-4 * static_cast<double>(n));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Both, SpectrumSolvers,
                          ::testing::Values(EigenSolver::power, EigenSolver::spectra));
 

@@ -40,6 +40,21 @@ TEST(DensityArguments, FitRefuses) {
   expect_invalid("points", [&] { DensityIndex::fit(TensorView{}, kOne); });
 }
 
+// One group of tables has an interval too.
+TEST(DensityArguments, OneGroup) {
+  const PointRows points = mixture(400, 3, 4);
+  const DensityIndex index = DensityIndex::fit(points.view(), kOne);
+  const DensityResult result = index.query(points.view(), {.method = "hbe(tables=8,groups=1)"});
+  for (const double error : result.error) EXPECT_GT(error, 0);
+}
+
+// What rounding leaves of a constant is no deviation.
+TEST(DensityArguments, ConstantColumns) {
+  PointRows points = mixture(500, 2, 5);
+  for (std::size_t i = 1; i < points.values.size(); i += 2) points.values[i] = 3.1f;
+  expect_invalid("column 1", [&] { density_bandwidth(points.view(), BandwidthRule::scott); });
+}
+
 TEST(DensityArguments, QueryRefuses) {
   const PointRows points = mixture(20, 3, 1);
   const DensityIndex index = DensityIndex::fit(points.view(), kOne);
@@ -54,6 +69,9 @@ TEST(DensityArguments, QueryRefuses) {
   expect_invalid("method", [&] { ask({.method = "exact+exact"}); });
   expect_invalid("bars", [&] { ask({.method = "sampled(bars=9)"}); });
   expect_invalid("tables", [&] { ask({.method = "hbe(tables=0)"}); });
+  const DensityIndex large = DensityIndex::fit(mixture(20000, 1, 2).view(), kOne);
+  expect_invalid("4096 tables of 20000 points",
+                 [&] { large.query(mixture(2, 1, 3).view(), {.method = "hbe(tables=4096)"}); });
   expect_invalid("recall", [&] { ask({.method = "ckns(recall=1)"}); });
   expect_invalid("order", [&] { ask({.method = "far(order=7)"}); });
   expect_invalid("queries", [&] { index.query(mixture(2, 4, 1).view()); });

@@ -181,7 +181,9 @@ void add_denoise_files(const Command& command, DenoiseRun& run) {
 
 void add_methods(const Command& command, DenoiseRun& run) {
   const Option method =
-      command.add_option("--method", run.means.method, "exact or far(..): how sums are computed")
+      command
+          .add_option("--method", run.means.method,
+                      "How sums are computed: exact, far(..), boxes(..) or kmv(..)")
           .type_name("SPEC")
           .capture_default_str();
   command

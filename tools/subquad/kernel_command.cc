@@ -40,7 +40,8 @@ const char* const footer =
     "C)\n"
     "or (m). Points are used as they are: standardise first, or give a bandwidth for each of the "
     "D\n"
-    "columns. SPEC is exact, far(clusters=, error=, ..) or boxes(error=, floor=): see\n"
+    "columns. SPEC is exact, far(clusters=, error=, ..), boxes(error=, floor=) or kmv(eps=, ..): "
+    "see\n"
     "docs/guide/kernel_sums.md.\n"
     "Example:\n"
     "  subquad kernel --queries p.npy --keys p.npy --x x.npy --bandwidth 1.5 --method "
@@ -173,7 +174,7 @@ void add_kernel(const Command& app) {
         .add_option(matrix->option + "-name", matrix->name,
                     "The tensor of " + matrix->option + " where its file has several")
         .type_name("NAME");
-  command.add_option("--method", files->method, "exact, far(..) or boxes(..)")
+  command.add_option("--method", files->method, "exact, far(..), boxes(..) or kmv(..)")
       .type_name("SPEC")
       .capture_default_str();
   add_seed(command, files->common);

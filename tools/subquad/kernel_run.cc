@@ -20,7 +20,9 @@ void add_points(const Command& command, MatrixFile& points, double& bandwidth,
   add_positive(command, "--bandwidth", bandwidth, "sigma, in the units of the points")
       .type_name("S")
       .required();
-  command.add_option("--method", method, "exact or far(..): how products are computed")
+  command
+      .add_option("--method", method,
+                  "How products are computed: exact, far(..), boxes(..) or kmv(..)")
       .type_name("SPEC")
       .capture_default_str();
 }
