@@ -52,7 +52,7 @@ Dense as_dense(const std::vector<float>& rows, std::int64_t columns) {
 class SpectrumSolvers : public ::testing::TestWithParam<EigenSolver> {};
 
 TEST_P(SpectrumSolvers, PairsAreThoseOfTheDenseMatrix) {
-  for (const std::uint64_t seed : {1, 2}) {
+  for (const std::uint64_t seed : {1U, 2U}) {
     const Scene scene(seed);
     const Spectrum found = top_eigenpairs(
         scene.kernel(),

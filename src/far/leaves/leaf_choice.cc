@@ -69,7 +69,9 @@ void LeafChoice::lower_error(std::int64_t at, double square) {
   do {
     ++stage.number;
   } while (stage.number < kLimits && !(stage.near.error[stage.number] <= square));
-  if (stage.number < kLimits && is_dear(stage)) stage.number = kLimits;
+  // Where every probe opens everything, that they miss nothing says little of other rows.
+  const bool blind = stage.number == kLimits || stage.near.error[stage.number] == 0;
+  if (blind || is_dear(stage)) stage.number = kLimits;
 }
 
 float LeafChoice::limit(std::int64_t prefix) const {
