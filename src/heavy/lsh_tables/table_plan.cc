@@ -44,6 +44,7 @@ std::optional<EuclideanHash> plan_scope(const HeadProblem& head, const LiftedSco
                                         const LshTablesOptions& options) {
   const std::int64_t rows = std::ssize(probes.norms), keys = std::ssize(probes.keys) / probes.dim;
   if (rows == 0 || !(probes.radius > 0) || !std::isfinite(probes.radius)) return std::nullopt;
+  if (options.recall >= 1) return std::nullopt;  // no tables find all
   DistanceProfile profile;
   double heavy = 0;
   const double fall =
