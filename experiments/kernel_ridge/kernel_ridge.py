@@ -58,7 +58,10 @@ def load(options, name):
 
 def call(options, *words):
     words = [options.subquad, *words, "--threads", str(options.threads), "--json", "-"]
-    return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)["runs"][0]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode not in (0, 1) or not done.stdout:  # 1: solve has not converged, and says so in its JSON
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout)["runs"][0]
 
 
 def measure(options, name, sigma, method, target):

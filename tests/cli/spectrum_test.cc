@@ -100,6 +100,15 @@ TEST_F(SpectrumCommandTest, SolutionsSolve) {
   EXPECT_NEAR(run.at("residual").get<double>(), std::sqrt(left / size), 1e-5);
 }
 
+TEST_F(SpectrumCommandTest, WhatHasNotConvergedFails) {
+  const Outcome outcome = run(command(
+      "solve", {"--rhs", "b.npy", "--ridge", "1e-6", "--out", "x.npy", "--max-iterations", "1"}));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("--tolerance"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.out.find("not converged"), std::string::npos) << outcome.out;
+  EXPECT_EQ(files(), (std::vector<std::string>{"b.npy", "p.npy", "x.npy"}));
+}
+
 TEST_F(SpectrumCommandTest, WhatCannotWorkIsNamed) {
   expect_error(command("spectrum", {"--top", "61"}), {"--top", "61 of 60"});
   expect_error(command("spectrum", {"--solver", "arnoldi"}), {"--solver arnoldi"});

@@ -115,6 +115,11 @@ void run_solve(const SolveRun& run) {
   note_converted(record.converted);
   if (!run.common.json_on_stdout()) print_solve(run, record, report);
   outputs.commit();
+  if (!report.converged)
+    throw_failed(
+        fmt::format("--tolerance: X leaves a residual of {:.2g}, above {:.2g}: a larger "
+                    "--ridge or more --max-iterations may help",
+                    report.residual, run.options.tolerance));
 }
 
 void add_system(const Command& command, SolveRun& run) {
