@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -33,6 +34,12 @@ EuclideanHash hash_for_radius(double radius, double recall) {
 }
 
 }  // namespace
+
+struct CknsDensity::Found {
+  std::vector<std::int32_t> places;
+  std::vector<double>
+      single;  // of each: its weight over its chance in one table; 0 outside the ring
+};
 
 struct CknsDensity::Total {
   double sum = 0, variance = 0;
@@ -76,39 +83,65 @@ std::string CknsDensity::name() const {
   return fmt::format("ckns(recall={},mu={:.3g})", options_.recall, options_.mu);
 }
 
-// `found`: scratch.
-void CknsDensity::add_ring(const Ring& ring, const float* query, std::vector<std::int32_t>& found,
-                           Total& total) const {
-  found.clear();
+// The sample's places that the query's buckets hold, ascending; all of them where it has no tables.
+void CknsDensity::find(const Ring& ring, const float* query, Found& found) {
+  found.places.clear();
   for (std::int64_t t = 0; ring.lsh && t < ring.how.tables; ++t) {
     const auto bucket = ring.lsh->bucket(t, query);
-    found.insert(found.end(), bucket.begin(), bucket.end());
+    found.places.insert(found.places.end(), bucket.begin(), bucket.end());
   }
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
-  const auto count = static_cast<std::int64_t>(ring.lsh ? found.size() : ring.ids.size());
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto place = ring.lsh ? static_cast<std::size_t>(found[static_cast<std::size_t>(i)])
-                                : static_cast<std::size_t>(i);
-    const double square = squared_distance(query, rows_, store_.dim(), ring.ids[place]);
+  std::sort(found.places.begin(), found.places.end());
+  found.places.erase(std::unique(found.places.begin(), found.places.end()), found.places.end());
+  if (ring.lsh) return;
+  found.places.resize(ring.ids.size());
+  std::iota(found.places.begin(), found.places.end(), 0);
+}
+
+// The variance of the mean over tables of what each of them alone would say. Points that lie
+// together share buckets, so that their chances say too little; all tables together are at least as
+// good as the mean.
+double CknsDensity::table_variance(const Ring& ring, const float* query, const Found& found) {
+  const auto tables = static_cast<double>(ring.how.tables);
+  double sum = 0, square = 0;
+  for (std::int64_t t = 0; t < ring.how.tables; ++t) {
+    double one = 0;
+    for (const std::int32_t place : ring.lsh->bucket(t, query)) {
+      const auto at = std::lower_bound(found.places.begin(), found.places.end(), place);
+      one += found.single[static_cast<std::size_t>(at - found.places.begin())];
+    }
+    sum += one;
+    square += one * one;
+  }
+  return std::max(0.0, square - sum * sum / tables) / (tables * (tables - 1));
+}
+
+void CknsDensity::add_ring(const Ring& ring, const float* query, Found& found, Total& total) const {
+  find(ring, query, found);
+  found.single.assign(found.places.size(), 0.0);
+  const bool by_tables = ring.lsh && ring.how.tables > 1;
+  for (std::size_t i = 0; i < found.places.size(); ++i) {
+    const std::int32_t id = ring.ids[static_cast<std::size_t>(found.places[i])];
+    const double square = squared_distance(query, rows_, store_.dim(), id);
     if (square < ring.low || square >= ring.high) continue;
     double chance = ring.rate;
     if (ring.lsh) {
       const double one = EuclideanLsh::collision_probability(std::sqrt(square), ring.how.width,
                                                              ring.how.concatenation);
+      found.single[i] = std::exp2(-square) / (ring.rate * one);
       chance *= -std::expm1(static_cast<double>(ring.how.tables) * std::log1p(-one));
     }
     const double term = std::exp2(-square) / chance;
     total.sum += term;
-    total.variance += term * term * (1 - chance);
+    total.variance += term * term * (1 - (by_tables ? ring.rate : chance));
   }
-  total.samples += count;
+  if (by_tables) total.variance += table_variance(ring, query, found);
+  total.samples += std::ssize(found.places);
 }
 
 void CknsDensity::estimate_tile(const PlacedTile& tile, const DensityTarget& target, TileSums&,
                                 DensityEstimate* out) const {
   const double z = normal_quantile(target.confidence), n = static_cast<double>(store_.count());
-  std::vector<std::int32_t> found;
+  Found found;
   for (std::int64_t r = 0; r < tile.count; ++r) {
     Total total;
     for (const Ring& ring : rings_) add_ring(ring, tile.rows + r * store_.dim(), found, total);

@@ -11,8 +11,8 @@
 // n 2^-J R / mu or 1,024 points, all of it read.
 // use when: the theorem's setting: relative error above a threshold mu, in many dimensions.
 // do not use for: speed at n of 10^4 to 10^5 (deann, sampled).
-// assumption: none for the values; the interval is normal, and counts sampled points as
-// independent.
+// assumption: none for the values; the interval is normal, of what the tables say one by one and of
+// the sample's rate.
 // cost: about J samples of at most n points in T tables; a query J T hashes, and the kernel values
 // of what its buckets hold.
 // parameters: recall of a ring's outer edge 0.5 to 0.999; mu 0 to 1, 0: the threshold asked for,
@@ -48,13 +48,15 @@ class CknsDensity final : public TileEstimator {
     EuclideanHash how;
     std::unique_ptr<EuclideanLsh> lsh;  // nullptr: the sample is read whole
   };
+  struct Found;
   struct Total;
 
   Ring make_ring(std::int64_t j, double high, int threads) const;
   void estimate_tile(const PlacedTile& tile, const DensityTarget& target, TileSums& sums,
                      DensityEstimate* out) const override;
-  void add_ring(const Ring& ring, const float* query, std::vector<std::int32_t>& found,
-                Total& total) const;
+  static void find(const Ring& ring, const float* query, Found& found);
+  static double table_variance(const Ring& ring, const float* query, const Found& found);
+  void add_ring(const Ring& ring, const float* query, Found& found, Total& total) const;
 
   const DensityStore& store_;
   CknsOptions options_;
