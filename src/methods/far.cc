@@ -55,7 +55,7 @@ constexpr Size kSizes[] = {{6144, 128, 256, 96},
                            {12288, 256, 384, 96},
                            {65536, 256, 512, 128},
                            {std::int64_t{1} << 62, 512, 1024, 128}};
-constexpr std::int64_t kLeastCausal = 2048;  // queries: fewer do not pay for the index and probes
+constexpr std::int64_t kLeastCausal = 3328;  // queries: fewer do not pay for the index and probes
 // The held-out rows are few: only an error this many times the one asked for is taken for real.
 constexpr double kAlarm = 1.5;
 // Beside the far field, exactly: the first key (class token, attention sink), and where queries and

@@ -210,7 +210,7 @@ TEST(MethodTiles, CausalBreakEvenIsThatOfTheEngine) {
 
 TEST(MethodTiles, CausalFarIsExactOnTheEngine) {
   OwnedProblem owned =
-      gaussian_problem({.queries = 2100, .keys = 2100, .head_dim = 8}, 46, DType::bf16, 0.3);
+      gaussian_problem({.queries = 3400, .keys = 3400, .head_dim = 8}, 46, DType::bf16, 0.3);
   owned.problem.causal = Causal::top_left;
   expect_break_even(owned.problem, "far(error=1,certify=0)");
 }
